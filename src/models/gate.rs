@@ -6,7 +6,7 @@
 
 use crate::{
     sync::{AtomicU32, AtomicU64, Ordering, fence},
-    wait::gate::{Fence, Gate, Parked, Sleeper},
+    wait::gate::{Fence, Gate, Sleeper},
 };
 use loom::{
     sync::{Arc, Condvar, Mutex},
