@@ -1,6 +1,6 @@
 //! `Aborter`: an end is ended from another thread.
 
-use crate::{assert_fails, support::*};
+use crate::{assert_fails, stream_support::*};
 use shmpipe::{
     Aborter, Options, Peer, Wait,
     stream::{ReadError, Reader, WriteError, Writer},
@@ -178,7 +178,7 @@ fn the_other_end_is_woken_too() {
 #[test]
 fn the_name_goes_if_nobody_else_is_there() {
     let options = Options::new().capacity(page());
-    let name = Name::new();
+    let name = RingName::new("stream");
     let mut writer: Writer = options.create_new(name.as_str()).unwrap();
     writer.write_all(b"nobody will read this").unwrap();
     writer.aborter().abort();
@@ -217,7 +217,7 @@ fn the_name_stays_while_somebody_is_there_and_goes_with_him() {
 
 #[test]
 fn a_persistent_name_stays() {
-    let name = Name::new();
+    let name = RingName::new("stream");
     let options = Options::new().capacity(page()).persistent(true);
     let writer: Writer = options.create_new(name.as_str()).unwrap();
     writer.aborter().abort();

@@ -1,6 +1,6 @@
 //! `write` and `read` with their forms, `fill_buf` and `consume`, and what std builds on them.
 
-use crate::{assert_fails, support::*};
+use crate::{assert_fails, stream_support::*};
 use shmpipe::{
     Options,
     stream::{ReadError, WriteError},

@@ -1,6 +1,6 @@
 //! `read_from` and `write_to`: bytes between a descriptor and the ring.
 
-use crate::{assert_fails, support::*};
+use crate::{assert_fails, stream_support::*};
 use nix::{
     fcntl::{FcntlArg, OFlag, fcntl},
     unistd::pipe,

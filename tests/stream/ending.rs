@@ -1,7 +1,7 @@
 //! How a stream ends, and what the other end hears of it: every byte, then the reason, again and
 //! again.
 
-use crate::{assert_fails, support::*};
+use crate::{assert_fails, stream_support::*};
 use shmpipe::{
     Peer,
     stream::{ReadError, Reader, WriteError, Writer},

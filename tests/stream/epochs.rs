@@ -1,6 +1,6 @@
 //! One stream after another on one ring: as with a FIFO, but no end goes unsaid.
 
-use crate::{assert_fails, support::*};
+use crate::{assert_fails, stream_support::*};
 use shmpipe::{
     Options, Peer,
     stream::{ReadError, Reader, WriteError, Writer},
@@ -10,7 +10,7 @@ use std::{
     thread,
 };
 
-fn open(name: &Name) -> Writer {
+fn open(name: &RingName) -> Writer {
     Options::new().open(name.as_str()).unwrap()
 }
 
@@ -81,7 +81,7 @@ fn an_empty_failed_stream_is_told_too() {
 fn a_reader_that_comes_after_the_writer_gets_everything() {
     for kind in KINDS {
         let options = Options::new().capacity(page()).trust(kind.trust);
-        let name = Name::new();
+        let name = RingName::new("stream");
         let mut writer: Writer = options.create_new(name.as_str()).unwrap();
         assert_eq!(writer.peer().unwrap(), Peer::NoneYet);
         writer.write_all(&bytes_from(0, page())).unwrap();
@@ -117,7 +117,7 @@ fn a_second_reader_goes_on_where_the_first_stopped() {
 #[test]
 fn a_writer_with_a_full_ring_waits_for_the_first_reader() {
     let options = Options::new().capacity(page()).liveness_interval(FOR_EVER);
-    let name = Name::new();
+    let name = RingName::new("stream");
     let mut writer: Writer = options.create_new(name.as_str()).unwrap();
     let thread = thread::spawn(move || {
         writer.write_all(&bytes_from(0, 3 * page())).unwrap();

@@ -1,6 +1,6 @@
 //! `finish_and_wait`: the stream is whole, and somebody has it.
 
-use crate::{assert_fails, support::*};
+use crate::{assert_fails, stream_support::*};
 use shmpipe::{
     Options, Peer,
     stream::{Reader, WriteError, Writer},
@@ -137,7 +137,7 @@ fn a_reader_that_fails_early_is_told() {
 fn it_waits_for_a_reader_that_has_not_come_yet() {
     let options = Options::new().capacity(page()).liveness_interval(FOR_EVER);
     for written in [0, 10] {
-        let name = Name::new();
+        let name = RingName::new("stream");
         let mut writer: Writer = options.create_new(name.as_str()).unwrap();
         writer.write_all(&bytes_from(0, written)).unwrap();
         let thread = thread::spawn(move || writer.finish_and_wait());

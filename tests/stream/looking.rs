@@ -1,6 +1,6 @@
 //! `len`, `free`, `capacity`, `is_empty`, `peer` and `stats`.
 
-use crate::support::*;
+use crate::stream_support::*;
 use shmpipe::{
     Options, Peer,
     stream::{Reader, Writer},
@@ -62,7 +62,7 @@ fn an_end_that_is_alone_sees_how_full_it_is() {
 fn the_peer_before_it_comes_and_while_it_is_there() {
     for kind in KINDS {
         let options = Options::new().capacity(page()).trust(kind.trust);
-        let name = Name::new();
+        let name = RingName::new("stream");
         if kind.named {
             let writer: Writer = options.create_new(name.as_str()).unwrap();
             assert_eq!(writer.peer().unwrap(), Peer::NoneYet);
@@ -110,7 +110,7 @@ fn a_peer_that_sleeps_is_waiting() {
 #[test]
 fn a_reader_that_comes_late_sees_no_writer_that_it_missed() {
     let options = Options::new().capacity(page()).persistent(true);
-    let name = Name::new();
+    let name = RingName::new("stream");
     let writer: Writer = options.create_new(name.as_str()).unwrap();
     writer.finish().unwrap();
     let mut reader: Reader = options.open(name.as_str()).unwrap();

@@ -1,6 +1,8 @@
 //! The byte stream, both ends in one process: each method's behaviour on each kind of ring.
 
 #[path = "../stream_support/mod.rs"]
+mod stream_support;
+#[path = "../support/mod.rs"]
 mod support;
 
 mod aborting;

@@ -1,6 +1,6 @@
 //! `reserve` and `commit`.
 
-use crate::{assert_fails, support::*};
+use crate::{assert_fails, stream_support::*};
 use shmpipe::{Options, stream::WriteError};
 use std::{
     io::{Read, Write},

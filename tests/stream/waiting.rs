@@ -1,6 +1,6 @@
 //! The policies of waiting, the kinds of rings, ends that move between threads.
 
-use crate::{assert_fails, support::*};
+use crate::{assert_fails, stream_support::*};
 use shmpipe::{
     Options, Wait,
     stream::{ReadError, Reader, WriteError, Writer},
@@ -72,7 +72,7 @@ fn every_policy_on_every_kind_of_ring() {
     for kind in KINDS {
         for of_writer in POLICIES {
             for of_reader in POLICIES {
-                let name = Name::new();
+                let name = RingName::new("stream");
                 let options = Options::new().capacity(page()).trust(kind.trust);
                 let (writer, reader): (Writer, Reader) = if kind.named {
                     let writer = options.clone().wait(of_writer).create_new(name.as_str());

@@ -4,19 +4,14 @@
 // Each test binary uses a part of it.
 #![allow(dead_code)]
 
+use crate::support::eventually;
 use shmpipe::{
     Options, Trust,
     stream::{Reader, Writer},
 };
-use std::{
-    path::PathBuf,
-    sync::atomic::{AtomicU32, Ordering},
-    thread::{self, JoinHandle},
-    time::{Duration, Instant},
-};
+use std::{thread::JoinHandle, time::Duration};
 
-/// Long enough for anything on a loaded machine; only a test that fails waits so long.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub use crate::support::RingName;
 
 /// Longer than any test waits.
 pub const FOR_EVER: Duration = Duration::from_secs(3600);
@@ -25,36 +20,6 @@ pub const FOR_EVER: Duration = Duration::from_secs(3600);
 pub fn page() -> usize {
     let size = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE);
     size.unwrap().unwrap() as usize
-}
-
-/// A name that no other test uses. Dropped, it is gone, whatever happened.
-#[derive(Debug)]
-pub struct Name(String);
-
-impl Name {
-    pub fn new() -> Self {
-        static COUNTER: AtomicU32 = AtomicU32::new(0);
-        let count = COUNTER.fetch_add(1, Ordering::Relaxed);
-        Self(format!("/shmpipe-stream-{}-{count}", std::process::id()))
-    }
-
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    pub fn path(&self) -> PathBuf {
-        PathBuf::from(format!("/dev/shm{}", self.0))
-    }
-
-    pub fn exists(&self) -> bool {
-        self.path().exists()
-    }
-}
-
-impl Drop for Name {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(self.path());
-    }
 }
 
 /// Where a ring comes from and how its ends trust each other.
@@ -73,12 +38,12 @@ pub const KINDS: [Kind; 4] = [
 ];
 
 /// Both ends of a ring, in one process. The name comes first, so that it is dropped last.
-pub type Pair = (Name, Writer, Reader);
+pub type Pair = (RingName, Writer, Reader);
 
 impl Kind {
     pub fn pair(self, options: &Options) -> Pair {
         let options = options.clone().trust(self.trust);
-        let name = Name::new();
+        let name = RingName::new("stream");
         let (writer, reader) = if self.named {
             let writer = options.create_new(name.as_str()).unwrap();
             (writer, options.open(name.as_str()).unwrap())
@@ -131,11 +96,7 @@ pub fn check(bytes: &[u8], position: u64) {
 /// Looks again and again until the condition holds.
 #[track_caller]
 pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
-    let started = Instant::now();
-    while !condition() {
-        assert!(started.elapsed() < PATIENCE, "waited in vain: {what}");
-        thread::sleep(Duration::from_micros(200));
-    }
+    eventually(what, || condition().then_some(()));
 }
 
 /// What a thread came to; fails if it does not end: a call that should not block did, or was never
