@@ -72,17 +72,9 @@ fn every_policy_on_every_kind_of_ring() {
     for kind in KINDS {
         for of_writer in POLICIES {
             for of_reader in POLICIES {
-                let name = RingName::new("stream");
-                let options = Options::new().capacity(page()).trust(kind.trust);
-                let (writer, reader): (Writer, Reader) = if kind.named {
-                    let writer = options.clone().wait(of_writer).create_new(name.as_str());
-                    let reader = options.wait(of_reader).open(name.as_str());
-                    (writer.unwrap(), reader.unwrap())
-                } else {
-                    let (writer, reader) = options.anonymous::<Writer>().unwrap();
-                    let writer = writer.claim_with(&options.clone().wait(of_writer));
-                    (writer.unwrap(), reader.claim_with(&options.wait(of_reader)).unwrap())
-                };
+                let options = Options::new().capacity(page());
+                let (_name, writer, reader) =
+                    kind.pair_of(&options.clone().wait(of_writer), &options.wait(of_reader));
                 let writing = thread::spawn(move || write(writer, whole));
                 let reading = thread::spawn(move || read(reader));
                 assert_eq!(joined(reading), whole, "{kind:?}, {of_writer:?} to {of_reader:?}");

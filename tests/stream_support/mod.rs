@@ -9,7 +9,7 @@ use shmpipe::{
     Options, Trust,
     stream::{Reader, Writer},
 };
-use std::{thread::JoinHandle, time::Duration};
+use std::{sync::OnceLock, thread::JoinHandle, time::Duration};
 
 pub use crate::support::RingName;
 
@@ -42,14 +42,20 @@ pub type Pair = (RingName, Writer, Reader);
 
 impl Kind {
     pub fn pair(self, options: &Options) -> Pair {
-        let options = options.clone().trust(self.trust);
+        self.pair_of(options, options)
+    }
+
+    /// With options of its own for each end.
+    pub fn pair_of(self, of_writer: &Options, of_reader: &Options) -> Pair {
+        let [of_writer, of_reader] =
+            [of_writer, of_reader].map(|options| options.clone().trust(self.trust));
         let name = RingName::new("stream");
         let (writer, reader) = if self.named {
-            let writer = options.create_new(name.as_str()).unwrap();
-            (writer, options.open(name.as_str()).unwrap())
+            let writer = of_writer.create_new(&name).unwrap();
+            (writer, of_reader.open(&name).unwrap())
         } else {
-            let (writer, reader) = options.anonymous::<Writer>().unwrap();
-            (writer.claim_with(&options).unwrap(), reader.claim_with(&options).unwrap())
+            let (writer, reader) = of_writer.anonymous::<Writer>().unwrap();
+            (writer.claim_with(&of_writer).unwrap(), reader.claim_with(&of_reader).unwrap())
         };
         (name, writer, reader)
     }
@@ -65,16 +71,36 @@ impl Kind {
     }
 }
 
-/// The byte at a position: neighbours differ, and so do the same places of different laps.
+/// Bytes that lie this far apart are the same: a prime, so that places which are confused by a ring
+/// (a lap apart, a page apart) differ.
+const PERIOD: usize = 65_521;
+
+fn table() -> &'static [u8] {
+    static TABLE: OnceLock<Vec<u8>> = OnceLock::new();
+    TABLE.get_or_init(|| {
+        let mixed = |place: u64| (place.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8;
+        (0..PERIOD as u64).map(mixed).collect()
+    })
+}
+
+/// The bytes that belong at `position` and after it, as far as they go in one piece.
+fn piece(position: u64) -> &'static [u8] {
+    &table()[(position % PERIOD as u64) as usize..]
+}
+
+/// The byte that belongs at a position.
 pub fn byte_at(position: u64) -> u8 {
-    let mixed = position.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    (mixed >> 56) as u8
+    piece(position)[0]
 }
 
 /// Fills a slice with the bytes that belong at `position` and after it.
-pub fn fill(bytes: &mut [u8], position: u64) {
-    for (place, byte) in (position..).zip(bytes) {
-        *byte = byte_at(place);
+pub fn fill(mut bytes: &mut [u8], mut position: u64) {
+    while !bytes.is_empty() {
+        let piece = piece(position);
+        let (now, rest) = bytes.split_at_mut(piece.len().min(bytes.len()));
+        now.copy_from_slice(&piece[..now.len()]);
+        position += now.len() as u64;
+        bytes = rest;
     }
 }
 
@@ -87,9 +113,16 @@ pub fn bytes_from(position: u64, n: usize) -> Vec<u8> {
 
 /// Fails at the first byte that does not belong at its position.
 #[track_caller]
-pub fn check(bytes: &[u8], position: u64) {
-    for (place, byte) in (position..).zip(bytes) {
-        assert_eq!(*byte, byte_at(place), "the byte at position {place}");
+pub fn check(mut bytes: &[u8], mut position: u64) {
+    while !bytes.is_empty() {
+        let piece = piece(position);
+        let (now, rest) = bytes.split_at(piece.len().min(bytes.len()));
+        if now != &piece[..now.len()] {
+            let wrong = now.iter().zip(piece).position(|(found, right)| found != right).unwrap();
+            panic!("a wrong byte at position {}", position + wrong as u64);
+        }
+        position += now.len() as u64;
+        bytes = rest;
     }
 }
 
