@@ -12,6 +12,7 @@ mod cat;
 mod cp;
 pub mod descriptor;
 mod pipe;
+mod ring;
 mod shmcat;
 pub mod size;
 pub mod stage;
@@ -31,6 +32,7 @@ type Make = fn(options: &str) -> Result<Box<dyn Transport>, Unavailable>;
 
 /// Every transport, in the order in which they are offered.
 const TRANSPORTS: &[(&str, Make)] = &[
+    ("ring", ring::make),
     ("pipe", pipe::make),
     ("unix", unix::make),
     ("alone", alone::make),
