@@ -7,16 +7,13 @@
 //!
 //! In the latter two `--sample-ms MS` sets how long a sample should take, and `--only TEXT` which comparisons to make.
 //!
-//! The two ends are processes of this program in hidden roles, each on a CPU of its own where there are two. They are
-//! started once for a benchmark, begin each sample at a barrier, and check what arrived.
+//! The two ends are processes of this program in hidden roles, each on a CPU of its own where there are two (with
+//! `--paired` also where the scheduler puts them, which suits pipes better at times). They are started once for a
+//! benchmark, begin each sample at a barrier, and check what arrived.
 
 #[path = "stream/each.rs"]
 mod each;
-#[allow(
-    dead_code,
-    unused_imports,
-    reason = "the example dataflow uses the other half"
-)]
+#[allow(dead_code, unused_imports, reason = "the example dataflow uses the other half")]
 mod harness;
 #[path = "stream/in_turns.rs"]
 mod in_turns;
@@ -52,6 +49,11 @@ struct Args {
     #[arg(long, value_name = "TEXT", default_value = "")]
     only: String,
 
+    /// In turns, instead of the usual: the first of these with each other, for example ring:1M,ring:4M,pipe@free;
+    /// processes are pinned but for those marked @free
+    #[arg(long, value_name = "LIST", value_delimiter = ',', requires = "paired")]
+    rivals: Vec<String>,
+
     /// Given by cargo
     #[arg(long, hide = true)]
     bench: bool,
@@ -77,7 +79,7 @@ fn main() -> ExitCode {
 fn modes(args: &Args) -> Result<(), Box<dyn Error>> {
     let sample = Duration::from_millis(args.sample_ms);
     if let Some(pairs) = args.paired {
-        in_turns::run(pairs, sample, &args.only)?;
+        in_turns::run(pairs, sample, &args.only, &args.rivals)?;
     }
     if let Some(rounds) = args.sweep {
         sweep::run(rounds, sample, &args.only)?;

@@ -30,10 +30,7 @@ impl Barrier {
 
     /// A side of the barrier on `page`.
     pub fn on(page: &OwnedFd) -> io::Result<Self> {
-        Ok(Barrier {
-            page: MmapOptions::new().len(4096).map_raw(page)?,
-            rounds: 0,
-        })
+        Ok(Barrier { page: MmapOptions::new().len(4096).map_raw(page)?, rounds: 0 })
     }
 
     /// Waits for the other side, awake.

@@ -50,18 +50,11 @@ impl Checker {
 
         // A number may be cut in two between pieces.
         let begun = (self.position % 8) as u32;
-        let lead = if begun == 0 {
-            0
-        } else {
-            (8 - begun as usize).min(piece.len())
-        };
+        let lead = if begun == 0 { 0 } else { (8 - begun as usize).min(piece.len()) };
         let (head, rest) = piece.split_at(lead);
         let words = rest.chunks_exact(8);
         let tail = words.remainder();
-        let sum = self
-            .sum
-            .wrapping_add(partial(head, begun))
-            .wrapping_add(partial(tail, 0));
+        let sum = self.sum.wrapping_add(partial(head, begun)).wrapping_add(partial(tail, 0));
         let number = |word: &[u8]| u64::from_le_bytes(word.try_into().expect("chunks of eight"));
         self.sum = words.fold(sum, |sum, word| sum.wrapping_add(number(word)));
         self.position = end;
@@ -86,19 +79,15 @@ pub fn sum_below(count: u64) -> u64 {
 fn sum_of_stream(len: u64) -> u64 {
     let number = |position| u64::from_le_bytes([value(position); 8]);
     let unit = |start: u64| number(start).wrapping_mul((len - start).min(UNIT) / 8);
-    let whole = (0..len)
-        .step_by(UNIT as usize)
-        .fold(0u64, |sum, start| sum.wrapping_add(unit(start)));
+    let whole =
+        (0..len).step_by(UNIT as usize).fold(0u64, |sum, start| sum.wrapping_add(unit(start)));
     let tail = &number(len.saturating_sub(1)).to_le_bytes()[..(len % 8) as usize];
     whole.wrapping_add(partial(tail, 0))
 }
 
 /// The share in the sum of bytes that begin `at` bytes into a number.
 fn partial(bytes: &[u8], at: u32) -> u64 {
-    bytes
-        .iter()
-        .zip(at..)
-        .fold(0, |sum, (byte, at)| sum | u64::from(*byte) << (8 * at))
+    bytes.iter().zip(at..).fold(0, |sum, (byte, at)| sum | u64::from(*byte) << (8 * at))
 }
 
 #[cfg(test)]
@@ -127,14 +116,7 @@ mod tests {
             spoilt[spoil] ^= 1;
             assert!(!check(&spoilt, 4096, LEN), "byte {spoil}");
         }
-        let swapped = [
-            &made[UNIT as usize..][..UNIT as usize],
-            &made[..UNIT as usize],
-        ]
-        .concat();
-        assert!(
-            !check(&swapped, 4096, swapped.len()),
-            "two units changed places"
-        );
+        let swapped = [&made[UNIT as usize..][..UNIT as usize], &made[..UNIT as usize]].concat();
+        assert!(!check(&swapped, 4096, swapped.len()), "two units changed places");
     }
 }

@@ -38,9 +38,7 @@ pub fn run(
             stage.pin(cpus[index % 2]);
         }
         let label = stage.label().to_owned();
-        let child = stage
-            .start()
-            .map_err(|e| Failure(format!("cannot start {label}: {e}")))?;
+        let child = stage.start().map_err(|e| Failure(format!("cannot start {label}: {e}")))?;
         running.0.push((Pid::from_raw(child.id() as i32), label));
     }
     meanwhile();
@@ -48,10 +46,7 @@ pub fn run(
         running.wait_for_one()?;
     }
     let time = start.elapsed();
-    Ok(Cost {
-        time,
-        cpu: children_cpu()?.saturating_sub(cpu),
-    })
+    Ok(Cost { time, cpu: children_cpu()?.saturating_sub(cpu) })
 }
 
 /// The processes that have not been waited for yet. Dropped, it ends them.
@@ -64,11 +59,7 @@ impl Running {
             Err(Errno::EINTR) => return Ok(()),
             status => status.map_err(|e| Failure(format!("waiting for a process: {e}")))?,
         };
-        let Some(index) = self
-            .0
-            .iter()
-            .position(|(pid, _)| Some(*pid) == status.pid())
-        else {
+        let Some(index) = self.0.iter().position(|(pid, _)| Some(*pid) == status.pid()) else {
             return Ok(());
         };
         let (_, label) = self.0.swap_remove(index);
@@ -80,9 +71,7 @@ impl Running {
             WaitStatus::Signaled(_, signal, _) => {
                 Err(Failure(format!("{label} was ended by {signal}")))
             }
-            other => Err(Failure(format!(
-                "{label} did what was not expected: {other:?}"
-            ))),
+            other => Err(Failure(format!("{label} did what was not expected: {other:?}"))),
         }
     }
 
@@ -93,12 +82,8 @@ impl Running {
     }
 
     fn reap(&mut self) {
-        let gone = |pid| {
-            !matches!(
-                waitpid(pid, Some(WaitPidFlag::WNOHANG)),
-                Ok(WaitStatus::StillAlive)
-            )
-        };
+        let gone =
+            |pid| !matches!(waitpid(pid, Some(WaitPidFlag::WNOHANG)), Ok(WaitStatus::StillAlive));
         self.0.retain(|(pid, _)| !gone(*pid));
     }
 }

@@ -55,13 +55,10 @@ impl Order {
         let mut fields = line.trim_end_matches('\n').split('\t');
         let mut field = || fields.next();
         match field()? {
-            "blocks" => Some(Order::Blocks {
-                size: field()?.parse().ok()?,
-                count: field()?.parse().ok()?,
-            }),
-            "words" => Some(Order::Words {
-                count: field()?.parse().ok()?,
-            }),
+            "blocks" => {
+                Some(Order::Blocks { size: field()?.parse().ok()?, count: field()?.parse().ok()? })
+            }
+            "words" => Some(Order::Words { count: field()?.parse().ok()? }),
             "file" => Some(Order::File {
                 len: field()?.parse().ok()?,
                 from: field()?.into(),
@@ -93,17 +90,10 @@ impl Cost {
         let numbers = || {
             let (time, cpu) = line.strip_prefix("done\t")?.split_once('\t')?;
             let nanos = |text: &str| text.parse().ok().map(Duration::from_nanos);
-            Some(Cost {
-                time: nanos(time)?,
-                cpu: nanos(cpu)?,
-            })
+            Some(Cost { time: nanos(time)?, cpu: nanos(cpu)? })
         };
         numbers().ok_or_else(|| {
-            if line.is_empty() {
-                "it ended without an answer".into()
-            } else {
-                line.to_owned()
-            }
+            if line.is_empty() { "it ended without an answer".into() } else { line.to_owned() }
         })
     }
 
@@ -124,25 +114,11 @@ mod tests {
 
     #[test]
     fn lines_come_back_as_they_were() {
-        let file = Order::File {
-            len: 1,
-            from: "/a b".into(),
-            to: "/dev/null".into(),
-        };
-        for order in [
-            Order::Blocks {
-                size: 65536,
-                count: 7,
-            },
-            Order::Words { count: 9 },
-            file,
-        ] {
+        let file = Order::File { len: 1, from: "/a b".into(), to: "/dev/null".into() };
+        for order in [Order::Blocks { size: 65536, count: 7 }, Order::Words { count: 9 }, file] {
             assert_eq!(Order::from_line(&order.to_line()), Some(order));
         }
-        let cost = Cost {
-            time: Duration::from_nanos(5),
-            cpu: Duration::from_nanos(6),
-        };
+        let cost = Cost { time: Duration::from_nanos(5), cpu: Duration::from_nanos(6) };
         assert_eq!(Cost::from_line(&cost.to_line()), Ok(cost));
         assert_eq!(Cost::from_line("no room"), Err("no room".into()));
     }

@@ -17,13 +17,15 @@ pub enum Place {
     Near,
     /// They did not.
     Far,
-    /// That changed meanwhile, or cannot be told.
+    /// That changed meanwhile.
     Unsettled,
+    /// There is one.
+    OneCpu,
 }
 
 impl Place {
     /// All there are.
-    pub const ALL: [Place; 3] = [Place::Near, Place::Far, Place::Unsettled];
+    pub const ALL: [Place; 4] = [Place::Near, Place::Far, Place::Unsettled, Place::OneCpu];
 
     /// What the round trips around a sample say.
     pub fn of(trips: &[RoundTrip]) -> Self {
@@ -34,6 +36,7 @@ impl Place {
         match trips {
             trips if trips.iter().all(near) => Place::Near,
             trips if trips.iter().all(far) => Place::Far,
+            trips if trips.contains(&RoundTrip::OneCpu) => Place::OneCpu,
             _ => Place::Unsettled,
         }
     }
@@ -45,6 +48,7 @@ impl fmt::Display for Place {
             Place::Near => "near",
             Place::Far => "far",
             Place::Unsettled => "unsettled",
+            Place::OneCpu => "one",
         })
     }
 }
@@ -81,11 +85,7 @@ pub fn in_turns<T, E>(
         let between = cpu::round_trip();
         let second = second()?;
         let after = cpu::round_trip();
-        let pair = Pair {
-            trips: [before, between, after],
-            first,
-            second,
-        };
+        let pair = Pair { trips: [before, between, after], first, second };
         show(index, &pair);
         all.push(pair);
         before = after;

@@ -15,12 +15,9 @@ use crate::transport::{End, Rival};
 
 /// Plays the role this process was started for and exits; returns if there is none.
 pub fn run_if_asked() {
-    let arguments: Vec<String> = std::env::args_os()
-        .map(|argument| argument.to_string_lossy().into_owned())
-        .collect();
-    let Some((ROLE_FLAG, role)) = arguments
-        .get(1)
-        .map(|flag| (flag.as_str(), &arguments[2..]))
+    let arguments: Vec<String> =
+        std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect();
+    let Some((ROLE_FLAG, role)) = arguments.get(1).map(|flag| (flag.as_str(), &arguments[2..]))
     else {
         return;
     };
@@ -28,12 +25,7 @@ pub fn run_if_asked() {
         // Who has nobody to write to any more is not the cause, and leaves the explanation to the other.
         if error.kind() != io::ErrorKind::BrokenPipe {
             let program = arguments[0].rsplit('/').next().unwrap_or_default();
-            let who = role
-                .iter()
-                .take(2)
-                .map(String::as_str)
-                .collect::<Vec<_>>()
-                .join(", ");
+            let who = role.iter().take(2).map(String::as_str).collect::<Vec<_>>().join(", ");
             eprintln!("{program} ({who}): {error}");
         }
         std::process::exit(1);

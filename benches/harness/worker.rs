@@ -55,10 +55,7 @@ fn carry_out(side: &mut Side, order: &Order, barrier: &mut Barrier) -> io::Resul
         Side::Sender(sender) => send(sender.as_mut(), order, file.as_ref()),
         Side::Receiver(receiver) => receive(receiver.as_mut(), order, file.as_ref()),
     }?;
-    Ok(Cost {
-        time: start.elapsed(),
-        cpu: cpu_time()?.saturating_sub(cpu),
-    })
+    Ok(Cost { time: start.elapsed(), cpu: cpu_time()?.saturating_sub(cpu) })
 }
 
 fn send(sender: &mut dyn Sender, order: &Order, file: Option<&File>) -> io::Result<()> {
@@ -107,19 +104,11 @@ fn move_all(len: u64, mut step: impl FnMut(usize) -> io::Result<usize>) -> io::R
 }
 
 fn right_or_err(right: bool) -> io::Result<()> {
-    if right {
-        Ok(())
-    } else {
-        Err(io::Error::other("what was received is not what was sent"))
-    }
+    if right { Ok(()) } else { Err(io::Error::other("what was received is not what was sent")) }
 }
 
 fn output(to: &Path) -> io::Result<File> {
-    if to.is_dir() {
-        tempfile::tempfile_in(to)
-    } else {
-        File::options().write(true).open(to)
-    }
+    if to.is_dir() { tempfile::tempfile_in(to) } else { File::options().write(true).open(to) }
 }
 
 fn cpu_time() -> io::Result<Duration> {

@@ -7,7 +7,7 @@ use criterion::{BenchmarkGroup, Criterion, SamplingMode, Throughput};
 
 use crate::harness::content::{Checker, Maker};
 use crate::harness::cpu;
-use crate::harness::duo::Duo;
+use crate::harness::duo::{Duo, Placement};
 use crate::transport::{Rival, Unavailable, size};
 use crate::work::{BLOCKS, CAPACITIES, Files, Work};
 
@@ -59,39 +59,28 @@ fn group(
     name: &str,
     benchmarks: impl FnOnce(&mut BenchmarkGroup<'_, WallTime>),
 ) {
-    println!(
-        "{name}: round trip of a cache line before: {}",
-        cpu::round_trip()
-    );
+    println!("{name}: round trip of a cache line before: {}", cpu::round_trip());
     let mut group = criterion.benchmark_group(name);
     benchmarks(&mut group);
     group.finish();
-    println!(
-        "{name}: round trip of a cache line after: {}\n",
-        cpu::round_trip()
-    );
+    println!("{name}: round trip of a cache line after: {}\n", cpu::round_trip());
 }
 
 /// The same work without handing anything over: made and used by one process, block by block.
 fn one_process(group: &mut BenchmarkGroup<'_, WallTime>, size: usize) {
     let mut block = vec![0; size];
-    group
-        .throughput(Throughput::Bytes(size as u64))
-        .bench_function("one process", |bencher| {
-            bencher.iter_custom(|count| {
-                let (mut maker, mut checker) = (Maker::default(), Checker::default());
-                let start = Instant::now();
-                for _ in 0..count {
-                    maker.fill(&mut block);
-                    checker.take(&block);
-                }
-                assert!(
-                    checker.is_right(count * size as u64),
-                    "what was read is not what was written"
-                );
-                start.elapsed()
-            });
+    group.throughput(Throughput::Bytes(size as u64)).bench_function("one process", |bencher| {
+        bencher.iter_custom(|count| {
+            let (mut maker, mut checker) = (Maker::default(), Checker::default());
+            let start = Instant::now();
+            for _ in 0..count {
+                maker.fill(&mut block);
+                checker.take(&block);
+            }
+            assert!(checker.is_right(count * size as u64), "what was read is not what was written");
+            start.elapsed()
         });
+    });
 }
 
 fn two_processes(group: &mut BenchmarkGroup<'_, WallTime>, spec: &str, work: &Work) {
@@ -109,13 +98,9 @@ fn two_processes(group: &mut BenchmarkGroup<'_, WallTime>, spec: &str, work: &Wo
     let mut duo: Option<Result<Duo, Unavailable>> = None;
     group.bench_function(spec, |bencher| {
         bencher.iter_custom(|amount| {
-            let started = duo.get_or_insert_with(|| Duo::start(&rival));
-            let duo = started
-                .as_mut()
-                .unwrap_or_else(|reason| panic!("{spec}: {reason}"));
-            work.run(duo, amount)
-                .unwrap_or_else(|error| panic!("{spec}: {error}"))
-                .time
+            let started = duo.get_or_insert_with(|| Duo::start(&rival, Placement::Apart));
+            let duo = started.as_mut().unwrap_or_else(|reason| panic!("{spec}: {reason}"));
+            work.run(duo, amount).unwrap_or_else(|error| panic!("{spec}: {error}")).time
         });
     });
 }

@@ -5,28 +5,38 @@ use std::time::Duration;
 
 use comfy_table::{CellAlignment, Table, presets};
 
-use crate::harness::duo::Duo;
+use crate::harness::duo::{Duo, Placement};
 use crate::harness::order::Cost;
 use crate::harness::paired::{Pair, in_turns, summaries};
 use crate::transport::{Rival, size};
 use crate::work::{BLOCKS, Work};
 
-/// Runs every comparison whose name contains `only`, and prints a table of medians at the end.
-pub fn run(pairs: usize, sample: Duration, only: &str) -> Result<(), Box<dyn Error>> {
+/// After a rival: its processes are not pinned.
+const FREE: &str = "@free";
+
+/// Runs every comparison whose name contains `only`, and prints a table of medians at the end. `rivals` are compared in
+/// every kind of work, the first with each other one; if there are none, those that BENCHMARKS.md is about.
+pub fn run(
+    pairs: usize,
+    sample: Duration,
+    only: &str,
+    rivals: &[String],
+) -> Result<(), Box<dyn Error>> {
+    let blocks = BLOCKS
+        .map(|block| (Work::Blocks(block), format!("blocks of {}", size::show(block as u64))));
+    let words = (Work::Words, "8 bytes at a time".to_owned());
     let mut comparisons: Vec<(Work, String, &str, &str)> = Vec::new();
-    for block in BLOCKS {
-        for rival in ["pipe", "pipe:1M", "unix"] {
-            let name = format!("blocks of {}", size::show(block as u64));
-            comparisons.push((Work::Blocks(block), name, "ring", rival));
+    let rivals: Vec<&str> = rivals.iter().map(String::as_str).collect();
+    for (work, name) in blocks.into_iter().chain([words]) {
+        let usual: &[&str] = match work {
+            Work::Words => &["ring:4M:adaptive", "ring:4M:spin"],
+            _ => &["ring", "pipe", "pipe@free", "pipe:1M", "pipe:1M@free", "unix", "unix@free"],
+        };
+        let rivals = if rivals.is_empty() { usual } else { &rivals };
+        for other in rivals.iter().skip(1) {
+            comparisons.push((work.clone(), name.clone(), rivals[0], other));
         }
     }
-    comparisons.push((
-        Work::Words,
-        "8 bytes at a time".into(),
-        "ring:4M:adaptive",
-        "ring:4M:spin",
-    ));
-
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     table.set_header([
@@ -106,26 +116,25 @@ struct Side {
 impl Side {
     fn start(work: &Work, spec: &str, sample: Duration) -> Result<Self, String> {
         let named = |what: String| format!("{spec}: {what}");
-        let rival = Rival::parse(spec).map_err(|reason| named(reason.to_string()))?;
-        let mut duo = Duo::start(&rival).map_err(|reason| named(reason.to_string()))?;
+        let (transport, placement) = match spec.strip_suffix(FREE) {
+            Some(transport) => (transport, Placement::Free),
+            None => (spec, Placement::Apart),
+        };
+        let rival = Rival::parse(transport).map_err(|reason| named(reason.to_string()))?;
+        let mut duo = Duo::start(&rival, placement).map_err(|reason| named(reason.to_string()))?;
         let amount = work.calibrate(&mut duo, sample).map_err(named)?;
         Ok(Side { duo, amount })
     }
 
     fn sample(&mut self, work: &Work) -> Result<Sample, String> {
         let cost = work.run(&mut self.duo, self.amount)?;
-        Ok(Sample {
-            cost,
-            bytes: work.unit() * self.amount,
-        })
+        Ok(Sample { cost, bytes: work.unit() * self.amount })
     }
 }
 
 fn add(table: &mut Table, name: &str, measured: &[Pair<Sample>]) {
     let speeds = summaries(measured, Sample::speed);
-    let costs = summaries(measured, |sample| {
-        sample.cost.cpu_per_gigabyte(sample.bytes)
-    });
+    let costs = summaries(measured, |sample| sample.cost.cpu_per_gigabyte(sample.bytes));
     for (speed, cpu) in speeds.iter().zip(&costs) {
         table.add_row([
             name.to_owned(),

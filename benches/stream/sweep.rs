@@ -6,7 +6,7 @@ use std::time::Duration;
 use comfy_table::{CellAlignment, Table, presets};
 
 use crate::harness::cpu;
-use crate::harness::duo::Duo;
+use crate::harness::duo::{Duo, Placement};
 use crate::harness::paired::{Place, median};
 use crate::transport::{Rival, size};
 use crate::work::{BLOCKS, CAPACITIES, Files, Work};
@@ -26,10 +26,7 @@ pub fn run(rounds: usize, sample: Duration, only: &str) -> Result<(), Box<dyn Er
     let files = Files::make(FILE)?;
     let mut works = files.works();
     for block in BLOCKS {
-        works.push((
-            format!("blocks of {}", size::show(block as u64)),
-            Work::Blocks(block),
-        ));
+        works.push((format!("blocks of {}", size::show(block as u64)), Work::Blocks(block)));
     }
     for (name, work) in works.iter().filter(|(name, _)| name.contains(only)) {
         println!("\n{name}");
@@ -56,19 +53,16 @@ fn start(capacity: &str, work: &Work, sample: Duration) -> Result<Ring, String> 
     let failed = |reason: String| format!("ring:{capacity}: {reason}");
     let rival =
         Rival::parse(&format!("ring:{capacity}")).map_err(|reason| failed(reason.to_string()))?;
-    let mut duo = Duo::start(&rival).map_err(|reason| failed(reason.to_string()))?;
+    let mut duo =
+        Duo::start(&rival, Placement::Apart).map_err(|reason| failed(reason.to_string()))?;
     let amount = work.calibrate(&mut duo, sample).map_err(failed)?;
-    Ok(Ring {
-        duo,
-        amount,
-        samples: Vec::new(),
-    })
+    Ok(Ring { duo, amount, samples: Vec::new() })
 }
 
 fn print(name: &str, rings: &[Ring]) {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
-    table.set_header(["capacity", "near GB/s", "far GB/s", "unsettled GB/s"]);
+    table.set_header(["capacity", "near GB/s", "far GB/s", "unsettled GB/s", "one CPU GB/s"]);
     for (capacity, ring) in CAPACITIES.iter().zip(rings) {
         let of = |place: Place| {
             let here = ring.samples.iter().filter(|(found, _)| *found == place);
@@ -84,13 +78,11 @@ fn print(name: &str, rings: &[Ring]) {
             of(Place::Near),
             of(Place::Far),
             of(Place::Unsettled),
+            of(Place::OneCpu),
         ]);
     }
     for column in table.column_iter_mut() {
         column.set_cell_alignment(CellAlignment::Right);
     }
-    println!(
-        "\n{name}: medians, and of how many samples\n\n{}",
-        table.trim_fmt()
-    );
+    println!("\n{name}: medians, and of how many samples\n\n{}", table.trim_fmt());
 }

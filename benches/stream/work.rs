@@ -38,16 +38,11 @@ impl Work {
     /// So many blocks, numbers, or passes over the file as one order; a file's passes are `run` one by one.
     fn order(&self, amount: u64) -> Order {
         match self {
-            Work::Blocks(size) => Order::Blocks {
-                size: *size,
-                count: amount,
-            },
+            Work::Blocks(size) => Order::Blocks { size: *size, count: amount },
             Work::Words => Order::Words { count: amount },
-            Work::File { from, len, to } => Order::File {
-                len: *len,
-                from: from.clone(),
-                to: to.clone(),
-            },
+            Work::File { from, len, to } => {
+                Order::File { len: *len, from: from.clone(), to: to.clone() }
+            }
         }
     }
 
@@ -62,11 +57,7 @@ impl Work {
 
     /// Has so many units of it done.
     pub fn run(&self, duo: &mut Duo, amount: u64) -> Result<Cost, String> {
-        let orders = if matches!(self, Work::File { .. }) {
-            amount
-        } else {
-            1
-        };
+        let orders = if matches!(self, Work::File { .. }) { amount } else { 1 };
         let order = self.order(amount);
         let mut total = Cost::default();
         for _ in 0..orders {
@@ -109,11 +100,7 @@ impl Files {
         }
         file.sync_data()?;
         let from = format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd()).into();
-        Ok(Files {
-            _file: file,
-            from,
-            len: len / PIECE * PIECE,
-        })
+        Ok(Files { _file: file, from, len: len / PIECE * PIECE })
     }
 
     /// The work of moving it, by the name of its destination: a device, memory, and where temporary files are.
@@ -122,11 +109,7 @@ impl Files {
         let to = |name: &str, to: &Path| {
             (
                 format!("file to {name}"),
-                Work::File {
-                    from: self.from.clone(),
-                    len: self.len,
-                    to: to.to_owned(),
-                },
+                Work::File { from: self.from.clone(), len: self.len, to: to.to_owned() },
             )
         };
         vec![
@@ -135,10 +118,7 @@ impl Files {
                 &format!("/dev/shm ({})", volume::kind(Path::new("/dev/shm"))),
                 Path::new("/dev/shm"),
             ),
-            to(
-                &format!("{} ({})", temporary.display(), volume::kind(&temporary)),
-                &temporary,
-            ),
+            to(&format!("{} ({})", temporary.display(), volume::kind(&temporary)), &temporary),
         ]
     }
 }

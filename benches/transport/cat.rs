@@ -12,9 +12,7 @@ struct Cat {
 
 /// `cat`.
 pub fn make(_options: &str) -> Result<Box<dyn Transport>, Unavailable> {
-    Ok(Box::new(Cat {
-        version: version("cat")?,
-    }))
+    Ok(Box::new(Cat { version: version("cat")? }))
 }
 
 impl Transport for Cat {
@@ -35,31 +33,18 @@ impl Transport for Cat {
     }
 }
 
-/// What `program` says its version is: "GNU coreutils 9.1" of "cat (GNU coreutils) 9.1".
+/// What `program` (a name or a path) says its version is: "GNU coreutils 9.1" of "cat (GNU coreutils) 9.1".
 pub fn version(program: &str) -> Result<String, Unavailable> {
-    let output = Command::new(program)
-        .arg("--version")
-        .output()
-        .map_err(|e| match e.kind() {
-            io::ErrorKind::NotFound => {
-                Unavailable::because(format!("the program {program} is not installed"))
-            }
-            _ => Unavailable::because(format!("{program}: {e}")),
-        })?;
-    let text = if output.status.success() {
-        output.stdout
-    } else {
-        output.stderr
-    };
+    let output = Command::new(program).arg("--version").output().map_err(|e| match e.kind() {
+        io::ErrorKind::NotFound => {
+            Unavailable::because(format!("the program {program} is not installed"))
+        }
+        _ => Unavailable::because(format!("{program}: {e}")),
+    })?;
+    let text = if output.status.success() { output.stdout } else { output.stderr };
     let text = String::from_utf8_lossy(&text);
     let line = text.lines().next().unwrap_or_default().trim();
-    let line = line
-        .strip_prefix(program)
-        .unwrap_or(line)
-        .replace(['(', ')'], "");
-    Ok(if line.trim().is_empty() {
-        "version unknown".into()
-    } else {
-        line.trim().to_owned()
-    })
+    let name = program.rsplit('/').next().unwrap_or(program);
+    let line = line.strip_prefix(name).unwrap_or(line).replace(['(', ')'], "");
+    Ok(if line.trim().is_empty() { "version unknown".into() } else { line.trim().to_owned() })
 }

@@ -9,9 +9,7 @@ struct Cp {
 
 /// `cp`.
 pub fn make(_options: &str) -> Result<Box<dyn Transport>, Unavailable> {
-    Ok(Box::new(Cp {
-        version: cat::version("cp")?,
-    }))
+    Ok(Box::new(Cp { version: cat::version("cp")? }))
 }
 
 impl Transport for Cp {

@@ -44,10 +44,7 @@ pub struct Stream {
 impl Stream {
     /// An end that moves at most 128 KiB of a file at a time.
     pub fn new(fd: OwnedFd) -> io::Result<Self> {
-        Ok(Stream {
-            fd,
-            buffer: MmapMut::map_anon(CAT_BUFFER)?,
-        })
+        Ok(Stream { fd, buffer: MmapMut::map_anon(CAT_BUFFER)? })
     }
 
     fn buffer(&mut self, len: usize) -> io::Result<&mut [u8]> {

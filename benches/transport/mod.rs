@@ -82,10 +82,7 @@ pub struct Flow {
 
 impl From<Vec<Stage>> for Flow {
     fn from(stages: Vec<Stage>) -> Self {
-        Flow {
-            stages,
-            guard: None,
-        }
+        Flow { stages, guard: None }
     }
 }
 
@@ -188,9 +185,9 @@ impl End {
     pub fn descriptor(self) -> io::Result<OwnedFd> {
         match self {
             End::Descriptor(fd) => Ok(fd),
-            End::Name(name) => Err(io::Error::other(format!(
-                "expected a descriptor, not the name {name}"
-            ))),
+            End::Name(name) => {
+                Err(io::Error::other(format!("expected a descriptor, not the name {name}")))
+            }
         }
     }
 }
@@ -249,18 +246,13 @@ pub struct Rival {
 impl Rival {
     /// Makes the transport that `spec` describes: `pipe`, `pipe:1M`, `ring:256K:spin`.
     pub fn parse(spec: &str) -> Result<Self, Unavailable> {
-        let (name, options) = spec.split_once(':').unwrap_or((spec, ""));
-        let Some((_, make)) = TRANSPORTS.iter().find(|(known, _)| *known == name) else {
-            let known: Vec<&str> = TRANSPORTS.iter().map(|(known, _)| *known).collect();
-            return Err(Unavailable::because(format!(
-                "no transport is called “{name}”; there are {}",
-                known.join(", ")
-            )));
-        };
-        Ok(Rival {
-            spec: spec.to_owned(),
-            transport: make(options)?,
-        })
+        let (make, options) = find(spec).map_err(Unavailable::because)?;
+        Ok(Rival { spec: spec.to_owned(), transport: make(options)? })
+    }
+
+    /// Refuses what names no transport, before anything is done; for command lines.
+    pub fn check_name(spec: &str) -> Result<String, String> {
+        find(spec).map(|_| spec.to_owned())
     }
 
     /// The processes that carry `input` to `output`.
@@ -275,9 +267,16 @@ impl Rival {
         let mut receive = Stage::role("receiver", &["receive", &self.spec]);
         let end = link.receiver.pass_to(&mut receive);
         receive.arg(end).stdout(stage::output_of(output)?);
-        Ok(Flow {
-            stages: vec![send, receive],
-            guard: link.guard,
-        })
+        Ok(Flow { stages: vec![send, receive], guard: link.guard })
     }
+}
+
+/// What makes the transport that `spec` names, and the options for it.
+fn find(spec: &str) -> Result<(Make, &str), String> {
+    let (name, options) = spec.split_once(':').unwrap_or((spec, ""));
+    let known = TRANSPORTS.iter().find(|(known, _)| *known == name);
+    known.map(|(_, make)| (*make, options)).ok_or_else(|| {
+        let known: Vec<&str> = TRANSPORTS.iter().map(|(known, _)| *known).collect();
+        format!("no transport is called “{name}”; there are {}", known.join(", "))
+    })
 }

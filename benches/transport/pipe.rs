@@ -24,9 +24,7 @@ pub fn make(options: &str) -> Result<Box<dyn Transport>, Unavailable> {
 
 impl Transport for Pipe {
     fn title(&self) -> String {
-        let with = self
-            .buffer
-            .map(|buffer| format!(", pipe of {}", size::show(buffer)));
+        let with = self.buffer.map(|buffer| format!(", pipe of {}", size::show(buffer)));
         format!("cat | cat (in-tree{})", with.unwrap_or_default())
     }
 

@@ -3,16 +3,16 @@
 //! Files go straight between the ring and read(2) or write(2), and blocks are made and used in the ring itself.
 
 use std::io::{self, Read, Write};
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::BorrowedFd;
 
 use shmpipe::stream::{Reader, TransferError, Writer};
 use shmpipe::{Options, Unclaimed, Wait};
 
 use super::{End, Link, Receiver, Sender, Transport, Unavailable, size};
 
-/// At most this much of a file is handed over at a time: enough that system calls do not count, and little enough that
-/// both sides work on the same part of the ring while it is in a cache.
-const FILE_PIECE: usize = 256 << 10;
+/// At most this much is handed over at a time: enough that calls do not count, and little enough that both sides work on
+/// the ring at once, on parts of it that are still in a cache.
+const PIECE: usize = 256 << 10;
 
 struct Ring {
     capacity: usize,
@@ -21,10 +21,7 @@ struct Ring {
 
 /// `ring`, `ring:SIZE`, `ring:SIZE:WAIT` or `ring:WAIT`.
 pub fn make(options: &str) -> Result<Box<dyn Transport>, Unavailable> {
-    let mut ring = Ring {
-        capacity: Options::DEFAULT_CAPACITY,
-        wait: Wait::Adaptive,
-    };
+    let mut ring = Ring { capacity: Options::DEFAULT_CAPACITY, wait: Wait::Adaptive };
     for option in options.split(':').filter(|option| !option.is_empty()) {
         match option {
             "adaptive" => ring.wait = Wait::Adaptive,
@@ -44,9 +41,9 @@ impl Ring {
         Options::new().capacity(self.capacity).wait(self.wait)
     }
 
-    /// Blocks are handed over in parts that leave the other side something to do in a small ring.
+    /// A quarter, so that in a small ring the other side has something to do too.
     fn piece(&self) -> usize {
-        (self.capacity / 4).max(1)
+        PIECE.min(self.capacity / 4).max(1)
     }
 }
 
@@ -69,21 +66,15 @@ impl Transport for Ring {
     }
 
     fn sender(&self, end: End) -> io::Result<Box<dyn Sender>> {
-        let end = Unclaimed::<Writer>::from(OwnedFd::from(end.descriptor()?));
+        let end = Unclaimed::<Writer>::from(end.descriptor()?);
         let writer = end.claim_with(&self.options()).map_err(io::Error::other)?;
-        Ok(Box::new(RingSender {
-            writer,
-            piece: self.piece(),
-        }))
+        Ok(Box::new(RingSender { writer, piece: self.piece() }))
     }
 
     fn receiver(&self, end: End) -> io::Result<Box<dyn Receiver>> {
-        let end = Unclaimed::<Reader>::from(OwnedFd::from(end.descriptor()?));
+        let end = Unclaimed::<Reader>::from(end.descriptor()?);
         let reader = end.claim_with(&self.options()).map_err(io::Error::other)?;
-        Ok(Box::new(RingReceiver {
-            reader,
-            piece: self.piece(),
-        }))
+        Ok(Box::new(RingReceiver { reader, piece: self.piece() }))
     }
 }
 
@@ -94,9 +85,7 @@ struct RingSender {
 
 impl Sender for RingSender {
     fn send_file(&mut self, file: BorrowedFd<'_>, max: usize) -> io::Result<usize> {
-        self.writer
-            .read_from(file, max.min(FILE_PIECE))
-            .map_err(flatten)
+        self.writer.read_from(file, max.min(self.piece)).map_err(flatten)
     }
 
     fn send_block(&mut self, len: usize, fill: &mut dyn FnMut(&mut [u8])) -> io::Result<()> {
@@ -127,9 +116,7 @@ struct RingReceiver {
 
 impl Receiver for RingReceiver {
     fn receive_file(&mut self, file: BorrowedFd<'_>, max: usize) -> io::Result<usize> {
-        self.reader
-            .write_to(file, max.min(FILE_PIECE))
-            .map_err(flatten)
+        self.reader.write_to(file, max.min(self.piece)).map_err(flatten)
     }
 
     fn receive_block(&mut self, max: usize, take: &mut dyn FnMut(&[u8])) -> io::Result<usize> {

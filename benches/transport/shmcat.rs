@@ -5,30 +5,22 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::stage::{Stage, output_of};
-use super::{Flow, Input, Output, Transport, Unavailable};
+use super::{Flow, Input, Output, Transport, Unavailable, cat};
 
 struct Shmcat {
     path: String,
+    version: String,
 }
 
 /// `shmcat` (found on PATH) or `shmcat:PATH`.
 pub fn make(options: &str) -> Result<Box<dyn Transport>, Unavailable> {
-    let path = if options.is_empty() {
-        "shmcat"
-    } else {
-        options
-    };
-    if path.contains('/') && !Path::new(path).is_file() {
-        return Err(Unavailable::because(format!("there is no program {path}")));
-    }
-    Ok(Box::new(Shmcat {
-        path: path.to_owned(),
-    }))
+    let path = if options.is_empty() { "shmcat" } else { options };
+    Ok(Box::new(Shmcat { path: path.to_owned(), version: cat::version(path)? }))
 }
 
 impl Transport for Shmcat {
     fn title(&self) -> String {
-        "shmcat --to, --from".into()
+        format!("shmcat --to, --from ({})", self.version)
     }
 
     fn programs(&self, input: &Input, output: &dyn Output) -> Option<Result<Flow, Unavailable>> {
@@ -40,14 +32,8 @@ impl Transport for Shmcat {
             let (mut to, mut from) = (Stage::program(&self.path), Stage::program(&self.path));
             to.arg("--to").arg(&name).stdin(input.open()?);
             from.arg("--from").arg(&name).stdout(output_of(output)?);
-            let guard = Leftover {
-                program: self.path.clone(),
-                name,
-            };
-            Ok(Flow {
-                stages: vec![to, from],
-                guard: Some(Box::new(guard)),
-            })
+            let guard = Leftover { program: self.path.clone(), name };
+            Ok(Flow { stages: vec![to, from], guard: Some(Box::new(guard)) })
         };
         Some(stages())
     }
@@ -63,10 +49,7 @@ impl Drop for Leftover {
     fn drop(&mut self) {
         if Path::new("/dev/shm").join(&self.name).exists() {
             let mut remove = Command::new(&self.program);
-            remove
-                .args(["--remove", &self.name])
-                .stdout(Stdio::null())
-                .stderr(Stdio::null());
+            remove.args(["--remove", &self.name]).stdout(Stdio::null()).stderr(Stdio::null());
             // It was to tidy up after a failure that is reported already.
             let _ = remove.status();
         }

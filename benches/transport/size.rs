@@ -4,16 +4,11 @@ const UNITS: [(&str, u64); 4] = [("G", 1 << 30), ("M", 1 << 20), ("K", 1 << 10),
 
 /// Reads `64K`, `1M`, `1MiB`, `4096`.
 pub fn parse(text: &str) -> Result<u64, String> {
-    let digits = text
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(text.len());
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
     let unit = unit.trim().to_ascii_uppercase();
     let unit = unit.strip_suffix("IB").unwrap_or(&unit);
-    let factor = UNITS
-        .iter()
-        .find(|(name, _)| *name == unit)
-        .map(|(_, factor)| factor);
+    let factor = UNITS.iter().find(|(name, _)| *name == unit).map(|(_, factor)| factor);
     factor
         .and_then(|factor| number.parse::<u64>().ok()?.checked_mul(*factor))
         .ok_or_else(|| format!("“{text}” is not a size; 64K, 4M and 1G are"))
@@ -25,9 +20,5 @@ pub fn show(bytes: u64) -> String {
         .into_iter()
         .find(|(_, factor)| bytes >= *factor && bytes.is_multiple_of(*factor))
         .unwrap_or(("", 1));
-    format!(
-        "{} {unit}{}",
-        bytes / factor,
-        if unit.is_empty() { "B" } else { "iB" }
-    )
+    format!("{} {unit}{}", bytes / factor, if unit.is_empty() { "B" } else { "iB" })
 }

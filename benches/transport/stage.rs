@@ -27,12 +27,7 @@ impl Stage {
     /// The program `program`, found as the shell finds it.
     pub fn program(program: impl AsRef<OsStr>) -> Self {
         let label = program.as_ref().to_string_lossy().into_owned();
-        Stage {
-            label,
-            command: Command::new(program),
-            passed: Vec::new(),
-            cpu: None,
-        }
+        Stage { label, command: Command::new(program), passed: Vec::new(), cpu: None }
     }
 
     /// This very program in a hidden role (`harness::role` tells which there are); `label` names it in messages.
@@ -43,12 +38,7 @@ impl Stage {
             command.arg0(name);
         }
         command.arg(ROLE_FLAG).args(arguments);
-        Stage {
-            label: label.to_owned(),
-            command,
-            passed: Vec::new(),
-            cpu: None,
-        }
+        Stage { label: label.to_owned(), command, passed: Vec::new(), cpu: None }
     }
 
     /// What messages call it.
@@ -122,9 +112,7 @@ impl Stage {
 
 /// The descriptor behind `output`, or why there is none.
 pub fn output_of(output: &dyn Output) -> Result<OwnedFd, Unavailable> {
-    output
-        .descriptor()
-        .map_err(|e| Unavailable::because(format!("cannot make the output: {e}")))
+    output.descriptor().map_err(|e| Unavailable::because(format!("cannot make the output: {e}")))
 }
 
 /// Takes a descriptor that [`Stage::pass`] handed to this process, by its number. To be called once for a number.

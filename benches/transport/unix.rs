@@ -23,9 +23,7 @@ pub fn make(options: &str) -> Result<Box<dyn Transport>, Unavailable> {
 
 impl Transport for Unix {
     fn title(&self) -> String {
-        let with = self
-            .buffer
-            .map(|buffer| format!(" of {}", size::show(buffer)));
+        let with = self.buffer.map(|buffer| format!(" of {}", size::show(buffer)));
         format!("Unix socket{}", with.unwrap_or_default())
     }
 
@@ -69,9 +67,5 @@ fn set_send_buffer(socket: &UnixStream, bytes: u64) -> io::Result<()> {
             size_of_val(&value) as libc::socklen_t,
         )
     };
-    if result == 0 {
-        Ok(())
-    } else {
-        Err(io::Error::last_os_error())
-    }
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

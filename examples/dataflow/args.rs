@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Parser;
 
 use crate::harness::cpu;
-use crate::transport::size;
+use crate::transport::{Rival, size};
 
 /// What is compared when nothing else is asked for. The first is what the others are compared with.
 const RIVALS: [&str; 4] = ["ring", "pipe", "cat", "alone"];
@@ -43,11 +43,11 @@ pub struct Args {
     pub paired: Option<u32>,
 
     /// Only these rivals, for example ring:1M,pipe,cp; the first is what the others are compared with
-    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = Rival::check_name)]
     only: Vec<String>,
 
     /// One more rival. Can be repeated
-    #[arg(long, value_name = "TRANSPORT")]
+    #[arg(long, value_name = "TRANSPORT", value_parser = Rival::check_name)]
     with: Vec<String>,
 
     /// The shmcat to compare too, as `shmcat --to` and `shmcat --from`; before all others
@@ -76,11 +76,7 @@ impl Args {
     /// The specifications of the rivals, in order.
     pub fn rivals(&self) -> Vec<String> {
         let mut rivals: Vec<String> = Vec::new();
-        rivals.extend(
-            self.shmcat
-                .iter()
-                .map(|path| format!("shmcat:{}", path.display())),
-        );
+        rivals.extend(self.shmcat.iter().map(|path| format!("shmcat:{}", path.display())));
         if self.only.is_empty() {
             rivals.extend(RIVALS.map(str::to_owned));
         }

@@ -40,16 +40,11 @@ impl Source {
             ));
         }
         if found.len() == 0 {
-            return Err(format!(
-                "{}: empty, so there is nothing to move",
-                path.display()
-            ));
+            return Err(format!("{}: empty, so there is nothing to move", path.display()));
         }
         let source = Source {
             file,
-            input: Input {
-                path: path.to_owned(),
-            },
+            input: Input { path: path.to_owned() },
             len: found.len(),
             name: format!("{} ({} bytes)", path.display(), found.len()),
         };
@@ -59,16 +54,11 @@ impl Source {
 
     /// Makes a file without a name in `directory`; `twice` if as much room is needed again for what is moved.
     pub fn make(directory: &Path, size: Option<u64>, twice: bool) -> Result<Self, String> {
-        let len = size
-            .unwrap_or_else(|| MADE.min(free_memory().unwrap_or(MADE) / 4 / MIB * MIB))
-            .max(1);
+        let len =
+            size.unwrap_or_else(|| MADE.min(free_memory().unwrap_or(MADE) / 4 / MIB * MIB)).max(1);
         let needed = len * if twice { 2 } else { 1 };
         let failed = |e: io::Error| {
-            format!(
-                "making a file of {} in {}: {e}",
-                size::show(len),
-                directory.display()
-            )
+            format!("making a file of {} in {}: {e}", size::show(len), directory.display())
         };
         let free = volume::free(directory).map_err(failed)?;
         if free < needed {
@@ -88,12 +78,7 @@ impl Source {
             directory.display(),
             volume::kind(directory)
         );
-        Ok(Source {
-            file,
-            input: Input { path },
-            len,
-            name,
-        })
+        Ok(Source { file, input: Input { path }, len, name })
     }
 
     /// Reads it once, so that no rival has to fetch it from the disk.
@@ -145,15 +130,8 @@ fn scatter(counter: u64) -> u64 {
 /// What the kernel says it could give to programs without swapping, in bytes.
 fn free_memory() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    line.trim()
-        .strip_suffix("kB")?
-        .trim()
-        .parse::<u64>()
-        .ok()
-        .map(|kib| kib << 10)
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib << 10)
 }
 
 /// A bar on standard error, if that is a terminal.

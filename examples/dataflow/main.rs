@@ -36,11 +36,7 @@ fn main() -> ExitCode {
         Ok(args) => args,
         Err(error) => {
             let _ = error.print();
-            return if error.use_stderr() {
-                ExitCode::FAILURE
-            } else {
-                ExitCode::SUCCESS
-            };
+            return if error.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
         }
     };
     match run(&args) {
@@ -56,17 +52,11 @@ fn main() -> ExitCode {
 /// Whether every rival that is available brought every byte.
 fn run(args: &Args) -> Result<bool, Box<dyn Error>> {
     tidy::on_signals()?;
-    let rivals = args
-        .rivals()
-        .into_iter()
-        .map(|spec| (Rival::parse(&spec), spec))
-        .collect::<Vec<_>>();
+    let rivals =
+        args.rivals().into_iter().map(|spec| (Rival::parse(&spec), spec)).collect::<Vec<_>>();
     let directory = std::env::temp_dir();
-    let sinks = args
-        .sinks(&directory)
-        .iter()
-        .map(|path| Sink::at(path))
-        .collect::<Result<Vec<_>, _>>()?;
+    let sinks =
+        args.sinks(&directory).iter().map(|path| Sink::at(path)).collect::<Result<Vec<_>, _>>()?;
     let source = match &args.file {
         Some(path) => Source::open(path)?,
         None => Source::make(&directory, args.size, sinks.iter().any(Sink::needs_room))?,

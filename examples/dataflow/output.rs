@@ -26,18 +26,15 @@ pub enum Sink {
 impl Sink {
     /// Looks at what `path` is.
     pub fn at(path: &Path) -> Result<Self, String> {
-        let parent = path
-            .parent()
-            .filter(|parent| !parent.as_os_str().is_empty())
-            .unwrap_or(Path::new("."));
+        let parent =
+            path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         match fs::metadata(path) {
             Ok(found) if found.is_dir() => Ok(Sink::Directory(path.to_owned())),
             Ok(found) if found.is_file() => Ok(Sink::File(path.to_owned())),
             Ok(found) if found.file_type().is_char_device() => Ok(Sink::Device(path.to_owned())),
-            Ok(_) => Err(format!(
-                "{}: not a file, a directory or a character device",
-                path.display()
-            )),
+            Ok(_) => {
+                Err(format!("{}: not a file, a directory or a character device", path.display()))
+            }
             Err(e) if e.kind() == io::ErrorKind::NotFound && parent.is_dir() => {
                 Ok(Sink::File(path.to_owned()))
             }
@@ -76,10 +73,7 @@ impl Sink {
             _ => false,
         };
         if same {
-            Err(format!(
-                "{}: the output would replace the input",
-                path.display()
-            ))
+            Err(format!("{}: the output would replace the input", path.display()))
         } else {
             Ok(())
         }
@@ -87,10 +81,7 @@ impl Sink {
 
     /// A fresh output for one run.
     pub fn output(&self) -> Arrival<'_> {
-        Arrival {
-            sink: self,
-            made: RefCell::new(None),
-        }
+        Arrival { sink: self, made: RefCell::new(None) }
     }
 }
 
@@ -115,11 +106,7 @@ impl Output for Arrival<'_> {
             Sink::File(path) => {
                 remove_if_there(path)?;
                 let doomed = Doomed::file(path.clone());
-                let file = File::options()
-                    .read(true)
-                    .write(true)
-                    .create_new(true)
-                    .open(path)?;
+                let file = File::options().read(true).write(true).create_new(true).open(path)?;
                 let for_program = file.try_clone()?;
                 *self.made.borrow_mut() = Some(Made::Named(path.clone(), Some(doomed)));
                 return Ok(for_program.into());
@@ -155,8 +142,7 @@ impl Arrival<'_> {
         match made.as_mut() {
             None => Err("there is no output to compare".into()),
             Some(Made::Open(file)) => {
-                file.rewind()
-                    .map_err(|e| format!("reading the output: {e}"))?;
+                file.rewind().map_err(|e| format!("reading the output: {e}"))?;
                 compare(&*file, source)
             }
             Some(Made::Named(path, doomed)) => {
@@ -181,12 +167,7 @@ impl Inspection {
     /// The output and where to read it.
     pub fn new() -> io::Result<(Self, PipeReader)> {
         let (reader, writer) = io::pipe()?;
-        Ok((
-            Inspection {
-                writer: RefCell::new(Some(writer)),
-            },
-            reader,
-        ))
+        Ok((Inspection { writer: RefCell::new(Some(writer)) }, reader))
     }
 }
 
@@ -194,9 +175,7 @@ impl Output for Inspection {
     fn descriptor(&self) -> io::Result<OwnedFd> {
         // Given away, so that the pipe ends when the programs do.
         let writer = self.writer.borrow_mut().take();
-        writer
-            .map(OwnedFd::from)
-            .ok_or_else(|| io::Error::other("the pipe has a writer already"))
+        writer.map(OwnedFd::from).ok_or_else(|| io::Error::other("the pipe has a writer already"))
     }
 
     fn path(&self, stage: &mut Stage) -> io::Result<PathBuf> {
@@ -222,21 +201,13 @@ pub fn compare(mut arrived: impl Read, source: &Source) -> Result<(), String> {
             };
         }
         let expected = read_up_to(&mut sent, &mut right[..got]).map_err(|e| failed("input", e))?;
-        if let Some(wrong) = left[..got]
-            .iter()
-            .zip(&right[..expected])
-            .position(|(left, right)| left != right)
+        if let Some(wrong) =
+            left[..got].iter().zip(&right[..expected]).position(|(left, right)| left != right)
         {
-            return Err(format!(
-                "byte {} is not the one that was sent",
-                at + wrong as u64
-            ));
+            return Err(format!("byte {} is not the one that was sent", at + wrong as u64));
         }
         if expected < got {
-            return Err(format!(
-                "more arrived than the {} bytes that were sent",
-                source.len
-            ));
+            return Err(format!("more arrived than the {} bytes that were sent", source.len));
         }
         at += got as u64;
     }

@@ -24,9 +24,7 @@ pub fn run(
     let Some(((subject, spec), others)) = rivals.split_first() else {
         return Err("there is nothing to compare".into());
     };
-    let subject = subject
-        .as_ref()
-        .map_err(|reason| format!("{spec} is {reason}"))?;
+    let subject = subject.as_ref().map_err(|reason| format!("{spec} is {reason}"))?;
     let mut all_right = true;
     for sink in sinks {
         let mut table = Table::new();
@@ -43,17 +41,9 @@ pub fn run(
             "its CPU s/GB",
         ]);
         for (rival, spec) in others {
-            writeln!(
-                io::stdout(),
-                "\n{}, {} to {}",
-                source.name,
-                subject.spec,
-                sink.name()
-            )?;
-            let measured = rival
-                .as_ref()
-                .map_err(|reason| Setback::from(reason.clone()))
-                .and_then(|rival| {
+            writeln!(io::stdout(), "\n{}, {} to {}", source.name, subject.spec, sink.name())?;
+            let measured =
+                rival.as_ref().map_err(|reason| Setback::from(reason.clone())).and_then(|rival| {
                     writeln!(io::stdout(), "against {}", rival.transport.title())
                         .map_err(crate::harness::flow::Failure::from)?;
                     measure(subject, rival, source, sink, pairs, cpus)
@@ -107,9 +97,7 @@ fn measure(
             printed.set(writeln!(io::stdout(), "{line}"));
         },
     )?;
-    printed
-        .into_inner()
-        .map_err(crate::harness::flow::Failure::from)?;
+    printed.into_inner().map_err(crate::harness::flow::Failure::from)?;
     Ok(measured)
 }
 

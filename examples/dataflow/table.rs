@@ -55,22 +55,15 @@ pub fn print(standings: &[Standing], source: &Source, sink: &Sink, rounds: u32) 
     } else {
         format!("median of {rounds} rounds in turns")
     };
-    writeln!(
-        out,
-        "\n{} to {}, {how}\n\n{}\n",
-        source.name,
-        sink.name(),
-        table.trim_fmt()
-    )?;
+    writeln!(out, "\n{} to {}, {how}\n\n{}\n", source.name, sink.name(), table.trim_fmt())?;
     notes.iter().try_for_each(|note| writeln!(out, "{note}"))?;
     if let Some(subject) = subject.filter(|_| first.is_some()) {
-        writeln!(
-            out,
-            "Ratio: how many times as fast as this is: {}.",
-            subject.title
-        )?;
+        writeln!(out, "Ratio: how many times as fast as this is: {}.", subject.title)?;
     }
-    writeln!(out, "{}", checked(standings, sink))
+    match checked(standings, sink) {
+        Some(checked) => writeln!(out, "{checked}"),
+        None => Ok(()),
+    }
 }
 
 /// A bar of `share` of its full width, in eighths of a character.
@@ -80,18 +73,20 @@ fn bar(share: f64) -> String {
     format!("{}{}", "█".repeat(eighths / 8), EIGHTHS[eighths % 8])
 }
 
-fn checked(standings: &[Standing], sink: &Sink) -> String {
+/// How the outputs were checked; `None` if there were none.
+fn checked(standings: &[Standing], sink: &Sink) -> Option<String> {
     let how = if sink.is_device() {
         "Checked in a run of its own into a pipe, not timed, because this sink cannot be read back"
     } else {
         "Every output was compared with the input"
     };
-    let failed = standings
-        .iter()
-        .filter(|standing| matches!(standing.result, Err(Setback::Failed(_))))
-        .count();
+    let count = |wanted: &dyn Fn(&Standing) -> bool| {
+        standings.iter().filter(|standing| wanted(standing)).count()
+    };
+    let failed = count(&|standing| matches!(standing.result, Err(Setback::Failed(_))));
     match failed {
-        0 => format!("{how}: all bytes arrived."),
-        failed => format!("{how}: {failed} FAILED."),
+        0 if count(&|standing| standing.result.is_ok()) == 0 => None,
+        0 => Some(format!("{how}: all bytes arrived.")),
+        failed => Some(format!("{how}: {failed} FAILED.")),
     }
 }

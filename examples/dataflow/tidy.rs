@@ -45,10 +45,7 @@ impl Doomed {
     /// A new directory in `parent`, with all that will be in it.
     pub fn directory_in(parent: &Path) -> io::Result<Self> {
         let mut doomed = doomed();
-        let path = tempfile::Builder::new()
-            .prefix("dataflow-")
-            .tempdir_in(parent)?
-            .keep();
+        let path = tempfile::Builder::new().prefix("dataflow-").tempdir_in(parent)?.keep();
         doomed.push(path.clone());
         Ok(Doomed(path))
     }
@@ -74,9 +71,5 @@ impl Drop for Doomed {
 
 fn remove(path: &Path) {
     // A file that was never made is as good as removed.
-    let _ = if path.is_dir() {
-        fs::remove_dir_all(path)
-    } else {
-        fs::remove_file(path)
-    };
+    let _ = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
 }
