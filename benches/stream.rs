@@ -19,7 +19,7 @@ mod harness;
 mod in_turns;
 #[path = "stream/sweep.rs"]
 mod sweep;
-#[allow(dead_code, reason = "the example dataflow uses the other half")]
+#[allow(dead_code, unused_imports, reason = "the example dataflow uses the other half")]
 mod transport;
 #[path = "stream/work.rs"]
 mod work;

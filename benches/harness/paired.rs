@@ -143,3 +143,32 @@ fn quantile(numbers: &[f64], share: f64) -> f64 {
     let (low, high) = (sorted[at.floor() as usize], sorted[at.ceil() as usize]);
     low + (high - low) * at.fract()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pair(nanos: f64, first: f64, second: f64) -> Pair<f64> {
+        Pair { trips: [RoundTrip::Nanos(nanos); 3], first, second }
+    }
+
+    #[test]
+    fn only_pairs_of_one_place_are_summed_up_together() {
+        let pairs = [
+            pair(100.0, 4.0, 2.0),
+            pair(110.0, 9.0, 3.0),
+            pair(120.0, 8.0, 2.0),
+            pair(450.0, 1.0, 2.0),
+        ];
+        let [near, far] = summaries(&pairs, |value| *value)[..] else {
+            panic!("two places have pairs")
+        };
+        assert_eq!((near.place, near.pairs, near.first, near.second), (Place::Near, 3, 8.0, 2.0));
+        assert_eq!(near.ratio, [2.5, 3.0, 3.5]);
+        assert_eq!((far.place, far.pairs, far.ratio[1]), (Place::Far, 1, 0.5));
+        assert_eq!(
+            Place::of(&[RoundTrip::Nanos(100.0), RoundTrip::Nanos(450.0)]),
+            Place::Unsettled
+        );
+    }
+}

@@ -21,10 +21,12 @@ pub fn run_if_asked() {
     else {
         return;
     };
+    let program = arguments[0].rsplit('/').next().unwrap_or_default();
+    // Started through /proc/self/exe, it would be called `exe` in lists of processes.
+    let _ = std::fs::write("/proc/self/comm", program);
     if let Err(error) = play(role) {
         // Who has nobody to write to any more is not the cause, and leaves the explanation to the other.
         if error.kind() != io::ErrorKind::BrokenPipe {
-            let program = arguments[0].rsplit('/').next().unwrap_or_default();
             let who = role.iter().take(2).map(String::as_str).collect::<Vec<_>>().join(", ");
             eprintln!("{program} ({who}): {error}");
         }

@@ -27,7 +27,7 @@ impl Transport for Shmcat {
         // A name for each run: a run that failed must not be met by the next.
         static RUN: AtomicU32 = AtomicU32::new(0);
         let run = RUN.fetch_add(1, Ordering::Relaxed);
-        let name = format!("dataflow-{}-{run}", std::process::id());
+        let name = format!("/dataflow-{}-{run}", std::process::id());
         let stages = || {
             let (mut to, mut from) = (Stage::program(&self.path), Stage::program(&self.path));
             to.arg("--to").arg(&name).stdin(input.open()?);
@@ -47,7 +47,7 @@ struct Leftover {
 
 impl Drop for Leftover {
     fn drop(&mut self) {
-        if Path::new("/dev/shm").join(&self.name).exists() {
+        if Path::new(&format!("/dev/shm{}", self.name)).exists() {
             let mut remove = Command::new(&self.program);
             remove.args(["--remove", &self.name]).stdout(Stdio::null()).stderr(Stdio::null());
             // It was to tidy up after a failure that is reported already.

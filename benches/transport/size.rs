@@ -22,3 +22,21 @@ pub fn show(bytes: u64) -> String {
         .unwrap_or(("", 1));
     format!("{} {unit}{}", bytes / factor, if unit.is_empty() { "B" } else { "iB" })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_read_and_shown() {
+        for (text, bytes, shown) in
+            [("64K", 1 << 16, "64 KiB"), ("4MiB", 4 << 20, "4 MiB"), ("100", 100, "100 B")]
+        {
+            assert_eq!(parse(text), Ok(bytes));
+            assert_eq!(show(bytes), shown);
+        }
+        for wrong in ["", "M", "1.5M", "4X", "-1", "99999999999G"] {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
+    }
+}

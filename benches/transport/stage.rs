@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
@@ -26,7 +27,11 @@ pub struct Stage {
 impl Stage {
     /// The program `program`, found as the shell finds it.
     pub fn program(program: impl AsRef<OsStr>) -> Self {
-        let label = program.as_ref().to_string_lossy().into_owned();
+        let label = Path::new(program.as_ref())
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         Stage { label, command: Command::new(program), passed: Vec::new(), cpu: None }
     }
 

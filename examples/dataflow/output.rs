@@ -230,3 +230,25 @@ fn remove_if_there(path: &Path) -> io::Result<()> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_wrong_or_too_much_is_noticed() {
+        let len = (3 << 20) + 5;
+        let source =
+            Source::make(&std::env::temp_dir(), Some(len), false).expect("a file of 3 MiB");
+        let sent = fs::read(&source.input.path).expect("the file that was just made");
+        assert_eq!(compare(&sent[..], &source), Ok(()));
+        assert!(compare(&sent[..sent.len() - 1], &source).is_err());
+        assert!(compare(&[&sent[..], b"x"].concat()[..], &source).is_err());
+        let mut wrong = sent;
+        wrong[2 << 20] ^= 1;
+        assert_eq!(
+            compare(&wrong[..], &source),
+            Err(format!("byte {} is not the one that was sent", 2 << 20))
+        );
+    }
+}
