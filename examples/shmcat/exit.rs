@@ -1,13 +1,16 @@
 //! How the program ends.
 
+use std::ffi::OsStr;
 use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use nix::errno::Errno;
+use shmpipe::OpenError;
 
 use crate::inherited;
+use crate::quote::quoted;
 use crate::report::{reason, say};
 
 /// What ended a transfer before its time.
@@ -22,6 +25,11 @@ pub enum Failure {
 impl Failure {
     pub fn said(message: impl fmt::Display) -> Self {
         Self::Said(message.to_string())
+    }
+
+    /// A ring cannot be opened.
+    pub fn open(ring: &OsStr, error: &OpenError) -> Self {
+        Self::said(format_args!("{}: {}", quoted(ring), error.kind()))
     }
 
     /// Standard output takes no more.

@@ -33,7 +33,9 @@ pub fn receive(
         .map_err(|error| Failure::said(format_args!("standard output: {}", reason(&error))))?;
     let watch = Watch::start().map_err(Failure::said)?;
     let open = || options.open_or_create::<Reader>(ring);
-    let mut reader = watch.attach(open, Reader::aborter).map_err(Failure::said)?;
+    let mut reader = watch
+        .attach(open, Reader::aborter)
+        .map_err(|error| Failure::open(ring, &error))?;
     if matches!(reader.peer(), Peer::NoneYet) {
         console.say_on_terminal(format_args!("{}: waiting for a writer", quoted(ring)));
     }

@@ -1,9 +1,11 @@
 //! `--to NAME`: files into a ring.
 
 use std::ffi::{OsStr, OsString};
+use std::thread;
+use std::time::Duration;
 
 use shmpipe::stream::{TransferError, WriteError, Writer};
-use shmpipe::{OpenError, OpenErrorKind, Options, Peer};
+use shmpipe::{EndReason, OpenError, OpenErrorKind, Options, Peer};
 
 use crate::exit::Failure;
 use crate::input::{self, Stop};
@@ -15,6 +17,9 @@ use crate::stats::Totals;
 /// The most that one read(2) takes: large enough that the calls do not count, small enough that the
 /// reader has something to do while the next block is read.
 const BLOCK: usize = 256 << 10;
+
+/// How often it is tried again to open a ring whose reader is busy with the stream before.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// Sends the inputs and waits until the reader has them. Returns whether all of them could be read.
 ///
@@ -29,7 +34,8 @@ pub fn send(
     totals: &mut Totals,
 ) -> Result<bool, Failure> {
     let watch = Watch::start().map_err(Failure::said)?;
-    let mut writer = open(ring, options, &watch).map_err(Failure::said)?;
+    let mut writer =
+        open(ring, options, &watch, console).map_err(|error| Failure::open(ring, &error))?;
     if matches!(writer.peer(), Peer::NoneYet) {
         console.say_on_terminal(format_args!("{}: waiting for a reader", quoted(ring)));
     }
@@ -53,28 +59,43 @@ pub fn send(
     sent.map_err(|error| failure(ring, error))
 }
 
-/// Opens the writing end, whatever became of the stream before: the rest of a whole one is left to its
-/// reader and this one comes behind it; what remains of a broken one is of no use to anybody.
-fn open(ring: &OsStr, options: &Options, watch: &Watch) -> Result<Writer, OpenError> {
-    let attempt = |options: &Options| {
-        watch.attach(|| options.open_or_create::<Writer>(ring), Writer::aborter)
-    };
-    let options = match attempt(options) {
-        Err(OpenError {
-            kind:
-                OpenErrorKind::Unfinished {
-                    reason: Peer::Finished,
-                    ..
-                },
-            ..
-        }) => options.clone().resume(),
-        Err(OpenError {
-            kind: OpenErrorKind::Unfinished { .. },
-            ..
-        }) => options.clone().discard(),
-        opened => return opened,
-    };
-    attempt(&options)
+/// Opens the writing end, whatever became of the stream before: behind one that is whole and waits for
+/// its reader, in place of what a broken one left. A reader that is still busy with either is not the
+/// one that this stream is for, and is waited for.
+fn open(
+    ring: &OsStr,
+    options: &Options,
+    watch: &Watch,
+    console: &Console,
+) -> Result<Writer, OpenError> {
+    let mut wish = options.clone();
+    let mut wished = false;
+    let mut told = false;
+    loop {
+        let opened = watch.attach(|| wish.open_or_create::<Writer>(ring), Writer::aborter);
+        let Err(error) = opened else { return opened };
+        match *error.kind() {
+            OpenErrorKind::Unfinished {
+                reader_attached: true,
+                ..
+            } => {
+                if !std::mem::replace(&mut told, true) {
+                    let ring = quoted(ring);
+                    console
+                        .say_on_terminal(format_args!("{ring}: waiting for its reader to leave"));
+                }
+                thread::sleep(LOOK_AGAIN);
+            }
+            OpenErrorKind::Unfinished { reason, .. } if !wished => {
+                wished = true;
+                wish = match reason {
+                    EndReason::Finished => wish.resume(),
+                    _ => wish.discard(),
+                };
+            }
+            _ => return Err(error),
+        }
+    }
 }
 
 fn failure(ring: &OsStr, error: WriteError) -> Failure {
