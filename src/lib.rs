@@ -1,1 +1,51 @@
-//! stub
+//! Zero-copy pipelines between the processes of one machine.
+
+#![deny(unsafe_code)]
+#![warn(missing_docs)]
+
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+compile_error!(
+    "shmpipe needs Linux with glibc 2.30 or later: memfd, open-file-description locks, sem_clockwait"
+);
+
+mod ring;
+mod sync;
+mod wait;
+
+#[cfg(all(test, shmpipe_loom))]
+mod models;
+
+// What touches memory that other processes share has no meaning under loom.
+#[cfg(not(shmpipe_loom))]
+mod end;
+#[cfg(not(shmpipe_loom))]
+mod layout;
+#[cfg(not(shmpipe_loom))]
+mod options;
+#[cfg(not(shmpipe_loom))]
+mod peer;
+#[cfg(not(shmpipe_loom))]
+mod segment;
+#[cfg(not(shmpipe_loom))]
+pub mod stream;
+#[cfg(not(shmpipe_loom))]
+mod sys;
+#[cfg(not(shmpipe_loom))]
+mod unclaimed;
+
+#[cfg(not(shmpipe_loom))]
+pub use {
+    end::{
+        Aborter, Peer, Trust,
+        epoch::EndReason,
+        error::{OpenError, OpenErrorKind},
+        stats::Stats,
+    },
+    layout::identity::LayoutError,
+    options::{End, Options},
+    ring::cursor::Violation,
+    segment::{Backend, name::NameError},
+    sys::OsError,
+    unclaimed::Unclaimed,
+    wait::Wait,
+};

@@ -1,0 +1,279 @@
+//! How an end comes to be attached.
+//!
+//! ```text
+//! open or make the object     is it ours, and not open to others?
+//! take the build lock         (bounded)
+//!   nlink == 0 ?              it was removed meanwhile: start again
+//!   empty or half built ?     nobody else is building, we hold the lock: build it
+//!   validate                  geometry to private memory
+//!   take the role             taken? then there is such an end already
+//!   map                       the mapping now holds the role
+//!   begin the epoch
+//! release the build lock
+//! close the descriptor        only the mapping holds the role now
+//! ```
+//!
+//! Two rules keep ends from meeting on an object that nobody else can find any more: the link
+//! count is looked at after *each* acquisition of the build lock, and the role is taken before the
+//! build lock is released, so that the last end out sees the newcomer.
+
+use super::{
+    End, Role, Settings, Trust,
+    epoch::{Start, begin_consumer, begin_producer},
+    error::OpenErrorKind,
+    fork::Process,
+    lock::BuildLock,
+};
+use crate::{
+    layout::{
+        self,
+        identity::{self, Face, Geometry, Identity, LayoutError, is_capacity},
+        view,
+    },
+    peer::ofd,
+    segment::{Backend, Object, Place, memfd, mirror::Mapping, name::Name, posix},
+    sync::Ordering,
+    sys::memory,
+    wait::fence::AsymmetricFence,
+};
+use bytemuck::Zeroable;
+use std::sync::{Arc, atomic::AtomicU64};
+
+/// Whether an object must, must not, or may exist.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Existence {
+    Required,
+    Refused,
+    Either,
+}
+
+/// An end that has just taken its place.
+#[derive(Debug)]
+pub struct Attached {
+    pub(crate) end: Arc<End>,
+    pub(crate) start: Start,
+    /// The first epoch a consumer has to read; a producer's own.
+    pub(crate) epoch: u32,
+}
+
+/// Attaches to a named ring, or makes it.
+pub(crate) fn named(
+    name: &Name,
+    existence: Existence,
+    role: Role,
+    face: Face,
+    settings: &Settings,
+) -> Result<Attached, OpenErrorKind> {
+    if settings.backend != Backend::Posix {
+        return Err(OpenErrorKind::NoName);
+    }
+    check_wishes(settings)?;
+    loop {
+        let object = obtain(name, existence, settings)?;
+        let lock = BuildLock::take(object)?;
+        let object = lock.object();
+        if object.stat()?.st_nlink == 0 {
+            continue;
+        }
+        let attached = match read_identity(object)? {
+            Some(_) if existence == Existence::Refused => return Err(OpenErrorKind::AlreadyExists),
+            Some(identity) => attach(object, &identity, role, face, settings)?,
+            // Remains of a builder that died; to us who may not build, there is nothing.
+            None if existence == Existence::Required => return Err(OpenErrorKind::NotFound),
+            None => build(object, face, settings)
+                .and_then(|identity| attach(object, &identity, role, face, settings))
+                .inspect_err(|_| {
+                    // What we made and could not finish must not stay. If even this fails, what is
+                    // left is marked as unfinished and the next to come builds on it.
+                    let _ = object.remove_name();
+                })?,
+        };
+        return Ok(attached);
+    }
+}
+
+/// Makes an anonymous ring that no one is attached to.
+pub(crate) fn anonymous(face: Face, settings: &Settings) -> Result<Object, OpenErrorKind> {
+    check_wishes(settings)?;
+    let object = Object::new(memfd::create()?, Place::Anonymous);
+    build(&object, face, settings)?;
+    Ok(object)
+}
+
+/// Attaches to an anonymous ring by a descriptor, which is kept to look after the peer.
+pub(crate) fn claim(
+    object: Object,
+    role: Role,
+    face: Face,
+    settings: &Settings,
+) -> Result<Attached, OpenErrorKind> {
+    // Anybody may have passed us this descriptor: nothing is mapped that could be cut short.
+    if !memfd::is_sealed(&object).unwrap_or(false) {
+        return Err(OpenErrorKind::NotSealed);
+    }
+    check_access(&object, settings)?;
+    let lock = BuildLock::take(object.reopen()?)?;
+    let identity = read_identity(lock.object())?.ok_or(LayoutError::NotARing)?;
+    attach(lock.object(), &identity, role, face, settings)
+}
+
+/// What can be refused before anything is touched.
+fn check_wishes(settings: &Settings) -> Result<(), OpenErrorKind> {
+    let capacity = settings.capacity();
+    if !is_capacity(capacity, memory::page_size()) {
+        return Err(OpenErrorKind::Capacity(capacity));
+    }
+    if settings.mode & 0o600 != 0o600 || settings.mode & !0o777 != 0 {
+        return Err(OpenErrorKind::UnusableMode(settings.mode));
+    }
+    Ok(())
+}
+
+/// Opens the object that the name leads to, or makes an empty one.
+fn obtain(name: &Name, existence: Existence, settings: &Settings) -> Result<Object, OpenErrorKind> {
+    loop {
+        let opened = match existence {
+            Existence::Refused => None,
+            Existence::Required | Existence::Either => match posix::open(name) {
+                Ok(fd) => Some(fd),
+                Err(error) if error.errno() == Some(libc::ENOENT) => None,
+                Err(error) => return Err(error.into()),
+            },
+        };
+        let fd = match opened {
+            Some(fd) => fd,
+            None if existence == Existence::Required => return Err(OpenErrorKind::NotFound),
+            None => match posix::create(name, settings.mode) {
+                Ok(fd) => fd,
+                Err(error) if error.errno() == Some(libc::EEXIST) => match existence {
+                    Existence::Refused => return Err(OpenErrorKind::AlreadyExists),
+                    // Made by another since we looked.
+                    _ => continue,
+                },
+                Err(error) => return Err(error.into()),
+            },
+        };
+        let object = Object::new(fd, Place::Named(name.clone()));
+        check_access(&object, settings)?;
+        return Ok(object);
+    }
+}
+
+/// Refuses what another user owns or what is open to more users than asked for.
+fn check_access(object: &Object, settings: &Settings) -> Result<(), OpenErrorKind> {
+    let stat = object.stat()?;
+    if settings.trust == Trust::SameUser {
+        let own = nix::unistd::geteuid().as_raw();
+        if stat.st_uid != own {
+            return Err(OpenErrorKind::Owner { found: stat.st_uid, own });
+        }
+        let found = stat.st_mode & 0o777;
+        if found & !settings.mode != 0 {
+            return Err(OpenErrorKind::Mode { found, asked: settings.mode });
+        }
+    }
+    Ok(())
+}
+
+/// The identity of a ring that is ready, `None` if nothing or something unfinished is there.
+fn read_identity(object: &Object) -> Result<Option<Identity>, OpenErrorKind> {
+    let mut identity = Identity::zeroed();
+    match object.read_at(bytemuck::bytes_of_mut(&mut identity), 0)? {
+        0 => return Ok(None),
+        n if n >= 8 && identity.magic == identity::BUILDING => return Ok(None),
+        identity::SIZE => {}
+        _ => identity.magic = [0; 8],
+    }
+    if identity.magic != identity::READY {
+        return Err(LayoutError::NotARing.into());
+    }
+    Ok(Some(identity))
+}
+
+/// Builds a ring on an object that nobody else is at: a named one under its build lock, or one
+/// that nobody else knows yet.
+fn build(object: &Object, face: Face, settings: &Settings) -> Result<Identity, OpenErrorKind> {
+    let geometry = Geometry { capacity: settings.capacity(), control: layout::control_size() };
+    let mut identity = Identity::new(face, geometry, settings.persistent);
+    object.clear()?;
+    // First of all the mark that somebody is building: if we die from here on, the next to come
+    // can tell our remains from another program's file.
+    object.write_at(bytemuck::bytes_of(&identity), 0)?;
+    object.set_mode(settings.mode)?;
+    object.allocate(geometry.size())?;
+    if *object.place() == Place::Anonymous {
+        memfd::seal(object)?;
+    }
+    let mapping = Mapping::new(object, geometry.control, geometry.capacity)?;
+    let control = view::control(&mapping);
+    // All other words are right as zeros, which is what fresh pages hold.
+    control.data.0.semaphore.init()?;
+    control.space.0.semaphore.init()?;
+    // The last step. The build lock orders it for whoever attaches, and for observers a write(2)
+    // is never before the stores of the same thread.
+    identity.magic = identity::READY;
+    object.write_at(&identity.magic, 0)?;
+    Ok(identity)
+}
+
+/// Takes a place at a ring. `object` is a description of its own, under the build lock; its
+/// descriptor is closed by the caller, after which the mapping alone holds the role.
+fn attach(
+    object: &Object,
+    identity: &Identity,
+    role: Role,
+    face: Face,
+    settings: &Settings,
+) -> Result<Attached, OpenErrorKind> {
+    let size = u64::try_from(object.stat()?.st_size).unwrap_or(0);
+    let geometry = identity.validate(face, size)?;
+    if let Some(asked) = settings.capacity.filter(|asked| *asked != geometry.capacity)
+        && !settings.adopt
+    {
+        return Err(OpenErrorKind::CapacityDiffers { asked, found: geometry.capacity });
+    }
+    // A second description without locks: through it the peer's role is looked at, and an
+    // inherited copy of it holds nothing.
+    let probe = object.reopen()?;
+    let mapping = Mapping::new(object, geometry.control, geometry.capacity)?;
+    let control = view::control(&mapping);
+    if !ofd::try_lock(object, role.lock())? {
+        let pid = role.stats(control).pid.load(Ordering::Relaxed);
+        return Err(OpenErrorKind::RoleTaken { role: role.name(), pid });
+    }
+    let capacity = geometry.capacity as u64;
+    let (start, epoch) = match role {
+        Role::Producer => {
+            let consumer_attached = ofd::is_held(&probe, Role::Consumer.lock())?;
+            let start = begin_producer(control, capacity, consumer_attached, settings.unfinished)?;
+            (start, start.epoch)
+        }
+        Role::Consumer => begin_consumer(control, capacity)?,
+    };
+    // A predecessor that died asleep left its announcement behind.
+    role.own_gate(control).parked.store(0, Ordering::Relaxed);
+    let fence = AsymmetricFence::register();
+    let stats = role.stats(control);
+    stats.pid.store(std::process::id(), Ordering::Relaxed);
+    stats.fenced.store(u32::from(fence.is_registered()), Ordering::Relaxed);
+    let process = Process::current()?;
+    let end = End {
+        role,
+        start_word: start.epoch,
+        mapping: std::mem::ManuallyDrop::new(mapping),
+        probe,
+        geometry,
+        persistent: identity.persistent(),
+        process,
+        usable: AtomicU64::new(process.number()),
+        broken: std::sync::OnceLock::new(),
+        next_probe: AtomicU64::new(0),
+        fence,
+        wait: settings.wait,
+        trust: settings.trust,
+        liveness_interval: settings.liveness_interval,
+    };
+    // The other end may be asleep until somebody comes.
+    end.notify_peer();
+    Ok(Attached { end: Arc::new(end), start, epoch })
+}

@@ -1,0 +1,261 @@
+//! Epochs: the stream between one producer's coming and its going.
+//!
+//! ```text
+//!            +--------- finish, fail, drop (producer) ----------> ended
+//!  open -----+
+//!            +--------- its role is free (consumer sees) -------> ended: died
+//!
+//!  ended or nobody yet ---- a producer attaches ----> the next epoch, open
+//! ```
+//!
+//! An epoch begins at a position, its boundary. A consumer tells its caller how an epoch ended
+//! before it hands out a byte from past the boundary, and then acknowledges it. A new epoch begins
+//! only when at most the one before it is not acknowledged, so one boundary and one reason are all
+//! that must be kept, and neither changes under a consumer that has not yet crossed it.
+//!
+//! All transitions but two happen under the build lock. The two: a producer ends its own epoch,
+//! and a consumer acknowledges.
+
+use super::error::OpenErrorKind;
+use crate::{
+    layout::control::Control,
+    ring::cursor::{Violation, distance},
+    sync::{AtomicU64, Ordering},
+};
+
+/// How a stream, or an end's part in it, came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndReason {
+    /// It was finished: the stream is whole (of a reader: it left in good order).
+    Finished,
+    /// The end gave up and said why.
+    Failed(i32),
+    /// The end was dropped without a word, as when its thread panicked.
+    Dropped,
+    /// Its process was killed or exited without dropping it.
+    Died,
+}
+
+/// What an end has to say of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    /// No such end yet.
+    None,
+    /// Attached; alive as long as its role is held.
+    Open,
+    Ended(EndReason),
+}
+
+/// A state and the epoch (of a consumer: the how manieth) it belongs to, in one shared word:
+/// `epoch << 36 | kind << 32 | code`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Word {
+    pub(crate) epoch: u32,
+    pub(crate) state: State,
+}
+
+/// Epochs have 28 bits.
+const MAX_EPOCH: u32 = (1 << 28) - 1;
+
+impl Word {
+    pub(crate) fn pack(self) -> u64 {
+        let (kind, code) = match self.state {
+            State::None => (0, 0),
+            State::Open => (1, 0),
+            State::Ended(EndReason::Finished) => (2, 0),
+            State::Ended(EndReason::Failed(code)) => (3, code),
+            State::Ended(EndReason::Dropped) => (4, 0),
+            State::Ended(EndReason::Died) => (5, 0),
+        };
+        u64::from(self.epoch) << 36 | kind << 32 | u64::from(code as u32)
+    }
+
+    pub(crate) fn unpack(word: u64) -> Result<Self, Violation> {
+        let state = match word >> 32 & 0xf {
+            0 => State::None,
+            1 => State::Open,
+            2 => State::Ended(EndReason::Finished),
+            3 => State::Ended(EndReason::Failed(word as u32 as i32)),
+            4 => State::Ended(EndReason::Dropped),
+            5 => State::Ended(EndReason::Died),
+            kind => return Err(Violation { what: "end state", found: kind, low: 0, high: 5 }),
+        };
+        Ok(Self { epoch: (word >> 36) as u32, state })
+    }
+
+    /// Reads a word that the other end may be changing.
+    pub(crate) fn load(word: &AtomicU64) -> Result<Self, Violation> {
+        // Acquire: pairs with the Release in `store` and in `end_epoch`; whatever the end did
+        // before it said this is visible.
+        Self::unpack(word.load(Ordering::Acquire))
+    }
+
+    pub(crate) fn store(self, word: &AtomicU64) {
+        // Release: pairs with the Acquire in `load`.
+        word.store(self.pack(), Ordering::Release);
+    }
+
+    fn next_epoch(self) -> Result<u32, OpenErrorKind> {
+        if self.epoch >= MAX_EPOCH {
+            return Err(OpenErrorKind::Exhausted);
+        }
+        Ok(self.epoch + 1)
+    }
+
+    pub(crate) fn is_ended(self) -> bool {
+        matches!(self.state, State::Ended(_))
+    }
+}
+
+/// Ends an epoch (or a consumer's stay), unless it has ended.
+pub(crate) fn end_epoch(word: &AtomicU64, epoch: u32, reason: EndReason) {
+    let open = Word { epoch, state: State::Open }.pack();
+    let ended = Word { epoch, state: State::Ended(reason) }.pack();
+    // Release: pairs with the Acquire in `Word::load`; all that was published comes before the
+    // end. A compare-exchange, because an aborter may do the same from another thread.
+    let _ = word.compare_exchange(open, ended, Ordering::Release, Ordering::Relaxed);
+}
+
+/// What a producer does when it finds a stream that was not read to its end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Unfinished {
+    #[default]
+    Refuse,
+    Resume,
+    Discard,
+}
+
+/// Positions at which an end takes up its work.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Start {
+    pub(crate) epoch: u32,
+    pub(crate) tail: u64,
+    pub(crate) head: u64,
+}
+
+/// Begins a producer's epoch. The caller holds the build lock and the producer's role.
+pub(crate) fn begin_producer(
+    control: &Control,
+    capacity: u64,
+    consumer_attached: bool,
+    unfinished: Unfinished,
+) -> Result<Start, OpenErrorKind> {
+    let life = &control.life.0;
+    // Relaxed, here and below: the build lock orders what its holders do; `tail`, `head` and
+    // `acknowledged` of a live consumer may move meanwhile, which changes no decision for the worse.
+    let tail = control.producer.0.tail.load(Ordering::Relaxed);
+    let mut head = control.consumer.0.head.load(Ordering::Acquire);
+    let unread = distance("tail", head, tail, capacity)?;
+    let last = Word::load(&life.producer)?;
+    let acknowledged = life.acknowledged.load(Ordering::Acquire);
+
+    let reason = match last.state {
+        State::None => None,
+        // Its role was free, or we would not be here. If it published nothing, nobody misses it.
+        State::Open if tail == life.boundary.load(Ordering::Relaxed) => None,
+        State::Open => Some(EndReason::Died),
+        State::Ended(reason) => Some(reason),
+    };
+    let told = acknowledged >= u64::from(last.epoch);
+    // There is room to keep one end that no consumer was told of, not two.
+    let older_end_untold = acknowledged + 1 < u64::from(last.epoch);
+    let nothing_to_tell =
+        matches!(reason, None | Some(EndReason::Finished)) && unread == 0 && !older_end_untold;
+    if !told && !nothing_to_tell {
+        let refused = Err(OpenErrorKind::Unfinished {
+            reason: reason.unwrap_or(EndReason::Died),
+            at: tail,
+            unread,
+            reader_attached: consumer_attached,
+        });
+        match unfinished {
+            Unfinished::Refuse => return refused,
+            Unfinished::Discard if consumer_attached => return refused,
+            Unfinished::Resume if older_end_untold => return refused,
+            Unfinished::Resume => {}
+            Unfinished::Discard => {
+                head = tail;
+                control.consumer.0.head.store(head, Ordering::Release);
+            }
+        }
+    }
+    let epoch = last.next_epoch()?;
+    let skip = told || nothing_to_tell || unfinished == Unfinished::Discard;
+    if !consumer_attached {
+        if skip {
+            life.acknowledged.store(u64::from(last.epoch), Ordering::Relaxed);
+        }
+        // The reader that is gone is not the one this stream is for.
+        let gone = Word::load(&life.consumer)?;
+        Word { state: State::None, ..gone }.store(&life.consumer);
+    }
+    let state = reason.map_or(State::None, State::Ended);
+    Word { epoch: last.epoch, state }.store(&life.previous);
+    life.boundary.store(tail, Ordering::Relaxed);
+    // Release, last: a consumer that sees the new epoch sees its boundary and what came before.
+    Word { epoch, state: State::Open }.store(&life.producer);
+    Ok(Start { epoch, tail, head })
+}
+
+/// Begins a consumer's stay. The caller holds the build lock and the consumer's role.
+///
+/// `Start::epoch` is the count of consumers; the epoch to read is the one after the last
+/// acknowledged.
+pub(crate) fn begin_consumer(
+    control: &Control,
+    capacity: u64,
+) -> Result<(Start, u32), OpenErrorKind> {
+    let life = &control.life.0;
+    // Acquire: pairs with the producer's Release; and as the producer may be at work, head first,
+    // so that the distance cannot come out too large for a reason that is nobody's fault.
+    let head = control.consumer.0.head.load(Ordering::Acquire);
+    let tail = control.producer.0.tail.load(Ordering::Acquire);
+    distance("tail", head, tail, capacity)?;
+    let acknowledged = life.acknowledged.load(Ordering::Acquire);
+    let current = Word::load(&life.producer)?.epoch;
+    let low = u64::from(current.saturating_sub(2));
+    distance("acknowledged epoch", low, acknowledged, u64::from(current) - low)?;
+    let last = Word::load(&life.consumer)?;
+    let epoch = last.next_epoch()?;
+    Word { epoch, state: State::Open }.store(&life.consumer);
+    Ok((Start { epoch, tail, head }, acknowledged as u32 + 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_survive_packing() {
+        let reasons = [
+            State::None,
+            State::Open,
+            State::Ended(EndReason::Finished),
+            State::Ended(EndReason::Failed(-7)),
+            State::Ended(EndReason::Failed(i32::MAX)),
+            State::Ended(EndReason::Dropped),
+            State::Ended(EndReason::Died),
+        ];
+        for epoch in [0, 1, 77, MAX_EPOCH] {
+            for state in reasons {
+                let word = Word { epoch, state };
+                assert_eq!(Word::unpack(word.pack()), Ok(word));
+            }
+        }
+        assert!(Word::unpack(9 << 32).is_err(), "an unknown kind is a violation");
+    }
+
+    #[test]
+    fn epochs_run_out_with_an_error() {
+        let last = Word { epoch: MAX_EPOCH, state: State::Open };
+        assert!(matches!(last.next_epoch(), Err(OpenErrorKind::Exhausted)));
+    }
+
+    #[test]
+    fn an_end_is_said_once() {
+        let word = AtomicU64::new(Word { epoch: 3, state: State::Open }.pack());
+        end_epoch(&word, 3, EndReason::Finished);
+        end_epoch(&word, 3, EndReason::Dropped);
+        assert_eq!(Word::load(&word).unwrap().state, State::Ended(EndReason::Finished));
+    }
+}

@@ -1,0 +1,226 @@
+//! Why an end could not be opened, and what can stop one that is.
+
+use super::epoch::EndReason;
+use crate::{
+    layout::identity::LayoutError,
+    ring::cursor::Violation,
+    segment::{SegmentError, name::NameError},
+    sys::OsError,
+};
+use std::{ffi::OsString, fmt};
+use thiserror::Error;
+
+/// A ring could not be opened or made: which one, and why.
+#[derive(Debug)]
+pub struct OpenError {
+    pub(crate) ring: Option<OsString>,
+    pub(crate) kind: OpenErrorKind,
+}
+
+impl OpenError {
+    /// The name that was asked for; `None` for an anonymous ring.
+    pub fn ring(&self) -> Option<&std::ffi::OsStr> {
+        self.ring.as_deref()
+    }
+
+    /// What went wrong.
+    pub fn kind(&self) -> &OpenErrorKind {
+        &self.kind
+    }
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.ring {
+            Some(name) => write!(f, "ring {}: {}", name.display(), self.kind),
+            None => write!(f, "anonymous ring: {}", self.kind),
+        }
+    }
+}
+
+impl std::error::Error for OpenError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.kind {
+            OpenErrorKind::Os(cause) => Some(&cause.source),
+            kind => std::error::Error::source(kind),
+        }
+    }
+}
+
+impl From<OpenError> for std::io::Error {
+    fn from(error: OpenError) -> Self {
+        use std::io::ErrorKind as Kind;
+        let kind = match &error.kind {
+            OpenErrorKind::Os(cause) => cause.source.kind(),
+            OpenErrorKind::NotFound => Kind::NotFound,
+            OpenErrorKind::AlreadyExists => Kind::AlreadyExists,
+            OpenErrorKind::NoSpace { .. } => Kind::StorageFull,
+            OpenErrorKind::Owner { .. } | OpenErrorKind::Mode { .. } => Kind::PermissionDenied,
+            OpenErrorKind::RoleTaken { .. } | OpenErrorKind::Busy { .. } => Kind::ResourceBusy,
+            OpenErrorKind::Layout(_) | OpenErrorKind::Corrupt(_) => Kind::InvalidData,
+            OpenErrorKind::Unfinished { .. } | OpenErrorKind::Exhausted => Kind::Other,
+            OpenErrorKind::Name(_)
+            | OpenErrorKind::Capacity(_)
+            | OpenErrorKind::CapacityDiffers { .. }
+            | OpenErrorKind::UnusableMode(_)
+            | OpenErrorKind::NoName
+            | OpenErrorKind::NotSealed => Kind::InvalidInput,
+        };
+        Self::new(kind, error)
+    }
+}
+
+/// Why a ring could not be opened or made.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum OpenErrorKind {
+    /// The name cannot be one.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// The capacity asked for cannot be one.
+    #[error("a capacity of {0} bytes is none: it must be a power of two of at least one page")]
+    Capacity(usize),
+    /// The ring exists with another capacity than asked for, and it was not allowed to adopt it.
+    #[error(
+        "it exists with a capacity of {found} bytes where {asked} were asked for; ask for none, or adopt what is there"
+    )]
+    CapacityDiffers {
+        /// Bytes asked for.
+        asked: usize,
+        /// Bytes of the ring that exists.
+        found: usize,
+    },
+    /// A mode by which the owner could not read and write.
+    #[error("mode {0:04o} is none for a ring: its owner must be able to read and write")]
+    UnusableMode(u32),
+    /// This backend's rings have no names.
+    #[error("rings of this backend have no names; make an anonymous one")]
+    NoName,
+    /// It does not exist, and was not to be made.
+    #[error("there is no such ring")]
+    NotFound,
+    /// It exists, and was to be made.
+    #[error("it exists already")]
+    AlreadyExists,
+    /// Not enough memory or not enough room in /dev/shm.
+    #[error("no room for it: {needed} bytes are needed and {available} are available")]
+    NoSpace {
+        /// Bytes the ring takes.
+        needed: u64,
+        /// Bytes that are left.
+        available: u64,
+    },
+    /// It belongs to another user.
+    #[error(
+        "it belongs to user {found} and not to you (user {own}); to use it all the same, trust any user"
+    )]
+    Owner {
+        /// The object's owner.
+        found: u32,
+        /// This process's effective user.
+        own: u32,
+    },
+    /// Others can open it than were asked for.
+    #[error(
+        "it is open to others: its mode is {found:04o} where at most {asked:04o} was asked for; remove it, or ask for that mode"
+    )]
+    Mode {
+        /// The object's mode.
+        found: u32,
+        /// The mode asked for.
+        asked: u32,
+    },
+    /// The memory is not a ring, or not one that this program can use.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+    /// The shared words contradict each other.
+    #[error("its shared state is damaged: {0}")]
+    Corrupt(#[from] Violation),
+    /// A descriptor of memory that can be cut short under its users.
+    #[error("its memory is not sealed, so it is no anonymous ring of ours")]
+    NotSealed,
+    /// There is a live process in this role.
+    #[error("it has a {role} already (pid {pid}, as that process knows itself)")]
+    RoleTaken {
+        /// `writer` or `reader`.
+        role: &'static str,
+        /// As it wrote it down; 0 if it did not.
+        pid: u32,
+    },
+    /// Somebody was attaching or removing for longer than that can take.
+    #[error(
+        "somebody has held its build lock for {} s (pid {pid}, as that process knows itself); is it stopped?",
+        waited.as_secs()
+    )]
+    Busy {
+        /// As it wrote it down; 0 if it did not.
+        pid: u32,
+        /// For how long this process waited.
+        waited: std::time::Duration,
+    },
+    /// The stream before was not read to its end, and it was not said what to do about that.
+    #[error(
+        "the stream before ended ({reason:?}) at byte {at} and {}; resume it or discard it",
+        match (unread, reader_attached) {
+            (0, _) => "no reader has been told yet".to_owned(),
+            (unread, true) => format!("its reader has {unread} bytes still to read"),
+            (unread, false) => format!("{unread} of its bytes wait for a reader"),
+        }
+    )]
+    Unfinished {
+        /// How it ended.
+        reason: EndReason,
+        /// The position after its last byte.
+        at: u64,
+        /// How many bytes nobody has read.
+        unread: u64,
+        /// Whether a reader is there to read them. Then they cannot be discarded.
+        reader_attached: bool,
+    },
+    /// It has had 2^28 writers or readers; no number is left for another.
+    #[error("it has had all the ends that can be counted; remove it")]
+    Exhausted,
+    /// A system call failed.
+    #[error("{0}")]
+    Os(OsError),
+}
+
+impl From<OsError> for OpenErrorKind {
+    fn from(error: OsError) -> Self {
+        Self::Os(error)
+    }
+}
+
+impl From<SegmentError> for OpenErrorKind {
+    fn from(error: SegmentError) -> Self {
+        match error {
+            SegmentError::NoSpace { needed, available } => Self::NoSpace { needed, available },
+            SegmentError::Os(error) => error.into(),
+        }
+    }
+}
+
+/// What stops an operation for reasons that have nothing to do with the face: each face's errors
+/// take these up.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    WouldBlock,
+    Timeout,
+    Forked,
+    Aborted,
+    Corrupt(Violation),
+    Truncated,
+    Os(OsError),
+}
+
+impl From<Violation> for Stop {
+    fn from(violation: Violation) -> Self {
+        Self::Corrupt(violation)
+    }
+}
+
+impl From<OsError> for Stop {
+    fn from(error: OsError) -> Self {
+        Self::Os(error)
+    }
+}

@@ -1,0 +1,72 @@
+//! The build lock: held by everyone who attaches, builds or removes, for as short as that takes.
+
+use super::error::OpenErrorKind;
+use crate::{
+    layout::identity::{Identity, READY},
+    peer::ofd::{self, LockByte},
+    segment::Object,
+};
+use std::{
+    mem::offset_of,
+    time::{Duration, Instant},
+};
+
+/// Longer than any build takes; who holds the lock for longer is stopped.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// An object under its build lock. Unlocked when dropped.
+#[derive(Debug)]
+pub(crate) struct BuildLock {
+    object: Object,
+}
+
+impl BuildLock {
+    /// Waits for the lock, with growing pauses: there is no call that waits for one of these locks
+    /// with a time-out.
+    pub(crate) fn take(object: Object) -> Result<Self, OpenErrorKind> {
+        let started = Instant::now();
+        let mut pause = Duration::from_micros(20);
+        while !ofd::try_lock(&object, LockByte::Build)? {
+            if started.elapsed() >= PATIENCE {
+                return Err(OpenErrorKind::Busy { pid: holder(&object), waited: PATIENCE });
+            }
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(Duration::from_millis(1));
+        }
+        sign(&object);
+        Ok(Self { object })
+    }
+
+    /// The locked object.
+    pub(crate) fn object(&self) -> &Object {
+        &self.object
+    }
+}
+
+impl Drop for BuildLock {
+    fn drop(&mut self) {
+        // Explicitly, because a mapping may keep the description open. It can only fail for a
+        // descriptor that is none.
+        let _ = ofd::unlock(&self.object, LockByte::Build);
+    }
+}
+
+const PID_AT: u64 = offset_of!(Identity, builder) as u64;
+
+/// Writes down who holds the lock, for the message of those who wait in vain: the kernel does not
+/// tell whose such a lock is.
+fn sign(object: &Object) {
+    let mut magic = [0; 8];
+    // Nothing is written into what is not ours.
+    if matches!(object.read_at(&mut magic, 0), Ok(8)) && magic == READY {
+        let _ = object.write_at(&std::process::id().to_ne_bytes(), PID_AT);
+    }
+}
+
+fn holder(object: &Object) -> u32 {
+    let mut pid = [0; 4];
+    match object.read_at(&mut pid, PID_AT) {
+        Ok(4) => u32::from_ne_bytes(pid),
+        _ => 0,
+    }
+}

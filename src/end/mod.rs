@@ -1,0 +1,301 @@
+//! An attached end: what all faces have in common.
+//!
+//! [`attach`] takes a place at a ring, [`End`]'s drop leaves it; [`epoch`] knows how streams begin
+//! and end, [`waiting`] is the one waiting loop, [`fork`] notices that an end was inherited.
+//!
+//! An [`End`] holds no positions: those are the face's, which works on them alone. It is shared
+//! with [`Aborter`]s, so everything in it may be used from several threads.
+
+pub(crate) mod attach;
+pub(crate) mod epoch;
+pub(crate) mod error;
+mod fork;
+mod leave;
+mod lock;
+pub(crate) mod stats;
+pub(crate) mod waiting;
+
+pub use leave::Aborter;
+
+use crate::{
+    layout::{
+        control::{Control, GateLine, StatsLine},
+        identity::Geometry,
+        view,
+    },
+    peer::ofd::{self, LockByte},
+    ring::cursor::Violation,
+    segment::{Backend, Object, mirror::Mapping},
+    sync::AtomicU64 as SharedU64,
+    sys::OsError,
+    wait::{Wait, fence::AsymmetricFence, gate::Gate, posix_sem::Semaphore},
+};
+use epoch::{EndReason, State, Unfinished, Word};
+use error::Stop;
+use fork::Process;
+use std::{
+    mem::ManuallyDrop,
+    sync::{
+        OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+/// Whom a ring may be shared with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Trust {
+    /// Rings of this user only, open to nobody else: another process of the same user could write
+    /// to this one's memory by other means, so the ring gives it nothing new, and bytes may be
+    /// borrowed in place.
+    #[default]
+    SameUser,
+    /// Rings of any user, of any mode. Bytes are copied in and out, never borrowed.
+    AnyUser,
+}
+
+/// What is known of the end at the other side of the ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Peer {
+    /// None has come yet.
+    NoneYet,
+    /// It is attached, and awake or busy elsewhere.
+    Alive,
+    /// It is attached and sleeps until this end does something.
+    Waiting,
+    /// A writer finished its stream; a reader left in good order.
+    Finished,
+    /// It gave up, with this code.
+    Failed(i32),
+    /// It was dropped without a word.
+    Dropped,
+    /// Its process is gone.
+    Died,
+}
+
+impl From<EndReason> for Peer {
+    fn from(reason: EndReason) -> Self {
+        match reason {
+            EndReason::Finished => Self::Finished,
+            EndReason::Failed(code) => Self::Failed(code),
+            EndReason::Dropped => Self::Dropped,
+            EndReason::Died => Self::Died,
+        }
+    }
+}
+
+/// What an end is opened with; [`crate::Options`] fills it in.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) backend: Backend,
+    /// `None` = the default, and whatever an existing ring has.
+    pub(crate) capacity: Option<usize>,
+    pub(crate) adopt: bool,
+    pub(crate) mode: u32,
+    pub(crate) persistent: bool,
+    pub(crate) wait: Wait,
+    pub(crate) trust: Trust,
+    pub(crate) unfinished: Unfinished,
+    /// `None` = the usual, growing one.
+    pub(crate) liveness_interval: Option<Duration>,
+}
+
+impl Settings {
+    fn capacity(&self) -> usize {
+        self.capacity.unwrap_or(crate::Options::DEFAULT_CAPACITY)
+    }
+}
+
+/// Which end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    Producer,
+    Consumer,
+}
+
+impl Role {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Producer => "writer",
+            Self::Consumer => "reader",
+        }
+    }
+
+    fn other(self) -> Self {
+        match self {
+            Self::Producer => Self::Consumer,
+            Self::Consumer => Self::Producer,
+        }
+    }
+
+    fn lock(self) -> LockByte {
+        match self {
+            Self::Producer => LockByte::Producer,
+            Self::Consumer => LockByte::Consumer,
+        }
+    }
+
+    /// The word in which this end says how it is.
+    fn word(self, control: &Control) -> &SharedU64 {
+        match self {
+            Self::Producer => &control.life.0.producer,
+            Self::Consumer => &control.life.0.consumer,
+        }
+    }
+
+    /// Where this end sleeps.
+    fn own_gate(self, control: &Control) -> &GateLine {
+        match self {
+            Self::Producer => &control.space.0,
+            Self::Consumer => &control.data.0,
+        }
+    }
+
+    fn stats(self, control: &Control) -> &StatsLine {
+        match self {
+            Self::Producer => &control.producer_stats.0,
+            Self::Consumer => &control.consumer_stats.0,
+        }
+    }
+}
+
+/// A place at a ring. See the module.
+#[derive(Debug)]
+pub(crate) struct End {
+    role: Role,
+    /// The epoch field of this end's own word.
+    start_word: u32,
+    /// Holds the role. Not unmapped by a forked child, which never had it.
+    mapping: ManuallyDrop<Mapping>,
+    /// A description of its own, without locks.
+    probe: Object,
+    geometry: Geometry,
+    persistent: bool,
+    process: Process,
+    /// The number of the process that may use it; 0 once it is aborted or broken.
+    usable: AtomicU64,
+    /// The violation that broke it.
+    broken: OnceLock<Violation>,
+    /// When a caller that never waits may next look whether the peer lives, in milliseconds of the
+    /// monotonic clock: see `waiting`.
+    next_probe: AtomicU64,
+    fence: AsymmetricFence,
+    wait: Wait,
+    pub(crate) trust: Trust,
+    liveness_interval: Option<Duration>,
+}
+
+impl End {
+    #[inline]
+    pub(crate) fn control(&self) -> &Control {
+        view::control(&self.mapping)
+    }
+
+    pub(crate) fn mapping(&self) -> &Mapping {
+        &self.mapping
+    }
+
+    pub(crate) fn geometry(&self) -> Geometry {
+        self.geometry
+    }
+
+    /// To be called before each operation: neither forked, nor aborted, nor broken. Two loads.
+    #[inline]
+    pub(crate) fn check(&self) -> Result<(), Stop> {
+        // Relaxed: compares numbers, orders nothing.
+        if self.usable.load(Ordering::Relaxed) == self.process.running() {
+            Ok(())
+        } else {
+            Err(self.why_unusable())
+        }
+    }
+
+    #[cold]
+    fn why_unusable(&self) -> Stop {
+        if !self.is_own() {
+            Stop::Forked
+        } else if let Some(violation) = self.broken.get() {
+            Stop::Corrupt(*violation)
+        } else {
+            Stop::Aborted
+        }
+    }
+
+    /// Whether this process made it, and did not inherit it by fork.
+    pub(crate) fn is_own(&self) -> bool {
+        self.process.running() == self.process.number()
+    }
+
+    /// Notes a violation: from now on every operation reports it.
+    #[cold]
+    pub(crate) fn poison(&self, violation: Violation) -> Stop {
+        let _ = self.broken.set(violation);
+        self.usable.store(0, Ordering::Relaxed);
+        Stop::Corrupt(violation)
+    }
+
+    /// Passes a checked value on, or poisons the end.
+    #[inline]
+    pub(crate) fn checked<T>(&self, value: Result<T, Violation>) -> Result<T, Stop> {
+        value.map_err(|violation| self.poison(violation))
+    }
+
+    /// Says how this end came to its end, once, and wakes the peer.
+    pub(crate) fn say_ended(&self, reason: EndReason) {
+        epoch::end_epoch(self.role.word(self.control()), self.start_word, reason);
+        self.notify_peer();
+    }
+
+    /// Wakes the peer if it sleeps. To be called after each publication.
+    #[inline]
+    pub(crate) fn notify_peer(&self) {
+        self.gate(self.role.other()).notify();
+    }
+
+    fn gate(&self, role: Role) -> Gate<'_, Semaphore, AsymmetricFence> {
+        let line = role.own_gate(self.control());
+        Gate { parked: &line.parked, sleeper: &line.semaphore, fence: &self.fence, sleepers: 1 }
+    }
+
+    /// The peer's own word on itself.
+    #[inline]
+    pub(crate) fn peer_word(&self) -> Result<Word, Stop> {
+        self.checked(Word::load(self.role.other().word(self.control())))
+    }
+
+    /// Whether a live process holds the peer's role. A system call.
+    pub(crate) fn peer_holds_role(&self) -> Result<bool, OsError> {
+        ofd::is_held(&self.probe, self.role.other().lock())
+    }
+
+    /// The peer's word, if it says "open" and whoever said so is gone.
+    ///
+    /// The word is read before the role is tested: a role is taken before the word says "open", so
+    /// the role found free afterwards was given up by the one who said it. Whether it died or left
+    /// in good order in between, only the word read *again* can tell; see `waiting`.
+    fn gone_peer(&self) -> Result<Option<Word>, Stop> {
+        let word = self.peer_word()?;
+        let gone = word.state == State::Open && !self.peer_holds_role()?;
+        Ok(gone.then_some(word))
+    }
+
+    /// What is known of the peer. One system call.
+    pub(crate) fn peer(&self) -> Result<Peer, Stop> {
+        self.check()?;
+        let gone = self.gone_peer()?;
+        let word = self.peer_word()?;
+        Ok(match word.state {
+            State::None => Peer::NoneYet,
+            State::Ended(reason) => reason.into(),
+            State::Open if gone == Some(word) => Peer::Died,
+            State::Open => {
+                let parked = &self.role.other().own_gate(self.control()).parked;
+                match parked.load(crate::sync::Ordering::Relaxed) {
+                    0 => Peer::Alive,
+                    _ => Peer::Waiting,
+                }
+            }
+        })
+    }
+}

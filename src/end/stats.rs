@@ -1,0 +1,77 @@
+//! What an end counts.
+
+use super::End;
+use crate::{sync::Ordering, sys::clock, wait::gate::Parked};
+use std::time::{Duration, Instant};
+
+/// What an end has done so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Publications (of a writer) or releases (of a reader).
+    pub operations: u64,
+    /// Bytes moved.
+    pub bytes: u64,
+    /// How often it went to sleep.
+    pub sleeps: u64,
+    /// For how long it waited, all waits together that were longer than a few microseconds.
+    pub blocked: Duration,
+    /// How often a sleep ended by its time-out although there was something to wake up for: always
+    /// 0, or a wake-up was lost.
+    pub late_wakeups: u64,
+}
+
+/// An end's private counters.
+#[derive(Debug, Default)]
+pub(crate) struct Waited {
+    stats: Stats,
+    since: Option<Instant>,
+}
+
+impl Waited {
+    pub(crate) fn stats(&self) -> Stats {
+        self.stats
+    }
+
+    /// Counts an operation that moved `n` bytes.
+    #[inline]
+    pub(crate) fn moved(&mut self, n: u64) {
+        self.stats.operations += 1;
+        self.stats.bytes += n;
+    }
+
+    /// A wait begins to be worth its clock.
+    pub(super) fn begin(&mut self) {
+        self.since.get_or_insert_with(Instant::now);
+    }
+
+    pub(super) fn end(&mut self) {
+        if let Some(since) = self.since.take() {
+            self.stats.blocked += since.elapsed();
+        }
+    }
+
+    pub(super) fn slept(&mut self, parked: Parked) {
+        self.stats.sleeps += u64::from(parked != Parked::Ready);
+    }
+
+    /// There was something when the sleep had ended.
+    pub(super) fn awoke(&mut self, parked: Parked) {
+        self.stats.late_wakeups += u64::from(parked == Parked::TimedOut);
+    }
+}
+
+impl End {
+    /// Shows the counters to observers. Not on every operation: after waits, and at the end.
+    pub(crate) fn publish_stats(&self, waited: &Waited) {
+        let line = self.role.stats(self.control());
+        let Stats { operations, bytes, sleeps, blocked, late_wakeups } = waited.stats;
+        // Relaxed: each is a number for itself.
+        line.operations.store(operations, Ordering::Relaxed);
+        line.bytes.store(bytes, Ordering::Relaxed);
+        line.sleeps.store(sleeps, Ordering::Relaxed);
+        line.blocked_nanos.store(blocked.as_nanos() as u64, Ordering::Relaxed);
+        line.late_wakeups.store(late_wakeups, Ordering::Relaxed);
+        line.last_wait.store(clock::monotonic_nanos(), Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,165 @@
+//! The one waiting loop: try, spin, park, and look whether the peer lives.
+//!
+//! ```text
+//!  try -> there: done
+//!   | not there
+//!  spin and try, as the policy says
+//!   |
+//!  park on the own gate, at most until the cap ----- woken ---> spin anew
+//!   | the cap passed
+//!  is the peer's role held? is the object whole? then try once more, knowing that
+//!   |
+//!  a longer cap, and park again
+//! ```
+//!
+//! The cap is what bounds the time for which a peer's death goes unnoticed: 50 ms at first, growing
+//! to 150 ms while nothing happens.
+
+use super::{End, epoch::Word, error::Stop, stats::Waited};
+use crate::{
+    sys::clock,
+    wait::{gate::Parked, spin::Spinner},
+};
+use std::{
+    sync::atomic::Ordering,
+    time::{Duration, Instant},
+};
+
+/// For how long a caller is willing to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Patience {
+    Never,
+    Until(Instant),
+    Forever,
+}
+
+impl Patience {
+    /// A time-out too long to be added to now is none.
+    pub(crate) fn from_timeout(timeout: Duration) -> Self {
+        Instant::now().checked_add(timeout).map_or(Self::Forever, Self::Until)
+    }
+
+    fn left(self) -> Option<Duration> {
+        match self {
+            Self::Never => Some(Duration::ZERO),
+            Self::Until(deadline) => Some(deadline.saturating_duration_since(Instant::now())),
+            Self::Forever => None,
+        }
+    }
+}
+
+/// A peer that is no more: its word, read before its role was found free.
+///
+/// An attempt that is given one reads the word again. If it is the same, that peer died.
+pub(crate) type Gone = Option<Word>;
+
+const FIRST_CAP: Duration = Duration::from_millis(50);
+const LAST_CAP: Duration = Duration::from_millis(150);
+
+impl End {
+    /// Waits until `attempt` has something or fails.
+    ///
+    /// `attempt` is called often and must look at shared memory alone. It returns `None` as long
+    /// as there is nothing to be had but the peer may still bring it.
+    pub(crate) fn wait<T, E: From<Stop>>(
+        &self,
+        patience: Patience,
+        waited: &mut Waited,
+        mut attempt: impl FnMut(Gone) -> Result<Option<T>, E>,
+    ) -> Result<T, E> {
+        if let Some(there) = attempt(None)? {
+            return Ok(there);
+        }
+        if patience == Patience::Never {
+            return self.look_for_a_death(&mut attempt)?.ok_or_else(|| Stop::WouldBlock.into());
+        }
+        let result = self.wait_long(patience, waited, attempt);
+        waited.end();
+        self.publish_stats(waited);
+        result
+    }
+
+    #[cold]
+    fn wait_long<T, E: From<Stop>>(
+        &self,
+        patience: Patience,
+        waited: &mut Waited,
+        mut attempt: impl FnMut(Gone) -> Result<Option<T>, E>,
+    ) -> Result<T, E> {
+        let mut spinner = Spinner::new(self.wait);
+        let mut cap = self.liveness_interval.unwrap_or(FIRST_CAP);
+        let last_cap = self.liveness_interval.unwrap_or(LAST_CAP);
+        loop {
+            while spinner.pause(patience.left().map_or(cap, |left| left.min(cap))) {
+                if let Some(there) = attempt(None)? {
+                    return Ok(there);
+                }
+            }
+            waited.begin();
+            self.check()?;
+            let left = patience.left();
+            if left == Some(Duration::ZERO) {
+                return Err(Stop::Timeout.into());
+            }
+            if spinner.sleeps() {
+                let timeout = left.map_or(cap, |left| left.min(cap));
+                let mut found = None;
+                let parked = self.gate(self.role).park(timeout, || {
+                    found = attempt(None).transpose();
+                    // Aborting posts a token, which must not be slept past either.
+                    found.is_some() || self.check().is_err()
+                });
+                waited.slept(parked);
+                self.check()?;
+                if let Some(found) = found {
+                    return found;
+                }
+                let found = attempt(None)?;
+                if parked != Parked::Ready && found.is_some() {
+                    waited.awoke(parked);
+                }
+                match found {
+                    Some(there) => return Ok(there),
+                    None if parked == Parked::Woken => {
+                        spinner.restart();
+                        continue;
+                    }
+                    None => {}
+                }
+            }
+            self.check_object()?;
+            let gone = self.gone_peer()?;
+            if let Some(there) = attempt(gone)? {
+                return Ok(there);
+            }
+            cap = (cap * 3 / 2).min(last_cap);
+            spinner.restart();
+        }
+    }
+
+    /// For callers that never wait: they would never learn of a peer's death, so every so often
+    /// one of their attempts pays for the system call.
+    fn look_for_a_death<T, E: From<Stop>>(
+        &self,
+        attempt: &mut impl FnMut(Gone) -> Result<Option<T>, E>,
+    ) -> Result<Option<T>, E> {
+        let now = clock::monotonic_nanos();
+        // Relaxed: only the rate of looking hangs on it.
+        if now < self.next_probe.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        let interval = self.liveness_interval.unwrap_or(FIRST_CAP).as_nanos() as u64;
+        self.next_probe.store(now.saturating_add(interval), Ordering::Relaxed);
+        attempt(self.gone_peer()?)
+    }
+
+    /// A named object can be cut short by any process of its user; the next access to a page that
+    /// is gone would be a SIGBUS. Found here, it is an error.
+    fn check_object(&self) -> Result<(), Stop> {
+        let size = u64::try_from(self.probe.stat()?.st_size).unwrap_or(0);
+        if size < self.geometry.size() {
+            return Err(Stop::Truncated);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,118 @@
+//! The words that the ends share: 1 KiB after the identity.
+//!
+//! ```text
+//! offset in the segment                               written by
+//!  256  life           end states, epochs             both, when ends come and go
+//!  384  producer       tail                           producer, at every publication
+//!  512  consumer       head, taken                    consumer, at every release
+//!  640  data           parked, mode, semaphore        consumer sleeps, producer wakes
+//!  768  space          parked, mode, semaphore        producer sleeps, consumer wakes
+//!  896  producer stats                                producer, now and then
+//! 1024  consumer stats                                consumer, now and then
+//! 1152
+//! ```
+//!
+//! Each group has 128 bytes of its own: the line of 64 and the neighbour that some processors
+//! fetch along with it. What is written often stands apart from what is read often, so an awake
+//! end's look at `life` or `parked` costs a hit in its own cache.
+
+use crate::{
+    sync::{AtomicU32, AtomicU64},
+    wait::posix_sem::Semaphore,
+};
+use std::mem::offset_of;
+
+/// Two cache lines for one group of words.
+#[derive(Debug)]
+#[repr(C, align(128))]
+pub(crate) struct Line<T>(pub(crate) T);
+
+/// See the module's picture.
+#[derive(Debug)]
+#[repr(C)]
+pub(crate) struct Control {
+    pub(crate) life: Line<Life>,
+    pub(crate) producer: Line<ProducerLine>,
+    pub(crate) consumer: Line<ConsumerLine>,
+    /// Where the consumer sleeps until there is data.
+    pub(crate) data: Line<GateLine>,
+    /// Where the producer sleeps until there is space.
+    pub(crate) space: Line<GateLine>,
+    pub(crate) producer_stats: Line<StatsLine>,
+    pub(crate) consumer_stats: Line<StatsLine>,
+}
+
+/// Ends and epochs; `crate::end::epoch` says what the words mean.
+#[derive(Debug)]
+#[repr(C)]
+pub(crate) struct Life {
+    /// The current epoch and the state of its producer.
+    pub(crate) producer: AtomicU64,
+    /// How many consumers there have been and the state of the last.
+    pub(crate) consumer: AtomicU64,
+    /// Where the current epoch begins.
+    pub(crate) boundary: AtomicU64,
+    /// The epoch before it and how it ended.
+    pub(crate) previous: AtomicU64,
+    /// The last epoch whose end a consumer has told its caller.
+    pub(crate) acknowledged: AtomicU64,
+}
+
+#[derive(Debug)]
+#[repr(C)]
+pub(crate) struct ProducerLine {
+    pub(crate) tail: AtomicU64,
+}
+
+#[derive(Debug)]
+#[repr(C)]
+pub(crate) struct ConsumerLine {
+    pub(crate) head: AtomicU64,
+    /// Handed out and not yet released: for rings whose producer takes bytes back.
+    pub(crate) taken: AtomicU64,
+}
+
+#[derive(Debug)]
+#[repr(C)]
+pub(crate) struct GateLine {
+    pub(crate) parked: AtomicU32,
+    /// 0 = sleeps on the semaphore. For ends that will be waited for by descriptor.
+    pub(crate) mode: AtomicU32,
+    pub(crate) semaphore: Semaphore,
+}
+
+/// Written by one side, with plain stores; read by anybody.
+#[derive(Debug)]
+#[repr(C)]
+pub(crate) struct StatsLine {
+    pub(crate) operations: AtomicU64,
+    pub(crate) bytes: AtomicU64,
+    pub(crate) sleeps: AtomicU64,
+    pub(crate) blocked_nanos: AtomicU64,
+    pub(crate) late_wakeups: AtomicU64,
+    /// When the end last had to wait, in nanoseconds of the monotonic clock.
+    pub(crate) last_wait: AtomicU64,
+    /// The end's pid as it knows itself; for people only, nothing is decided by it.
+    pub(crate) pid: AtomicU32,
+    /// 1 = this end's processor executes other ends' barriers (see `crate::wait::fence`).
+    pub(crate) fenced: AtomicU32,
+}
+
+/// Where the control block lies in the segment.
+pub(crate) const OFFSET: usize = super::identity::SIZE;
+
+const fn at(offset: usize) -> usize {
+    OFFSET + offset
+}
+
+const _: () = assert!(at(offset_of!(Control, life)) == 256, "layout version 1");
+const _: () = assert!(at(offset_of!(Control, producer)) == 384, "layout version 1");
+const _: () = assert!(at(offset_of!(Control, consumer)) == 512, "layout version 1");
+const _: () = assert!(at(offset_of!(Control, data)) == 640, "layout version 1");
+const _: () = assert!(at(offset_of!(Control, space)) == 768, "layout version 1");
+const _: () = assert!(at(offset_of!(Control, producer_stats)) == 896, "layout version 1");
+const _: () = assert!(at(offset_of!(Control, consumer_stats)) == 1024, "layout version 1");
+const _: () = assert!(at(size_of::<Control>()) == 1152, "layout version 1");
+const _: () = assert!(at(size_of::<Control>()) <= 4096, "fits the smallest control area");
+const _: () = assert!(OFFSET.is_multiple_of(align_of::<Control>()), "aligned in the segment");
+const _: () = assert!(offset_of!(GateLine, semaphore) == 8, "layout version 1");

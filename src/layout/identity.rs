@@ -1,0 +1,280 @@
+//! Who and what a segment is: the first 256 bytes, written once by the builder.
+//!
+//! ```text
+//! offset
+//!   0  magic            "shmpipe\n", written last; "shmbuild" while the builder is at work
+//!   8  layout version   1
+//!  12  face             1 = byte stream
+//!  16  capacity         bytes of the data area, a power of two
+//!  24  data offset      where the data area begins: bytes of the control area
+//!  32  nonce            random: tells two rings of one name apart
+//!  40  builder          pid of the builder, as it knows itself; for messages only
+//!  44  flags            1 = persistent
+//!  48  abi: word        bytes of a pointer
+//!  52  abi: semaphore   bytes of a sem_t
+//!  56  abi: libc        1 = glibc
+//!  60  abi: byte order  0x01020304, as this machine stores it
+//!  64  element size     of a slot ring's type, else 0
+//!  68  element align    likewise, or the alignment of a record's payload
+//!  72  type tag         name of a slot ring's type, zero-padded
+//! 136  -                zero, for later
+//! 256
+//! ```
+//!
+//! It is read and written with pread(2) and pwrite(2), never through the mapping: an end copies it
+//! to private memory once, checks it and never looks again, and an observer needs no mapping.
+
+use bytemuck::{Pod, Zeroable};
+use std::mem::offset_of;
+use thiserror::Error;
+
+/// See the module's picture.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct Identity {
+    pub(crate) magic: [u8; 8],
+    pub(crate) version: u32,
+    pub(crate) face: u32,
+    pub(crate) capacity: u64,
+    pub(crate) data_offset: u64,
+    pub(crate) nonce: u64,
+    pub(crate) builder: u32,
+    pub(crate) flags: u32,
+    pub(crate) abi: Abi,
+    pub(crate) element_size: u32,
+    pub(crate) element_align: u32,
+    pub(crate) type_tag: [u8; 64],
+    reserved: [u64; 15],
+}
+
+/// What two programs must have in common to share a semaphore.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct Abi {
+    pub(crate) word: u32,
+    pub(crate) semaphore: u32,
+    pub(crate) libc: u32,
+    pub(crate) byte_order: u32,
+}
+
+/// Bytes of the identity.
+pub(crate) const SIZE: usize = 256;
+
+const _: () = assert!(size_of::<Identity>() == SIZE, "the control block follows at 256");
+const _: () = assert!(offset_of!(Identity, magic) == 0, "a single pwrite of 8 bytes publishes");
+const _: () = assert!(offset_of!(Identity, version) == 8, "version 1's place, in all versions");
+const _: () = assert!(offset_of!(Identity, capacity) == 16, "layout version 1");
+const _: () = assert!(offset_of!(Identity, data_offset) == 24, "layout version 1");
+const _: () = assert!(offset_of!(Identity, nonce) == 32, "layout version 1");
+const _: () = assert!(offset_of!(Identity, builder) == 40, "layout version 1");
+const _: () = assert!(offset_of!(Identity, abi) == 48, "layout version 1");
+const _: () = assert!(offset_of!(Identity, element_size) == 64, "layout version 1");
+const _: () = assert!(offset_of!(Identity, type_tag) == 72, "layout version 1");
+
+/// A segment that is ready.
+pub(crate) const READY: [u8; 8] = *b"shmpipe\n";
+/// A segment whose builder holds the build lock, or died.
+pub(crate) const BUILDING: [u8; 8] = *b"shmbuild";
+
+pub(crate) const VERSION: u32 = 1;
+
+/// What the data area is used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Face {
+    Stream = 1,
+}
+
+/// In `flags`: the name outlives its ends.
+pub(crate) const PERSISTENT: u32 = 1;
+
+impl Abi {
+    /// This program's.
+    pub(crate) const OWN: Self = Self {
+        word: size_of::<usize>() as u32,
+        semaphore: size_of::<libc::sem_t>() as u32,
+        // Only glibc has sem_clockwait; lib.rs refuses to build on others.
+        libc: 1,
+        byte_order: 0x0102_0304,
+    };
+}
+
+/// Why some memory is not a ring that this program can use.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum LayoutError {
+    /// The object does not start as a ring does.
+    #[error("it is no shmpipe ring (it does not start with the magic number)")]
+    NotARing,
+    /// The object ends before the ring does: somebody cut it.
+    #[error("it is cut short: {found} bytes long where {expected} are needed")]
+    Truncated {
+        /// Bytes a ring of this geometry has.
+        expected: u64,
+        /// Bytes the object has.
+        found: u64,
+    },
+    /// Built by another version of this crate.
+    #[error("its layout is version {found}, and this program speaks version {VERSION}")]
+    Version {
+        /// The segment's layout version.
+        found: u32,
+    },
+    /// Built by a program whose semaphores look different.
+    #[error(
+        "it was built by a program of another ABI: {what} is {found} there and {expected} here"
+    )]
+    Abi {
+        /// Which property differs.
+        what: &'static str,
+        /// This program's value.
+        expected: u32,
+        /// The segment's value.
+        found: u32,
+    },
+    /// It carries something else.
+    #[error("it is a ring of another kind: {found} where {expected} is asked for")]
+    Face {
+        /// Number of the kind asked for.
+        expected: u32,
+        /// Number of the kind found.
+        found: u32,
+    },
+    /// The header says something impossible.
+    #[error("its header is damaged: {what} cannot be {found}")]
+    Damaged {
+        /// Which field.
+        what: &'static str,
+        /// Its value.
+        found: u64,
+    },
+}
+
+/// The geometry of a ring, checked: what an end keeps of the identity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Geometry {
+    pub(crate) capacity: usize,
+    pub(crate) control: usize,
+}
+
+impl Geometry {
+    /// Bytes of the whole object.
+    pub(crate) fn size(self) -> u64 {
+        self.control as u64 + self.capacity as u64
+    }
+}
+
+impl Identity {
+    /// The identity of a new byte stream, not yet ready.
+    pub(crate) fn new(face: Face, geometry: Geometry, persistent: bool) -> Self {
+        Self {
+            magic: BUILDING,
+            version: VERSION,
+            face: face as u32,
+            capacity: geometry.capacity as u64,
+            data_offset: geometry.control as u64,
+            nonce: crate::sys::memory::random(),
+            builder: std::process::id(),
+            flags: if persistent { PERSISTENT } else { 0 },
+            abi: Abi::OWN,
+            ..Zeroable::zeroed()
+        }
+    }
+
+    pub(crate) fn persistent(&self) -> bool {
+        self.flags & PERSISTENT != 0
+    }
+
+    /// Checks everything that later code relies upon: after this, and only after this, the
+    /// geometry may be mapped.
+    pub(crate) fn validate(&self, face: Face, object_size: u64) -> Result<Geometry, LayoutError> {
+        if self.magic != READY {
+            return Err(LayoutError::NotARing);
+        }
+        if self.version != VERSION {
+            return Err(LayoutError::Version { found: self.version });
+        }
+        let abi = [
+            ("byte order", Abi::OWN.byte_order, self.abi.byte_order),
+            ("the size of a pointer", Abi::OWN.word, self.abi.word),
+            ("the C library", Abi::OWN.libc, self.abi.libc),
+            ("the size of a semaphore", Abi::OWN.semaphore, self.abi.semaphore),
+        ];
+        for (what, expected, found) in abi {
+            if expected != found {
+                return Err(LayoutError::Abi { what, expected, found });
+            }
+        }
+        if self.face != face as u32 {
+            return Err(LayoutError::Face { expected: face as u32, found: self.face });
+        }
+        let page = crate::sys::memory::page_size();
+        let capacity = usize::try_from(self.capacity)
+            .ok()
+            .filter(|capacity| is_capacity(*capacity, page))
+            .ok_or(LayoutError::Damaged { what: "capacity", found: self.capacity })?;
+        let control = super::control_size();
+        if self.data_offset != control as u64 {
+            return Err(LayoutError::Damaged {
+                what: "the data's offset",
+                found: self.data_offset,
+            });
+        }
+        let geometry = Geometry { capacity, control };
+        if object_size < geometry.size() {
+            return Err(LayoutError::Truncated { expected: geometry.size(), found: object_size });
+        }
+        Ok(geometry)
+    }
+}
+
+/// Whether a data area can have this size: a power of two, whole pages, and small enough that it
+/// can be mapped twice.
+pub(crate) fn is_capacity(bytes: usize, page: usize) -> bool {
+    bytes.is_power_of_two() && bytes >= page && bytes <= (isize::MAX as usize) / 4
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sound() -> (Identity, u64) {
+        let geometry = Geometry { capacity: 1 << 16, control: super::super::control_size() };
+        let identity = Identity { magic: READY, ..Identity::new(Face::Stream, geometry, false) };
+        (identity, geometry.size())
+    }
+
+    #[test]
+    fn a_sound_identity_passes() {
+        let (identity, size) = sound();
+        assert_eq!(identity.validate(Face::Stream, size).unwrap().capacity, 1 << 16);
+    }
+
+    #[test]
+    fn each_damage_is_named() {
+        let (identity, size) = sound();
+        let refuse = |change: fn(&mut Identity)| {
+            let mut identity = identity;
+            change(&mut identity);
+            identity.validate(Face::Stream, size).unwrap_err()
+        };
+        assert_eq!(refuse(|it| it.magic = [0; 8]), LayoutError::NotARing);
+        assert_eq!(refuse(|it| it.magic = BUILDING), LayoutError::NotARing);
+        assert_eq!(refuse(|it| it.version = 2), LayoutError::Version { found: 2 });
+        assert!(matches!(refuse(|it| it.face = 9), LayoutError::Face { found: 9, .. }));
+        assert!(matches!(refuse(|it| it.abi.word = 4), LayoutError::Abi { found: 4, .. }));
+        assert!(matches!(refuse(|it| it.abi.libc = 2), LayoutError::Abi { found: 2, .. }));
+        assert!(matches!(refuse(|it| it.abi.semaphore = 16), LayoutError::Abi { found: 16, .. }));
+        assert!(matches!(refuse(|it| it.abi.byte_order = 0x0403_0201), LayoutError::Abi { .. }));
+        for capacity in [0, 1, 2048, (1 << 16) + 4096, u64::MAX, 1 << 63] {
+            let mut identity = identity;
+            identity.capacity = capacity;
+            let error = identity.validate(Face::Stream, u64::MAX).unwrap_err();
+            assert_eq!(error, LayoutError::Damaged { what: "capacity", found: capacity });
+        }
+        assert!(matches!(refuse(|it| it.data_offset = 0), LayoutError::Damaged { .. }));
+        assert_eq!(
+            identity.validate(Face::Stream, size - 1).unwrap_err(),
+            LayoutError::Truncated { expected: size, found: size - 1 }
+        );
+    }
+}

@@ -1,0 +1,215 @@
+//! One builder opens everything.
+
+use crate::{
+    Trust, Wait,
+    end::{
+        Settings,
+        attach::{self, Existence},
+        epoch::Unfinished,
+        error::{OpenError, OpenErrorKind},
+    },
+    segment::{Backend, name::Name},
+    unclaimed::{self, Unclaimed},
+};
+use std::{ffi::OsStr, time::Duration};
+
+/// How a ring is made, opened and waited for.
+///
+/// What an end is to be, a writer or a reader, is said by the type that is asked for.
+///
+/// # Examples
+/// ```
+/// use shmpipe::{Options, stream::{Reader, Writer}};
+/// use std::io::{Read, Write};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let name = format!("/shmpipe-doc-options-{}", std::process::id());
+/// // Usually two processes; either may be first.
+/// let options = Options::new().capacity(1 << 20);
+/// let mut writer: Writer = options.open_or_create(&name)?;
+/// let mut reader: Reader = options.open_or_create(&name)?;
+///
+/// writer.write_all(b"hello")?;
+/// writer.finish()?;
+/// let mut text = String::new();
+/// reader.read_to_string(&mut text)?;
+/// assert_eq!(text, "hello");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "options do nothing until something is opened with them"]
+pub struct Options {
+    settings: Settings,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Options {
+    /// The capacity of a ring that is made without a wish for one, in bytes.
+    pub const DEFAULT_CAPACITY: usize = 4 << 20;
+
+    /// A ring of [`Options::DEFAULT_CAPACITY`], mode 0600, gone with its last end.
+    pub fn new() -> Self {
+        Self {
+            settings: Settings {
+                backend: Backend::Posix,
+                capacity: None,
+                adopt: false,
+                mode: 0o600,
+                persistent: false,
+                wait: Wait::Adaptive,
+                trust: Trust::SameUser,
+                unfinished: Unfinished::Refuse,
+                liveness_interval: None,
+            },
+        }
+    }
+
+    /// How many bytes the ring holds: a power of two of at least one page. A ring that exists must
+    /// have it, unless [`adopt`](Self::adopt)ed.
+    pub fn capacity(mut self, bytes: usize) -> Self {
+        self.settings.capacity = Some(bytes);
+        self
+    }
+
+    /// Takes an existing ring of another capacity as it is, instead of failing.
+    pub fn adopt(mut self, yes: bool) -> Self {
+        self.settings.adopt = yes;
+        self
+    }
+
+    /// The permission bits of a ring that is made, exactly (the umask takes nothing away), and the
+    /// most that one that exists may have. Default 0600.
+    pub fn mode(mut self, mode: u32) -> Self {
+        self.settings.mode = mode;
+        self
+    }
+
+    /// Where the memory comes from. Named rings are [`Backend::Posix`]; [`Options::anonymous`]
+    /// uses [`Backend::Memfd`] whatever is said here.
+    pub fn backend(mut self, backend: Backend) -> Self {
+        self.settings.backend = backend;
+        self
+    }
+
+    /// A ring that is made now keeps its name, and what is in it, when its last end has gone.
+    pub fn persistent(mut self, yes: bool) -> Self {
+        self.settings.persistent = yes;
+        self
+    }
+
+    /// How the end waits for the other.
+    pub fn wait(mut self, wait: Wait) -> Self {
+        self.settings.wait = wait;
+        self
+    }
+
+    /// Whom the ring may be shared with.
+    pub fn trust(mut self, trust: Trust) -> Self {
+        self.settings.trust = trust;
+        self
+    }
+
+    /// A writer that finds a stream that was not read to its end goes on after its last byte. The
+    /// reader is told how the stream before ended when it gets there.
+    ///
+    /// Without this or [`discard`](Self::discard), such a ring is refused
+    /// ([`OpenErrorKind::Unfinished`]).
+    pub fn resume(mut self) -> Self {
+        self.settings.unfinished = Unfinished::Resume;
+        self
+    }
+
+    /// A writer that finds a stream that was not read to its end throws the rest of it away. Only
+    /// while no reader is attached.
+    pub fn discard(mut self) -> Self {
+        self.settings.unfinished = Unfinished::Discard;
+        self
+    }
+
+    /// How long a waiting end sleeps before it looks whether the other is still alive; by default
+    /// 50 ms, growing to 150 ms while nothing happens. A death is noticed that late at most.
+    pub fn liveness_interval(mut self, interval: Duration) -> Self {
+        self.settings.liveness_interval = Some(interval);
+        self
+    }
+
+    /// Opens a ring that exists.
+    ///
+    /// # Errors
+    /// [`OpenErrorKind::NotFound`] if there is none of that name; and all of
+    /// [`open_or_create`](Self::open_or_create)'s.
+    pub fn open<E: End>(&self, name: impl AsRef<OsStr>) -> Result<E, OpenError> {
+        self.named(name.as_ref(), Existence::Required)
+    }
+
+    /// Makes a ring that does not exist yet.
+    ///
+    /// # Errors
+    /// [`OpenErrorKind::AlreadyExists`] if there is one; and all of
+    /// [`open_or_create`](Self::open_or_create)'s.
+    pub fn create_new<E: End>(&self, name: impl AsRef<OsStr>) -> Result<E, OpenError> {
+        self.named(name.as_ref(), Existence::Refused)
+    }
+
+    /// Opens a ring, or makes it if it is not there: either side may come first. Names are written
+    /// `/NAME`.
+    ///
+    /// This does not wait for the other end. It waits, for five seconds at most, for a process that
+    /// is attaching to the same ring at this moment.
+    ///
+    /// # Errors
+    /// [`OpenError`], whose [`kind`](OpenError::kind) says why: the name or a wish cannot be met,
+    /// the object is not ours, is no ring or a damaged one, has such an end already, or there is no
+    /// memory. What this call has made is removed again if it fails.
+    pub fn open_or_create<E: End>(&self, name: impl AsRef<OsStr>) -> Result<E, OpenError> {
+        self.named(name.as_ref(), Existence::Either)
+    }
+
+    /// Makes a ring without a name and hands out its two ends, not yet claimed: each becomes a
+    /// writer or a reader in whichever process [`claim`](Unclaimed::claim)s it.
+    ///
+    /// # Errors
+    /// As [`open_or_create`](Self::open_or_create), as far as it applies.
+    pub fn anonymous<E: End>(&self) -> Result<(Unclaimed<E>, Unclaimed<E::Peer>), OpenError> {
+        unclaimed::pair(&self.settings).map_err(|kind| OpenError { ring: None, kind })
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    fn named<E: End>(&self, name: &OsStr, existence: Existence) -> Result<E, OpenError> {
+        let open = || {
+            let name = Name::new(name).map_err(OpenErrorKind::Name)?;
+            let attached = attach::named(&name, existence, E::ROLE, E::FACE, &self.settings)?;
+            E::from_attached(attached)
+        };
+        open().map_err(|kind| OpenError { ring: Some(name.to_owned()), kind })
+    }
+}
+
+/// One end of a ring: what [`Options`] can open. Not to be implemented elsewhere.
+pub trait End: sealed::End {
+    /// The end at the other side.
+    type Peer: End;
+}
+
+/// Its types are public to be named here, and unreachable from outside.
+pub(crate) mod sealed {
+    use crate::{
+        end::{Role, attach::Attached, error::OpenErrorKind},
+        layout::identity::Face,
+    };
+
+    pub trait End: Sized {
+        const ROLE: Role;
+        const FACE: Face;
+        fn from_attached(attached: Attached) -> Result<Self, OpenErrorKind>;
+    }
+}

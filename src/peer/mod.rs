@@ -1,0 +1,3 @@
+//! Who is alive.
+
+pub(crate) mod ofd;

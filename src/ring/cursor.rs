@@ -1,0 +1,63 @@
+//! Positions: how far into the stream, in bytes since the ring was made.
+//!
+//! A position is a `u64` that only grows and in practice never wraps (at 100 GB/s, 2^64 bytes take
+//! five years); the place in the data area is the position modulo the capacity. All differences
+//! and sums go through the two functions below, so that "a position jumped" and "a position would
+//! pass 2^64" are each decided in one place.
+
+use thiserror::Error;
+
+/// The other process wrote a value into shared memory that the protocol rules out.
+///
+/// The end that found it works no longer: nothing in the ring can be relied upon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("{what} is {found}, but must lie between {low} and {high}")]
+pub struct Violation {
+    /// Which shared word.
+    pub(crate) what: &'static str,
+    pub(crate) found: u64,
+    pub(crate) low: u64,
+    pub(crate) high: u64,
+}
+
+/// The distance from `from` to `to`, which must not be before `from` nor more than `limit` past it.
+///
+/// # Errors
+/// [`Violation`], naming the position `what`.
+pub(crate) fn distance(
+    what: &'static str,
+    from: u64,
+    to: u64,
+    limit: u64,
+) -> Result<u64, Violation> {
+    match to.checked_sub(from) {
+        Some(distance) if distance <= limit => Ok(distance),
+        _ => Err(Violation { what, found: to, low: from, high: from.saturating_add(limit) }),
+    }
+}
+
+/// How many bytes a producer at `position` may still publish before positions run out.
+pub(crate) fn left(position: u64) -> u64 {
+    u64::MAX - position
+}
+
+#[cfg(all(test, not(shmpipe_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn distances_are_checked_at_both_sides() {
+        assert_eq!(distance("tail", 10, 10, 4), Ok(0));
+        assert_eq!(distance("tail", 10, 14, 4), Ok(4));
+        assert!(distance("tail", 10, 15, 4).is_err(), "past the limit");
+        assert!(distance("tail", 10, 9, 4).is_err(), "backwards");
+        assert!(distance("tail", u64::MAX - 1, 1, 4).is_err(), "wrapped");
+        assert_eq!(distance("tail", u64::MAX - 1, u64::MAX, 4), Ok(1));
+    }
+
+    #[test]
+    fn a_violation_names_the_word_and_its_bounds() {
+        let error = distance("tail", 10, 99, 4).unwrap_err();
+        assert_eq!(error.to_string(), "tail is 99, but must lie between 10 and 14");
+    }
+}

@@ -1,0 +1,188 @@
+//! One producer, one consumer.
+//!
+//! ```text
+//!            released            unread              free
+//!   ...--------------------|==================|------------------|...
+//!                         head               tail          head + capacity
+//!                  moved by the consumer   moved by the producer
+//! ```
+//!
+//! The two positions are the only words both sides share. Each is written by one side only, so the
+//! protocol is two publications:
+//!
+//! - the producer fills bytes, then stores `tail` with Release; a consumer that loads it with
+//!   Acquire sees the bytes;
+//! - the consumer is done with bytes, then stores `head` with Release; a producer that loads it
+//!   with Acquire may overwrite them.
+//!
+//! Each side keeps its own position and the last one seen of the other in private memory and looks
+//! at the shared word only when the copy no longer suffices: in a stream most operations touch no
+//! line that the other processor writes. (The idea is old: Giacomoni, Moseley, Vachharajani,
+//! "FastForward for efficient pipeline parallelism", PPoPP 2008; Torquati's and Rigtorp's rings
+//! have it too.)
+//!
+//! The one subtle point: a value read from the shared word is checked against the private copies
+//! before it is used, once, and then the private copy is what counts. So whatever the other
+//! process stores, spans stay inside the ring.
+
+use super::cursor::{self, Violation};
+use crate::sync::{AtomicU64, Ordering};
+
+/// The producer's private side.
+#[derive(Debug)]
+pub(crate) struct Producer {
+    tail: u64,
+    /// `head` as last seen: never past the real one, so `free` never says too much.
+    head: u64,
+    capacity: u64,
+}
+
+impl Producer {
+    /// Takes up a ring where its positions stand.
+    pub(crate) fn new(tail: u64, head: u64, capacity: u64) -> Result<Self, Violation> {
+        cursor::distance("tail", head, tail, capacity)?;
+        Ok(Self { tail, head, capacity })
+    }
+
+    /// The next byte to be published.
+    pub(crate) fn position(&self) -> u64 {
+        self.tail
+    }
+
+    /// Bytes that may be filled, as far as the private copy tells.
+    #[inline]
+    pub(crate) fn free(&self) -> u64 {
+        self.capacity - (self.tail - self.head)
+    }
+
+    /// Bytes that can ever be published after this point.
+    #[inline]
+    pub(crate) fn left(&self) -> u64 {
+        cursor::left(self.tail)
+    }
+
+    /// Looks at the consumer's position.
+    #[inline]
+    pub(crate) fn refresh(&mut self, head: &AtomicU64) -> Result<(), Violation> {
+        // Acquire: pairs with the Release in `Consumer::release`; the consumer has finished
+        // reading what we may now overwrite.
+        let seen = head.load(Ordering::Acquire);
+        cursor::distance("head", self.head, seen, self.tail - self.head)?;
+        self.head = seen;
+        Ok(())
+    }
+
+    /// Publishes `n` bytes, which the caller found `free` and not more than `left`.
+    #[inline]
+    pub(crate) fn publish(&mut self, n: u64, tail: &AtomicU64) {
+        debug_assert!(n <= self.free() && n <= self.left());
+        self.tail += n;
+        // Release: pairs with the Acquire in `Consumer::refresh`; the bytes are there.
+        tail.store(self.tail, Ordering::Release);
+    }
+}
+
+/// The consumer's private side.
+#[derive(Debug)]
+pub(crate) struct Consumer {
+    head: u64,
+    /// `tail` as last seen: never past the real one.
+    tail: u64,
+    capacity: u64,
+}
+
+impl Consumer {
+    /// Takes up a ring where its positions stand.
+    pub(crate) fn new(head: u64, tail: u64, capacity: u64) -> Result<Self, Violation> {
+        cursor::distance("tail", head, tail, capacity)?;
+        Ok(Self { head, tail, capacity })
+    }
+
+    /// The next byte to be released.
+    pub(crate) fn position(&self) -> u64 {
+        self.head
+    }
+
+    /// Bytes that may be read, as far as the private copy tells.
+    #[inline]
+    pub(crate) fn available(&self) -> u64 {
+        self.tail - self.head
+    }
+
+    /// Looks at the producer's position.
+    #[inline]
+    pub(crate) fn refresh(&mut self, tail: &AtomicU64) -> Result<(), Violation> {
+        // Acquire: pairs with the Release in `Producer::publish`; we see the bytes.
+        let seen = tail.load(Ordering::Acquire);
+        let limit = self.capacity - (self.tail - self.head);
+        cursor::distance("tail", self.tail, seen, limit)?;
+        self.tail = seen;
+        Ok(())
+    }
+
+    /// Gives back `n` bytes, which the caller found `available`.
+    #[inline]
+    pub(crate) fn release(&mut self, n: u64, head: &AtomicU64) {
+        debug_assert!(n <= self.available());
+        self.head += n;
+        // Release: pairs with the Acquire in `Producer::refresh`; we have read the bytes.
+        head.store(self.head, Ordering::Release);
+    }
+}
+
+#[cfg(all(test, not(shmpipe_loom)))]
+mod tests {
+    use super::*;
+
+    fn ring(at: u64) -> (AtomicU64, AtomicU64) {
+        (AtomicU64::new(at), AtomicU64::new(at))
+    }
+
+    #[test]
+    fn every_residual_size_around_a_full_ring() {
+        const CAPACITY: u64 = 8;
+        for start in [0, 3, (1 << 31) - 4, (1 << 32) - 4, u64::MAX - 64] {
+            for first in 0..=CAPACITY {
+                let (tail, head) = ring(start);
+                let mut producer = Producer::new(start, start, CAPACITY).unwrap();
+                let mut consumer = Consumer::new(start, start, CAPACITY).unwrap();
+                producer.publish(first, &tail);
+                assert_eq!(producer.free(), CAPACITY - first);
+                producer.publish(CAPACITY - first, &tail);
+                assert_eq!(producer.free(), 0);
+                consumer.refresh(&tail).unwrap();
+                assert_eq!(consumer.available(), CAPACITY);
+                consumer.release(first, &head);
+                producer.refresh(&head).unwrap();
+                assert_eq!(producer.free(), first);
+            }
+        }
+    }
+
+    #[test]
+    fn positions_that_jump_are_refused_and_change_nothing() {
+        let (tail, head) = ring(100);
+        let mut producer = Producer::new(100, 100, 8).unwrap();
+        let mut consumer = Consumer::new(100, 100, 8).unwrap();
+        for bad in [99, 109, 0, u64::MAX] {
+            tail.store(bad, Ordering::Relaxed);
+            assert_eq!(consumer.refresh(&tail).unwrap_err().what, "tail");
+            assert_eq!(consumer.available(), 0);
+        }
+        tail.store(100, Ordering::Relaxed);
+        producer.publish(4, &tail);
+        for bad in [99, 105, 0, u64::MAX] {
+            head.store(bad, Ordering::Relaxed);
+            assert_eq!(producer.refresh(&head).unwrap_err().what, "head");
+            assert_eq!(producer.free(), 4);
+        }
+    }
+
+    #[test]
+    fn a_ring_is_not_taken_up_with_positions_that_cannot_be() {
+        assert!(Producer::new(9, 0, 8).is_err());
+        assert!(Producer::new(0, 1, 8).is_err());
+        assert!(Consumer::new(0, 9, 8).is_err());
+        assert!(Consumer::new(1, 0, 8).is_err());
+    }
+}

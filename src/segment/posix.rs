@@ -1,0 +1,51 @@
+//! POSIX shared memory, shm_overview(7): objects with a name, on Linux files in /dev/shm.
+
+use super::name::Name;
+use crate::sys::OsError;
+use nix::{
+    errno::Errno,
+    fcntl::OFlag,
+    sys::{
+        mman::{shm_open, shm_unlink},
+        stat::{FileStat, Mode, fstat},
+    },
+};
+use std::os::fd::OwnedFd;
+
+/// Opens what the name leads to.
+///
+/// # Errors
+/// ENOENT if it leads nowhere.
+pub(crate) fn open(name: &Name) -> Result<OwnedFd, OsError> {
+    // glibc adds O_CLOEXEC and O_NOFOLLOW.
+    shm_open(name.as_c_str(), OFlag::O_RDWR, Mode::empty()).map_err(OsError::from_nix("shm_open"))
+}
+
+/// Makes an empty object.
+///
+/// # Errors
+/// EEXIST if the name is taken.
+pub(crate) fn create(name: &Name, mode: u32) -> Result<OwnedFd, OsError> {
+    let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL;
+    // Never more than asked for, not even for a moment; the builder sets the exact mode, which the
+    // umask may have cut.
+    shm_open(name.as_c_str(), flags, Mode::from_bits_truncate(mode))
+        .map_err(OsError::from_nix("shm_open"))
+}
+
+/// What the name leads to, if anywhere.
+pub(crate) fn stat(name: &Name) -> Result<Option<FileStat>, OsError> {
+    match shm_open(name.as_c_str(), OFlag::O_RDONLY, Mode::empty()) {
+        Ok(fd) => fstat(fd).map(Some).map_err(OsError::from_nix("fstat")),
+        Err(Errno::ENOENT) => Ok(None),
+        Err(errno) => Err(OsError::from_nix("shm_open")(errno)),
+    }
+}
+
+/// Removes the name. The object lives on until its last user is gone.
+pub(crate) fn unlink(name: &Name) -> Result<(), OsError> {
+    match shm_unlink(name.as_c_str()) {
+        Ok(()) | Err(Errno::ENOENT) => Ok(()),
+        Err(errno) => Err(OsError::from_nix("shm_unlink")(errno)),
+    }
+}

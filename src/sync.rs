@@ -1,0 +1,17 @@
+//! The one file that knows loom exists.
+//!
+//! Under `--cfg shmpipe_loom` the algorithms of [`crate::ring`] and [`crate::wait`] run on loom's
+//! atomics, which live on the heap; otherwise on the real ones, which [`crate::layout`] lays over
+//! the mapped segment.
+
+#[cfg(not(shmpipe_loom))]
+pub(crate) use std::{
+    hint::spin_loop,
+    sync::atomic::{AtomicU32, AtomicU64, Ordering, fence},
+};
+
+#[cfg(shmpipe_loom)]
+pub(crate) use loom::{
+    hint::spin_loop,
+    sync::atomic::{AtomicU32, AtomicU64, Ordering, fence},
+};

@@ -1,0 +1,37 @@
+//! How much memory there is.
+
+use std::os::fd::AsFd;
+
+/// Bytes that may still be reserved through `fd` (a file in tmpfs): what its file system has left,
+/// if that has a limit, and what the machine has. `None` if nothing tells.
+pub(crate) fn available(fd: impl AsFd) -> Option<u64> {
+    let file_system = nix::sys::statvfs::fstatvfs(fd)
+        .ok()
+        // The kernel's own tmpfs, where memfds live, has no limit and says zero.
+        .filter(|stat| stat.blocks() > 0)
+        .map(|stat| stat.blocks_available().saturating_mul(stat.fragment_size()));
+    let machine = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
+        let line = text.lines().find(|line| line.starts_with("MemAvailable:"))?;
+        let kibibytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+        Some(kibibytes.saturating_mul(1024))
+    });
+    [file_system, machine].into_iter().flatten().min()
+}
+
+/// The size of a page.
+pub(crate) fn page_size() -> usize {
+    // SAFETY: takes a constant, returns a number.
+    unsafe { libc::sysconf(libc::_SC_PAGESIZE) as usize }
+}
+
+/// A random number: getrandom(2), or the clock where that is refused.
+pub(crate) fn random() -> u64 {
+    let mut bytes = [0; 8];
+    // SAFETY: the buffer is as long as said.
+    let n = unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), 0) };
+    if n == bytes.len() as isize {
+        return u64::from_ne_bytes(bytes);
+    }
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    now.map_or(1, |now| now.as_nanos() as u64)
+}

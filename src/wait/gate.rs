@@ -1,0 +1,132 @@
+//! How an end goes to sleep and how the other wakes it, without losing a wake-up.
+//!
+//! ```text
+//! sleeper                                   waker
+//!   take stray tokens                         publish (Release)
+//!   parked += 1                               light fence
+//!   heavy fence                               parked != 0 ?
+//!   re-check: something there? -> un-park         n = swap(parked, 0), post n tokens
+//!   sleep until a token or a time-out
+//!   timed out -> un-park
+//!
+//! un-park: parked -= 1 if it is > 0, else take a token if there is one
+//! ```
+//!
+//! The subtle race is Dekker's: the sleeper writes `parked` and reads the ring, the waker writes
+//! the ring and reads `parked`. If both could read the old value, the sleeper would sleep on a full
+//! ring. A full fence between write and read on *both* sides rules that out. The waker runs once
+//! per publication and the sleeper once per sleep, so the fence is asymmetric: the sleeper's is
+//! heavy (it makes the other processor execute one, see [`super::fence`]), the waker's costs
+//! nothing.
+//!
+//! `parked` is a count and not a flag, because several producers may sleep for space on one gate:
+//! the first to wake would clear a flag that still stood for the others. Tokens are anonymous: the
+//! waker takes the whole count and posts as many; whoever takes a token owes nothing to the count.
+//! Every imprecision is on the safe side, a token too many: an un-parker whose announcement was
+//! already taken does not wait for the token it is owed (its poster may be dead), so that token
+//! may stray to the next sleep, which takes it first or wakes once for nothing.
+
+use crate::sync::{AtomicU32, Ordering};
+use std::time::Duration;
+
+/// Something a process can sleep on and another can wake.
+pub(crate) trait Sleeper {
+    /// Sleeps until a token is there and takes it (true), or until `timeout` passed (false).
+    fn sleep(&self, timeout: Duration) -> bool;
+    /// Takes a token if there is one.
+    fn take_token(&self) -> bool;
+    /// Leaves a token.
+    fn post_token(&self);
+}
+
+/// The two sides of a fence between a store and a later load.
+pub(crate) trait Fence {
+    /// The waker's side, once per publication.
+    fn light(&self);
+    /// The sleeper's side, once per sleep. False if it cannot be relied upon to order the other
+    /// side's light fence; then sleeps must be short.
+    fn heavy(&self) -> bool;
+}
+
+/// How [`Gate::park`] ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Parked {
+    /// The re-check found something: no sleep.
+    Ready,
+    /// A waker posted.
+    Woken,
+    /// The time-out passed.
+    TimedOut,
+}
+
+/// A sleep must be this short if the fence cannot be relied upon.
+const UNFENCED_SLEEP: Duration = Duration::from_millis(1);
+
+/// One side waits here, the other wakes it.
+#[derive(Clone, Copy)]
+pub(crate) struct Gate<'a, S, F> {
+    pub(crate) parked: &'a AtomicU32,
+    pub(crate) sleeper: &'a S,
+    pub(crate) fence: &'a F,
+    /// The most sleepers there can be. `parked` lies in shared memory: a larger number there is
+    /// nothing to believe, and would only make the waker post for a long time.
+    pub(crate) sleepers: u32,
+}
+
+impl<S: Sleeper, F: Fence> Gate<'_, S, F> {
+    /// Wakes whoever is parked. To be called after each publication.
+    #[inline]
+    pub(crate) fn notify(&self) {
+        self.fence.light();
+        // Relaxed: the fence orders it after the publication; paired with the heavy fence in
+        // `park`, either we see the count or the sleeper's re-check sees what we published.
+        if self.parked.load(Ordering::Relaxed) != 0 {
+            self.wake_parked();
+        }
+    }
+
+    #[cold]
+    fn wake_parked(&self) {
+        // AcqRel: one waker takes each announcement; the sleep itself synchronizes through the
+        // semaphore.
+        let parked = self.parked.swap(0, Ordering::AcqRel);
+        for _ in 0..parked.min(self.sleepers) {
+            self.sleeper.post_token();
+        }
+    }
+
+    /// Sleeps for at most `timeout`, unless `ready` says after the announcement that there is
+    /// nothing to wait for.
+    pub(crate) fn park(&self, timeout: Duration, ready: impl FnOnce() -> bool) -> Parked {
+        // Strays of earlier sleeps; more of them than sleepers can only be another's scribbling.
+        for _ in 0..self.sleepers {
+            if !self.sleeper.take_token() {
+                break;
+            }
+        }
+        // Relaxed: the heavy fence orders it before the re-check.
+        self.parked.fetch_add(1, Ordering::Relaxed);
+        let fenced = self.fence.heavy();
+        if ready() {
+            self.unpark();
+            return Parked::Ready;
+        }
+        let timeout = if fenced { timeout } else { timeout.min(UNFENCED_SLEEP) };
+        if self.sleeper.sleep(timeout) {
+            return Parked::Woken;
+        }
+        self.unpark();
+        Parked::TimedOut
+    }
+
+    /// Takes the announcement back, or the token that was posted for it.
+    fn unpark(&self) {
+        // AcqRel: ordered with the `swap` of a waker; exactly one of us takes the announcement.
+        let announced = self
+            .parked
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |parked| parked.checked_sub(1));
+        if announced.is_err() {
+            self.sleeper.take_token();
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! Waiting for the other end.
+//!
+//! [`gate`] is the protocol (announce, re-check, sleep; publish, wake), generic over what sleeps
+//! and over the fence between; [`fence`] is that fence, [`posix_sem`] the sleeper that lives in the
+//! segment, [`spin`] what happens before anybody sleeps.
+
+pub(crate) mod gate;
+
+#[cfg(not(shmpipe_loom))]
+pub(crate) mod fence;
+#[cfg(not(shmpipe_loom))]
+#[allow(unsafe_code)]
+pub(crate) mod posix_sem;
+#[cfg(not(shmpipe_loom))]
+pub(crate) mod spin;
+
+#[cfg(not(shmpipe_loom))]
+pub use spin::Wait;
