@@ -232,12 +232,8 @@ fn parse_size(text: &str) -> Result<usize, String> {
         "G" | "g" => 1 << 30,
         other => return Err(format!("unknown unit {other:?}: K, M and G are known")),
     };
-    let number: usize = digits
-        .parse()
-        .map_err(|_| "not a number of bytes, as in 4M".to_owned())?;
-    number
-        .checked_mul(unit)
-        .ok_or_else(|| "too large for this machine".to_owned())
+    let number: usize = digits.parse().map_err(|_| "not a number of bytes, as in 4M".to_owned())?;
+    number.checked_mul(unit).ok_or_else(|| "too large for this machine".to_owned())
 }
 
 fn parse_mode(text: &str) -> Result<u32, String> {

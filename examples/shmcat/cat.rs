@@ -23,11 +23,7 @@ const PAGE: usize = 4096;
 pub fn transport(names: &[OsString]) -> Transport {
     let pipe_out = inherited::stdout().is_ok_and(is_pipe);
     let pipe_in = input::reads_standard_input(names) && inherited::stdin().is_ok_and(is_pipe);
-    if pipe_out || pipe_in {
-        Transport::Pipe
-    } else {
-        Transport::File
-    }
+    if pipe_out || pipe_in { Transport::Pipe } else { Transport::File }
 }
 
 /// Copies the inputs to standard output. Returns whether all of them could be read.

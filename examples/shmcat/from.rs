@@ -33,10 +33,9 @@ pub fn receive(
         .map_err(|error| Failure::said(format_args!("standard output: {}", reason(&error))))?;
     let watch = Watch::start().map_err(Failure::said)?;
     let open = || options.open_or_create::<Reader>(ring);
-    let mut reader = watch
-        .attach(open, Reader::aborter)
-        .map_err(|error| Failure::open(ring, &error))?;
-    if matches!(reader.peer(), Peer::NoneYet) {
+    let mut reader =
+        watch.attach(open, Reader::aborter).map_err(|error| Failure::open(ring, &error))?;
+    if matches!(reader.peer(), Ok(Peer::NoneYet)) {
         console.say_on_terminal(format_args!("{}: waiting for a writer", quoted(ring)));
     }
 
@@ -62,9 +61,9 @@ fn failure(ring: &OsStr, error: ReadError) -> Failure {
         ReadError::Aborted => await_death(),
         ReadError::Died => Failure::said(format_args!("{ring}: the writer died in mid-stream")),
         ReadError::Dropped => Failure::said(format_args!("{ring}: the writer left in mid-stream")),
-        ReadError::Failed(code) => Failure::said(format_args!(
-            "{ring}: the writer failed in mid-stream, with code {code}"
-        )),
+        ReadError::Failed(code) => {
+            Failure::said(format_args!("{ring}: the writer failed in mid-stream, with code {code}"))
+        }
         error => Failure::said(format_args!("{ring}: {error}")),
     }
 }

@@ -92,9 +92,7 @@ pub fn reads_standard_input(names: &[OsString]) -> bool {
 
 fn or_standard_input(names: &[OsString]) -> impl Iterator<Item = &OsStr> {
     let standard_input = names.is_empty().then_some(OsStr::new("-"));
-    standard_input
-        .into_iter()
-        .chain(names.iter().map(OsString::as_os_str))
+    standard_input.into_iter().chain(names.iter().map(OsString::as_os_str))
 }
 
 fn is_standard_input(name: &OsStr) -> bool {

@@ -25,20 +25,12 @@ pub fn bar(total: Option<u64>) -> ProgressBar {
 
 /// The same, a line a second, for a standard error that is not a terminal.
 pub fn lines(total: Option<u64>) -> ProgressBar {
-    start(
-        total,
-        ProgressDrawTarget::term_like(Box::new(Lines::default())),
-        NEXT_LINE,
-    )
+    start(total, ProgressDrawTarget::term_like(Box::new(Lines::default())), NEXT_LINE)
 }
 
 fn start(total: Option<u64>, target: ProgressDrawTarget, every: Duration) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(total, target);
-    let template = if total.is_some() {
-        KNOWN_SIZE
-    } else {
-        UNKNOWN_SIZE
-    };
+    let template = if total.is_some() { KNOWN_SIZE } else { UNKNOWN_SIZE };
     let style = ProgressStyle::with_template(template).expect("the templates above are valid");
     bar.set_style(style.progress_chars("=> "));
     bar.enable_steady_tick(every);
@@ -78,10 +70,7 @@ impl TermLike for Lines {
     }
 
     fn write_str(&self, text: &str) -> io::Result<()> {
-        self.drawn
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push_str(text);
+        self.drawn.lock().unwrap_or_else(PoisonError::into_inner).push_str(text);
         Ok(())
     }
 

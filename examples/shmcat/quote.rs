@@ -39,10 +39,9 @@ fn single_quoted(name: &[u8]) -> String {
         for c in chunk.valid().chars() {
             match c {
                 '\'' => out.literal("'\\''"),
-                c if c.is_control() => c
-                    .encode_utf8(&mut [0; 4])
-                    .bytes()
-                    .for_each(|b| out.escape(b)),
+                c if c.is_control() => {
+                    c.encode_utf8(&mut [0; 4]).bytes().for_each(|b| out.escape(b))
+                }
                 c => out.literal(c.encode_utf8(&mut [0; 4])),
             }
         }
@@ -59,10 +58,7 @@ struct Quoter {
 
 impl Quoter {
     fn new() -> Self {
-        Self {
-            text: "'".into(),
-            escaping: false,
-        }
+        Self { text: "'".into(), escaping: false }
     }
 
     fn literal(&mut self, text: &str) {
@@ -77,9 +73,7 @@ impl Quoter {
             self.text.push_str("'$'");
         }
         match byte {
-            0x07..=0x0d => self
-                .text
-                .extend(['\\', char::from(b"abtnvfr"[usize::from(byte - 7)])]),
+            0x07..=0x0d => self.text.extend(['\\', char::from(b"abtnvfr"[usize::from(byte - 7)])]),
             _ => self.text.push_str(&format!("\\{byte:03o}")),
         }
     }

@@ -32,19 +32,17 @@ impl Watch {
         let mut signals = Signals::new(fatal.into_iter().filter(|&signal| !is_ignored(signal)))?;
         let ring = Arc::new(Mutex::new(None::<Aborter>));
         let watched = Arc::clone(&ring);
-        thread::Builder::new()
-            .name("signals".into())
-            .spawn(move || {
-                for signal in signals.forever() {
-                    // Held until death: no ring may be opened behind the back of the abort.
-                    let ring = lock(&watched);
-                    if let Some(aborter) = &*ring {
-                        aborter.abort();
-                    }
-                    // It does not return: the default action of each of these ends the process.
-                    let _ = emulate_default_handler(signal);
+        thread::Builder::new().name("signals".into()).spawn(move || {
+            for signal in signals.forever() {
+                // Held until death: no ring may be opened behind the back of the abort.
+                let ring = lock(&watched);
+                if let Some(aborter) = &*ring {
+                    aborter.abort();
                 }
-            })?;
+                // It does not return: the default action of each of these ends the process.
+                let _ = emulate_default_handler(signal);
+            }
+        })?;
         Ok(Self { ring })
     }
 

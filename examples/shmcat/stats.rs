@@ -43,12 +43,7 @@ pub struct Totals {
 
 impl Totals {
     pub fn new(transport: Transport) -> Self {
-        Self {
-            transport,
-            started: Instant::now(),
-            bytes: 0,
-            blocked: (0, Duration::ZERO),
-        }
+        Self { transport, started: Instant::now(), bytes: 0, blocked: (0, Duration::ZERO) }
     }
 
     /// Prints the line.
@@ -61,12 +56,9 @@ impl Totals {
     }
 
     fn by_transport(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        Transport::ALL.into_iter().map(|one| {
-            (
-                one.name(),
-                if one == self.transport { self.bytes } else { 0 },
-            )
-        })
+        Transport::ALL
+            .into_iter()
+            .map(|one| (one.name(), if one == self.transport { self.bytes } else { 0 }))
     }
 
     fn rate(&self, seconds: f64) -> f64 {
@@ -75,10 +67,8 @@ impl Totals {
     }
 
     fn text(&self, seconds: f64) -> impl fmt::Display {
-        let by: Vec<_> = self
-            .by_transport()
-            .map(|(name, bytes)| format!("{name} {bytes}"))
-            .collect();
+        let by: Vec<_> =
+            self.by_transport().map(|(name, bytes)| format!("{name} {bytes}")).collect();
         let (times, blocked) = self.blocked;
         format!(
             "{} bytes in {seconds:.6} s, {}/s, transport {} ({}), blocked {} times for {:.6} s",
@@ -92,10 +82,8 @@ impl Totals {
     }
 
     fn json(&self, seconds: f64) -> serde_json::Value {
-        let by: serde_json::Map<_, _> = self
-            .by_transport()
-            .map(|(name, bytes)| (name.to_owned(), bytes.into()))
-            .collect();
+        let by: serde_json::Map<_, _> =
+            self.by_transport().map(|(name, bytes)| (name.to_owned(), bytes.into())).collect();
         json!({
             "bytes": self.bytes,
             "seconds": seconds,

@@ -36,7 +36,7 @@ pub fn send(
     let watch = Watch::start().map_err(Failure::said)?;
     let mut writer =
         open(ring, options, &watch, console).map_err(|error| Failure::open(ring, &error))?;
-    if matches!(writer.peer(), Peer::NoneYet) {
+    if matches!(writer.peer(), Ok(Peer::NoneYet)) {
         console.say_on_terminal(format_args!("{}: waiting for a reader", quoted(ring)));
     }
 
@@ -75,10 +75,7 @@ fn open(
         let opened = watch.attach(|| wish.open_or_create::<Writer>(ring), Writer::aborter);
         let Err(error) = opened else { return opened };
         match *error.kind() {
-            OpenErrorKind::Unfinished {
-                reader_attached: true,
-                ..
-            } => {
+            OpenErrorKind::Unfinished { reader_attached: true, .. } => {
                 if !std::mem::replace(&mut told, true) {
                     let ring = quoted(ring);
                     console

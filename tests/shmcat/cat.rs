@@ -8,16 +8,10 @@ use crate::support::{Place, Ran, SIZES, shmcat};
 fn assert_gnu_cat() {
     static VERSION: OnceLock<String> = OnceLock::new();
     let version = VERSION.get_or_init(|| {
-        let output = Command::new("cat")
-            .arg("--version")
-            .output()
-            .expect("cat is needed");
+        let output = Command::new("cat").arg("--version").output().expect("cat is needed");
         String::from_utf8_lossy(&output.stdout).into_owned()
     });
-    assert!(
-        version.contains("GNU coreutils"),
-        "GNU cat is needed for comparison, not {version}"
-    );
+    assert!(version.contains("GNU coreutils"), "GNU cat is needed for comparison, not {version}");
 }
 
 /// Runs the script twice, `P` being `cat` once and `shmcat` once, each in a directory that holds the
@@ -34,18 +28,12 @@ fn same_as_cat(script: &str) -> Ran {
         fs::create_dir(place.path("d")).expect("a new directory");
         let mut ran = place.bash(&format!("P() {{ command {program} \"$@\"; }}\n{script}"));
         let prefix = format!("{program}: ");
-        let lines = ran
-            .stderr
-            .lines()
-            .map(|line| line.strip_prefix(&prefix).unwrap_or(line));
+        let lines = ran.stderr.lines().map(|line| line.strip_prefix(&prefix).unwrap_or(line));
         ran.stderr = lines.map(|line| format!("{line}\n")).collect();
         ran
     });
     assert_eq!(found.stderr, expected.stderr, "standard error of: {script}");
-    assert!(
-        found.stdout == expected.stdout,
-        "standard output of: {script}"
-    );
+    assert!(found.stdout == expected.stdout, "standard output of: {script}");
     assert_eq!(found.status, expected.status, "exit status of: {script}");
     found
 }
@@ -73,16 +61,12 @@ fn files_and_standard_input_in_order() {
 
 #[test]
 fn one_bad_file_does_not_stop_the_others() {
-    same_as_cat("P missing a d b/x b")
-        .exits(1)
-        .says("missing: No such file or directory");
+    same_as_cat("P missing a d b/x b").exits(1).says("missing: No such file or directory");
     same_as_cat("P d").exits(1).says("d: Is a directory");
     same_as_cat("P < d").exits(1).says("-: Is a directory");
     same_as_cat("ln -s self self; P self a").exits(1);
     // Upstream fails, downstream does not.
-    same_as_cat("P missing a | P; echo ${PIPESTATUS[@]} >&2")
-        .exits(0)
-        .says("1 0");
+    same_as_cat("P missing a | P; echo ${PIPESTATUS[@]} >&2").exits(0).says("1 0");
 }
 
 #[test]
@@ -97,9 +81,7 @@ fn names_are_quoted_in_messages_as_by_cat() {
 #[test]
 fn names_need_not_be_utf8() {
     same_as_cat(r"cp a $'\xff\xfe'; P $'\xff\xfe' > copy && cmp a copy").exits(0);
-    same_as_cat("cp a ./-n; cp a ./-; P -- -n ./- | wc -c")
-        .exits(0)
-        .prints("200000\n");
+    same_as_cat("cp a ./-n; cp a ./-; P -- -n ./- | wc -c").exits(0).prints("200000\n");
 }
 
 #[test]
@@ -116,34 +98,23 @@ fn input_that_is_the_output_is_refused() {
     let text = "input file is output file";
     // A program that does copy a file to itself must not fill the disk.
     let same_as_cat = |script: &str| same_as_cat(&format!("ulimit -f 1000; {script}"));
-    same_as_cat("P a b >> a; echo $?; wc -c < a")
-        .exits(0)
-        .says(text)
-        .prints("1\n100007\n");
+    same_as_cat("P a b >> a; echo $?; wc -c < a").exits(0).says(text).prints("1\n100007\n");
     same_as_cat("P < b >> b").exits(1).says(text);
     same_as_cat("P empty >> empty").exits(0);
     same_as_cat("P a > a; wc -c < a").exits(0).prints("0\n");
-    same_as_cat("ln a link; P b link >> a; wc -c < a")
-        .says(text)
-        .prints("100007\n");
+    same_as_cat("ln a link; P b link >> a; wc -c < a").says(text).prints("100007\n");
 }
 
 #[test]
 fn closed_standard_streams_are_errors() {
-    same_as_cat("P <&-")
-        .exits(1)
-        .says("-: Bad file descriptor\nclosing standard input: Bad");
+    same_as_cat("P <&-").exits(1).says("-: Bad file descriptor\nclosing standard input: Bad");
     same_as_cat("P - a <&-").exits(1);
     same_as_cat("P a <&-").exits(0);
-    same_as_cat("P a >&-")
-        .exits(1)
-        .says("standard output: Bad file descriptor");
+    same_as_cat("P a >&-").exits(1).says("standard output: Bad file descriptor");
     same_as_cat("P <&- >&-").exits(1);
     same_as_cat("P a 2>&-").exits(0);
     same_as_cat("P missing a 2>&-").exits(1);
-    same_as_cat("P --help >&-")
-        .exits(1)
-        .says("write error: Bad file descriptor");
+    same_as_cat("P --help >&-").exits(1).says("write error: Bad file descriptor");
 }
 
 #[test]
@@ -176,24 +147,17 @@ fn unreadable_files() {
     fs::set_permissions(place.path("."), fs::Permissions::from_mode(0o755)).expect("own directory");
     fs::set_permissions(place.path("secret"), fs::Permissions::from_mode(0)).expect("own file");
     let root = nix::unistd::geteuid().is_root();
-    let become_nobody = if root {
-        "setpriv --reuid=65534 --regid=65534 --clear-groups "
-    } else {
-        ""
-    };
-    let possible = place.bash(&format!(
-        "{become_nobody}./shmcat open && ! {become_nobody}cat secret"
-    ));
+    let become_nobody =
+        if root { "setpriv --reuid=65534 --regid=65534 --clear-groups " } else { "" };
+    let possible =
+        place.bash(&format!("{become_nobody}./shmcat open && ! {become_nobody}cat secret"));
     if !possible.status.success() {
         println!("skipped: nobody here who may run programs and not read all: {possible:?}");
         return;
     }
-    let ran = place.bash(&format!(
-        "{become_nobody}./shmcat secret open | wc -c; echo ${{PIPESTATUS[0]}}"
-    ));
-    ran.exits(0)
-        .prints("10\n1\n")
-        .says("shmcat: secret: Permission denied\n");
+    let ran = place
+        .bash(&format!("{become_nobody}./shmcat secret open | wc -c; echo ${{PIPESTATUS[0]}}"));
+    ran.exits(0).prints("10\n1\n").says("shmcat: secret: Permission denied\n");
 }
 
 #[test]
@@ -207,16 +171,9 @@ fn interrupted_calls_are_repeated() {
     // The first calls are the loader's, which does not repeat them.
     let inject =
         "strace -f -o trace -e trace=read,write -e inject=read,write:error=EINTR:when=20+2";
-    place
-        .bash(&format!("{inject} shmcat - < in > out && cmp in out"))
-        .exits(0)
-        .is_silent();
-    place
-        .bash("grep -q 'write(1, .*EINTR.*INJECTED' trace")
-        .exits(0);
-    place
-        .bash("grep -q 'read(0, .*EINTR.*INJECTED' trace")
-        .exits(0);
+    place.bash(&format!("{inject} shmcat - < in > out && cmp in out")).exits(0).is_silent();
+    place.bash("grep -q 'write(1, .*EINTR.*INJECTED' trace").exits(0);
+    place.bash("grep -q 'read(0, .*EINTR.*INJECTED' trace").exits(0);
 }
 
 #[test]
@@ -234,10 +191,6 @@ fn formatting_options_are_refused() {
     let options = "-A -b -e -E -n -s -t -T -v -un -vET --show-all --number-nonblank --show-ends \
                    --number --squeeze-blank --show-tabs --show-nonprinting";
     for option in options.split_whitespace() {
-        place
-            .bash(&format!("shmcat {option} in"))
-            .exits(1)
-            .says("use cat")
-            .prints("");
+        place.bash(&format!("shmcat {option} in")).exits(1).says("use cat").prints("");
     }
 }

@@ -17,11 +17,7 @@ const NOTICED: std::time::Duration = std::time::Duration::from_secs(10);
 fn finish_soon(child: Running) -> Ran {
     let killed = Instant::now();
     let ran = child.finish();
-    assert!(
-        killed.elapsed() < NOTICED,
-        "a death was noticed only after {:?}",
-        killed.elapsed()
-    );
+    assert!(killed.elapsed() < NOTICED, "a death was noticed only after {:?}", killed.elapsed());
     ran
 }
 
@@ -35,13 +31,10 @@ fn a_writer_killed_in_mid_stream_is_told_by_its_reader() {
     let place = Place::new();
     let writer = place.start_shmcat("--to $R < <(echo hello; exec sleep 1000)");
     let reader = place.start_shmcat("--from $R > out");
-    until("the line is there", || place.read("out") == b"hello\n");
+    until("the line is there", || place.holds("out", b"hello\n"));
     kill_now(writer);
     let said = finish_soon(reader).exits(1).stderr;
-    assert_eq!(
-        said,
-        format!("shmcat: {}: the writer died in mid-stream\n", place.ring())
-    );
+    assert_eq!(said, format!("shmcat: {}: the writer died in mid-stream\n", place.ring()));
     assert_eq!(place.read("out"), b"hello\n");
 }
 
@@ -56,9 +49,7 @@ fn a_reader_killed_in_mid_stream_is_told_by_its_writer() {
     assert_eq!(said, format!("shmcat: {}: the reader died\n", place.ring()));
     // The rest was meant for somebody and is kept for whoever comes next.
     let ran = place.bash("shmcat --from $R | tr -d '\\0' | wc -c; echo ${PIPESTATUS[0]}");
-    ran.exits(0)
-        .prints("0\n1\n")
-        .says("the writer left in mid-stream");
+    ran.exits(0).prints("0\n1\n").says("the writer left in mid-stream");
 }
 
 #[test]
@@ -92,11 +83,7 @@ fn a_new_writer_starts_clean_after_a_dead_one() {
     kill_now(writer);
     let writer = place.start_shmcat("--to $R <<< new");
     until_waiting(writer.pid(), Waits::ForPeer);
-    place
-        .bash("shmcat --from $R")
-        .exits(0)
-        .prints("new\n")
-        .is_silent();
+    place.bash("shmcat --from $R").exits(0).prints("new\n").is_silent();
     writer.finish().exits(0).is_silent();
 }
 
@@ -106,11 +93,7 @@ fn a_stream_that_was_finished_is_whole_though_its_writer_was_killed() {
     let writer = place.start_shmcat("--to $R <<< hello");
     until_waiting(writer.pid(), Waits::ForPeer);
     kill_now(writer);
-    place
-        .bash("shmcat --from $R")
-        .exits(0)
-        .prints("hello\n")
-        .is_silent();
+    place.bash("shmcat --from $R").exits(0).prints("hello\n").is_silent();
 }
 
 #[test]
@@ -121,16 +104,8 @@ fn a_new_writer_comes_behind_a_whole_stream() {
     kill_now(writer);
     let writer = place.start_shmcat("--to $R <<< second");
     until_waiting(writer.pid(), Waits::ForPeer);
-    place
-        .bash("shmcat --from $R")
-        .exits(0)
-        .prints("first\n")
-        .is_silent();
-    place
-        .bash("shmcat --from $R")
-        .exits(0)
-        .prints("second\n")
-        .is_silent();
+    place.bash("shmcat --from $R").exits(0).prints("first\n").is_silent();
+    place.bash("shmcat --from $R").exits(0).prints("second\n").is_silent();
     writer.finish().exits(0).is_silent();
 }
 
@@ -142,10 +117,11 @@ fn both_killed_and_the_name_is_good_for_another_stream() {
     let reader = place.start_shmcat("--from $R");
     until_waiting(reader.pid(), Waits::ToWrite);
     kill_now(reader);
-    writer.signal(Signal::SIGKILL);
-    writer.finish();
-    let script = "shmcat --to $R in & shmcat --from $R | cmp - in; echo ${PIPESTATUS[@]}; wait $!";
-    place.bash(script).exits(0).prints("0 0\n").is_silent();
+    kill_now(writer);
+    let writer = place.start_shmcat("--to $R in");
+    until_waiting(writer.pid(), Waits::ForPeer);
+    place.bash("shmcat --from $R | cmp - in; echo ${PIPESTATUS[@]}").exits(0).prints("0 0\n");
+    writer.finish().exits(0).is_silent();
 }
 
 #[test]

@@ -15,10 +15,7 @@ fn capacity_and_mode_of_a_new_ring() {
         let writer = place.start_shmcat(&format!("--to $R {options} /dev/null"));
         until_waiting(writer.pid(), Waits::ForPeer);
         let metadata = std::fs::metadata(&object).expect("the ring is there");
-        place
-            .bash(&format!("shmcat --from $R {options}"))
-            .exits(0)
-            .is_silent();
+        place.bash(&format!("shmcat --from $R {options}")).exits(0).is_silent();
         writer.finish().exits(0).is_silent();
         (metadata.len(), metadata.mode() & 0o777)
     };
@@ -111,27 +108,14 @@ fn nonsense_is_refused_with_status_1() {
 fn help_and_version() {
     let place = Place::new();
     let help = place.bash("shmcat --help").exits(0).is_silent().out();
-    for word in [
-        "--to",
-        "--from",
-        "--progress",
-        "--stats",
-        "--capacity",
-        "Examples:",
-        "tail -f log",
-    ] {
+    for word in
+        ["--to", "--from", "--progress", "--stats", "--capacity", "Examples:", "tail -f log"]
+    {
         assert!(help.contains(word), "{word} is not in {help}");
     }
-    assert!(
-        !help.contains("--show-all"),
-        "options that are refused are not offered"
-    );
+    assert!(!help.contains("--show-all"), "options that are refused are not offered");
     let longest = help.lines().map(str::len).max();
     assert!(longest <= Some(100), "lines fit a terminal: {longest:?}");
     let version = format!("shmcat {}\n", env!("CARGO_PKG_VERSION"));
-    place
-        .bash("shmcat --version")
-        .exits(0)
-        .is_silent()
-        .prints(&version);
+    place.bash("shmcat --version").exits(0).is_silent().prints(&version);
 }

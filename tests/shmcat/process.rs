@@ -31,11 +31,7 @@ impl Waits {
 #[track_caller]
 pub fn until_waiting(pid: Pid, how: Waits) {
     until(&format!("{pid} waits {how:?}"), || {
-        assert_ne!(
-            state(pid),
-            Some('Z'),
-            "{pid} has ended instead of waiting {how:?}"
-        );
+        assert_ne!(state(pid), Some('Z'), "{pid} has ended instead of waiting {how:?}");
         program(pid).is_some_and(|name| name == "shmcat") && is_waiting(pid, how)
     });
 }
@@ -44,10 +40,7 @@ pub fn until_waiting(pid: Pid, how: Waits) {
 fn is_waiting(pid: Pid, how: Waits) -> bool {
     match fs::read_to_string(format!("/proc/{pid}/syscall")) {
         Ok(call) => {
-            let number = call
-                .split(' ')
-                .next()
-                .and_then(|number| number.parse().ok());
+            let number = call.split(' ').next().and_then(|number| number.parse().ok());
             number == Some(how.system_call())
         }
         Err(_) => state(pid) == Some('S'),
@@ -72,8 +65,7 @@ pub fn crossed(pid: Pid) -> (u64, u64) {
     let io = fs::read_to_string(format!("/proc/{pid}/io")).expect("/proc/PID/io of a child");
     let field = |name: &str| {
         let line = io.lines().find_map(|line| line.strip_prefix(name));
-        line.and_then(|value| value.trim().parse().ok())
-            .expect("rchar and wchar in /proc/PID/io")
+        line.and_then(|value| value.trim().parse().ok()).expect("rchar and wchar in /proc/PID/io")
     };
     (field("rchar:"), field("wchar:"))
 }

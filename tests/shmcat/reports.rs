@@ -31,20 +31,11 @@ fn statistics_of_a_ring() {
         assert_eq!(stats["bytes"], SIZE, "{stats}");
         assert_eq!(stats["bytes_by_transport"]["shm"], SIZE, "{stats}");
         assert_eq!(stats["bytes_by_transport"]["pipe"], 0, "{stats}");
-        let (seconds, rate) = (
-            stats["seconds"].as_f64().unwrap(),
-            stats["rate"].as_f64().unwrap(),
-        );
-        assert!(
-            seconds > 0.0 && (rate * seconds / SIZE as f64 - 1.0).abs() < 0.01,
-            "{stats}"
-        );
+        let (seconds, rate) = (stats["seconds"].as_f64().unwrap(), stats["rate"].as_f64().unwrap());
+        assert!(seconds > 0.0 && (rate * seconds / SIZE as f64 - 1.0).abs() < 0.01, "{stats}");
     }
     let stats = json(&writer.stderr);
-    assert!(
-        stats["blocked"].as_u64() >= Some(1),
-        "it waited for its reader: {stats}"
-    );
+    assert!(stats["blocked"].as_u64() >= Some(1), "it waited for its reader: {stats}");
     assert!(stats["blocked_seconds"].as_f64() > Some(0.0), "{stats}");
 }
 
@@ -62,10 +53,7 @@ fn statistics_of_a_plain_copy() {
         let stats = json(&place.bash(script).exits(0).stderr);
         assert_eq!(stats["transport"], transport, "{script}: {stats}");
         assert_eq!(stats["bytes"], 1000, "{script}: {stats}");
-        assert_eq!(
-            stats["bytes_by_transport"][transport], 1000,
-            "{script}: {stats}"
-        );
+        assert_eq!(stats["bytes_by_transport"][transport], 1000, "{script}: {stats}");
     }
 }
 
@@ -86,19 +74,10 @@ fn progress_that_is_asked_for_is_shown_in_a_log_too() {
     let place = Place::new();
     place.file("in", 3 << 20);
     let ran = place.bash("shmcat --progress in missing in > out").exits(1);
-    assert!(
-        !ran.stderr.contains(['\r', '\x1b']),
-        "no cursor to move: {ran:?}"
-    );
+    assert!(!ran.stderr.contains(['\r', '\x1b']), "no cursor to move: {ran:?}");
     let last = ran.stderr.lines().last().unwrap_or_default();
-    assert!(
-        last.starts_with("shmcat: 6.00 MiB of 6.00 MiB in "),
-        "{last}"
-    );
-    assert!(
-        last.contains("/s [") && last.contains("100%, ETA "),
-        "{last}"
-    );
+    assert!(last.starts_with("shmcat: 6.00 MiB of 6.00 MiB in "), "{last}");
+    assert!(last.contains("/s [") && last.contains("100%, ETA "), "{last}");
     ran.says("shmcat: missing: No such file or directory\n");
 }
 
@@ -118,17 +97,10 @@ fn progress_only_where_it_is_asked_for() {
     let place = Place::new();
     place.file("in", 10);
     for option in ["", "--progress=auto", "--progress=never"] {
-        place
-            .bash(&format!("shmcat {option} in > out"))
-            .exits(0)
-            .is_silent();
+        place.bash(&format!("shmcat {option} in > out")).exits(0).is_silent();
         let terminal = Terminal::start(&place, &format!("{option} in > out"));
         let shown = terminal.finish();
-        assert_eq!(
-            shown.is_empty(),
-            option != "--progress=auto",
-            "{option}: {shown:?}"
-        );
+        assert_eq!(shown.is_empty(), option != "--progress=auto", "{option}: {shown:?}");
     }
 }
 
@@ -146,11 +118,7 @@ fn a_person_is_told_whom_it_waits_for() {
     let place = Place::new();
     let mut writer = Terminal::start(&place, "--to $R <<< hello");
     writer.until(&format!("shmcat: {}: waiting for a reader", place.ring()));
-    place
-        .bash("shmcat --from $R")
-        .exits(0)
-        .prints("hello\n")
-        .is_silent();
+    place.bash("shmcat --from $R").exits(0).prints("hello\n").is_silent();
     writer.finish();
 
     let mut reader = Terminal::start(&place, "--from $R");
@@ -171,9 +139,7 @@ impl Terminal {
     fn start(place: &Place, words: &str) -> Self {
         let pty = openpty(None, None).expect("a pseudo-terminal");
         let mut command = place.command("bash");
-        command
-            .args(["-c", &format!("exec shmcat {words}")])
-            .stderr(Stdio::from(pty.slave));
+        command.args(["-c", &format!("exec shmcat {words}")]).stderr(Stdio::from(pty.slave));
         let child = Running::start(&mut command);
         // Its copy of the terminal: while one is open the other side does not see an end.
         drop(command);
@@ -188,11 +154,7 @@ impl Terminal {
                 }
             }
         });
-        Self {
-            child,
-            shown: String::new(),
-            chunks,
-        }
+        Self { child, shown: String::new(), chunks }
     }
 
     /// Takes in what is shown next; false at the end.

@@ -70,15 +70,8 @@ fn what_can_be_read_is_sent_and_the_stream_is_whole() {
     assert_eq!(writer.finish().exits(1).stderr, said);
 
     let writer = place.start_shmcat("--to $R missing");
-    place
-        .bash("shmcat --from $R")
-        .exits(0)
-        .prints("")
-        .is_silent();
-    writer
-        .finish()
-        .exits(1)
-        .says("missing: No such file or directory");
+    place.bash("shmcat --from $R").exits(0).prints("").is_silent();
+    writer.finish().exits(1).says("missing: No such file or directory");
 }
 
 #[test]
@@ -106,14 +99,8 @@ fn half_of_the_bytes_that_a_pipe_takes_through_the_kernel() {
     );
     let ring = crossed("exec shmcat --to $R in", "exec shmcat --from $R > out");
 
-    assert!(
-        pipe >= 4 * SIZE as u64,
-        "the comparison moved everything: {pipe}"
-    );
-    assert!(
-        ring >= 2 * SIZE as u64,
-        "the ring's ends moved everything: {ring}"
-    );
+    assert!(pipe >= 4 * SIZE as u64, "the comparison moved everything: {pipe}");
+    assert!(ring >= 2 * SIZE as u64, "the ring's ends moved everything: {ring}");
     assert!(ring <= pipe / 2 + (1 << 20), "{ring} bytes against {pipe}");
 }
 
@@ -125,18 +112,13 @@ fn each_line_of_a_log_arrives_at_once() {
     let writer = place.start_bash(&format!("{tail} | shmcat --to $R; echo ${{PIPESTATUS[1]}}"));
     let reader = place.start_shmcat("--from $R > out");
 
-    let mut log = File::options()
-        .append(true)
-        .open(place.path("log"))
-        .expect("made above");
+    let mut log = File::options().append(true).open(place.path("log")).expect("made above");
     let mut expected = Vec::new();
     for number in 0..5 {
         let line = format!("line {number}\n");
         log.write_all(line.as_bytes()).expect("room for a line");
         expected.extend(line.into_bytes());
-        until("the line is at the other end", || {
-            place.read("out") == expected
-        });
+        until("the line is at the other end", || place.holds("out", &expected));
     }
 
     place.bash("kill $(< tail.pid)").exits(0);
@@ -150,21 +132,13 @@ fn a_reader_cut_by_head_ends_both() {
     let place = Place::new();
     let script = "yes | shmcat --to $R & shmcat --from $R | head -n 2; echo ${PIPESTATUS[@]}; \
                   wait $!; echo $?";
-    place
-        .bash(script)
-        .exits(0)
-        .prints("y\ny\n141 0\n141\n")
-        .is_silent();
+    place.bash(script).exits(0).prints("y\ny\n141 0\n141\n").is_silent();
 
     // A stream that is longer than any pipe and shorter than the ring.
     place.file("in", 1 << 20);
     let script = "shmcat --to $R in & shmcat --from $R | head -c 1 | wc -c; echo ${PIPESTATUS[@]}; \
                   wait $!; echo $?";
-    place
-        .bash(script)
-        .exits(0)
-        .prints("1\n141 0 0\n141\n")
-        .is_silent();
+    place.bash(script).exits(0).prints("1\n141 0 0\n141\n").is_silent();
 }
 
 #[test]
@@ -190,21 +164,11 @@ fn closed_standard_streams_are_errors() {
     let place = Place::new();
     let ran = place.bash("shmcat --from $R >&-").exits(1);
     assert_eq!(ran.stderr, "shmcat: standard output: Bad file descriptor\n");
-    assert!(
-        place.left_in_shm().is_empty(),
-        "no ring is made for somebody who cannot write"
-    );
+    assert!(place.left_in_shm().is_empty(), "no ring is made for somebody who cannot write");
 
     let writer = place.start_shmcat("--to $R <&-");
-    place
-        .bash("shmcat --from $R")
-        .exits(0)
-        .prints("")
-        .is_silent();
-    writer
-        .finish()
-        .exits(1)
-        .says("shmcat: -: Bad file descriptor\n");
+    place.bash("shmcat --from $R").exits(0).prints("").is_silent();
+    writer.finish().exits(1).says("shmcat: -: Bad file descriptor\n");
 
     // Writing into a ring needs no standard output, nor does reading need standard input.
     let writer = place.start_shmcat("--to $R /dev/null <&- >&-");
@@ -218,21 +182,13 @@ fn an_end_that_is_taken_is_refused() {
     let writer = place.start_shmcat("--to $R /dev/null");
     until_waiting(writer.pid(), Waits::ForPeer);
     let ring = place.ring();
-    place
-        .bash("shmcat --to $R /dev/null")
-        .exits(1)
-        .says("shmcat: ")
-        .says(&ring);
+    place.bash("shmcat --to $R /dev/null").exits(1).says("shmcat: ").says(&ring);
     place.bash("shmcat --from $R").exits(0).prints("");
     writer.finish().exits(0).is_silent();
 
     let reader = place.start_shmcat("--from $R");
     until_waiting(reader.pid(), Waits::ForPeer);
-    place
-        .bash("shmcat --from $R")
-        .exits(1)
-        .says("shmcat: ")
-        .says(&ring);
+    place.bash("shmcat --from $R").exits(1).says("shmcat: ").says(&ring);
     place.bash("echo hello | shmcat --to $R").exits(0);
     reader.finish().exits(0).prints("hello\n").is_silent();
 }
@@ -247,9 +203,7 @@ fn stopped_and_continued_at_any_time() {
     for end in ends.into_iter().cycle().take(20) {
         // Where it has ended already there is nothing to stop.
         let _ = kill(end, Signal::SIGSTOP);
-        until("stopped", || {
-            matches!(process::state(end), Some('T' | 'Z') | None)
-        });
+        until("stopped", || matches!(process::state(end), Some('T' | 'Z') | None));
         let _ = kill(end, Signal::SIGCONT);
     }
     writer.finish().exits(0).is_silent();
@@ -266,8 +220,7 @@ fn interrupted_calls_are_repeated() {
     }
     place.file("in", 10 << 20);
     // The first calls are the loader's, which does not repeat them.
-    let inject =
-        "strace -f -e trace=read,write,futex -e inject=read,write,futex:error=EINTR:when=20+3";
+    let inject = "strace -f -e trace=read,write -e inject=read,write:error=EINTR:when=20+3";
     let script = format!(
         "{inject} -o to shmcat --to $R --capacity 64K < in & \
          {inject} -o from shmcat --from $R > out; echo $?; wait $!; echo $?; cmp in out && \

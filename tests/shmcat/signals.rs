@@ -18,11 +18,7 @@ fn dies_of_each_signal(start: impl Fn(&Place) -> (Running, Waits)) {
         until_waiting(child.pid(), state);
         child.signal(signal);
         child.finish().dies_of(signal).is_silent();
-        assert!(
-            place.left_in_shm().is_empty(),
-            "{:?} after {signal}",
-            place.left_in_shm()
-        );
+        assert!(place.left_in_shm().is_empty(), "{:?} after {signal}", place.left_in_shm());
     }
 }
 
@@ -30,7 +26,7 @@ fn dies_of_each_signal(start: impl Fn(&Place) -> (Running, Waits)) {
 #[track_caller]
 fn dies_of_each_signal_beside(
     start: impl Fn(&Place) -> (Running, Waits, Running),
-    peer_ends: impl Fn(Running),
+    peer_ends: impl Fn(&Place, Running),
 ) {
     for signal in SIGNALS {
         let place = Place::new();
@@ -38,17 +34,14 @@ fn dies_of_each_signal_beside(
         until_waiting(child.pid(), state);
         child.signal(signal);
         child.finish().dies_of(signal).is_silent();
-        peer_ends(peer);
+        peer_ends(&place, peer);
     }
 }
 
 #[test]
 fn writer_that_waits_for_room_before_any_reader_came() {
     dies_of_each_signal(|place| {
-        (
-            place.start_shmcat("--to $R --capacity 64K /dev/zero"),
-            Waits::ForPeer,
-        )
+        (place.start_shmcat("--to $R --capacity 64K /dev/zero"), Waits::ForPeer)
     });
 }
 
@@ -61,10 +54,7 @@ fn writer_that_waits_for_its_input() {
 fn writer_that_waits_for_its_input_with_bytes_in_the_ring() {
     dies_of_each_signal(|place| {
         let input = "<(echo hello; exec sleep 1000)";
-        (
-            place.start_shmcat(&format!("--to $R < {input}")),
-            Waits::ToRead,
-        )
+        (place.start_shmcat(&format!("--to $R < {input}")), Waits::ToRead)
     });
 }
 
@@ -92,13 +82,9 @@ fn writer_that_waits_for_a_reader_that_is_held_up() {
         until_waiting(reader.pid(), Waits::ToWrite);
         (writer, Waits::ForPeer, reader)
     };
-    dies_of_each_signal_beside(start, |reader| {
+    dies_of_each_signal_beside(start, |_, reader| {
         let ran = reader.finish().exits(1).says("in mid-stream");
-        assert!(
-            ran.stdout.len() >= 64 << 10,
-            "what came is delivered, not {}",
-            ran.stdout.len()
-        );
+        assert!(ran.stdout.len() >= 64 << 10, "what came is delivered, not {}", ran.stdout.len());
         assert!(ran.stdout.iter().all(|&byte| byte == 0));
     });
 }
@@ -111,12 +97,8 @@ fn writer_that_waits_for_its_input_beside_a_reader() {
         until_waiting(reader.pid(), Waits::ForPeer);
         (writer, Waits::ToRead, reader)
     };
-    dies_of_each_signal_beside(start, |reader| {
-        reader
-            .finish()
-            .exits(1)
-            .says("in mid-stream")
-            .prints("hello\n");
+    dies_of_each_signal_beside(start, |_, reader| {
+        reader.finish().exits(1).says("in mid-stream").prints("hello\n");
     });
 }
 
@@ -128,7 +110,7 @@ fn reader_that_waits_for_room_in_a_pipe() {
         (reader, Waits::ToWrite, writer)
     };
     // Its reader left: the writer dies as if of a pipe.
-    dies_of_each_signal_beside(start, |writer| {
+    dies_of_each_signal_beside(start, |_, writer| {
         writer.finish().dies_of(Signal::SIGPIPE).is_silent();
     });
 }
@@ -136,16 +118,16 @@ fn reader_that_waits_for_room_in_a_pipe() {
 #[test]
 fn reader_that_waits_for_more() {
     let start = |place: &Place| {
-        let writer = place
-            .start_bash("(echo hello; sleep 0.2; yes) | shmcat --to $R; exit ${PIPESTATUS[1]}");
+        let input = "mkfifo p; exec 3<>p; echo hello >&3";
+        let writer = place.start_bash(&format!("{input}; exec shmcat --to $R < p"));
         let reader = place.start_shmcat("--from $R > out");
-        until("the first line is there", || {
-            place.read("out").starts_with(b"hello\n")
-        });
+        until("the first line is there", || place.holds("out", b"hello\n"));
         (reader, Waits::ForPeer, writer)
     };
-    dies_of_each_signal_beside(start, |writer| {
-        writer.finish().exits(141);
+    // It notices as it would with a pipe: when it has something to write again.
+    dies_of_each_signal_beside(start, |place, writer| {
+        place.bash("echo more > p").exits(0);
+        writer.finish().dies_of(Signal::SIGPIPE).is_silent();
     });
 }
 
@@ -163,10 +145,6 @@ fn an_ignored_signal_stays_ignored() {
     for ignored in [Signal::SIGHUP, Signal::SIGINT] {
         writer.signal(ignored);
     }
-    place
-        .bash("shmcat --from $R")
-        .exits(0)
-        .prints("hello\n")
-        .is_silent();
+    place.bash("shmcat --from $R").exits(0).prints("hello\n").is_silent();
     writer.finish().exits(0).is_silent();
 }

@@ -8,9 +8,12 @@ use std::{
     os::unix::process::{CommandExt, ExitStatusExt},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
     thread::{self, JoinHandle},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use nix::{
@@ -26,18 +29,31 @@ use tempfile::TempDir;
 pub const DEADLINE: Duration = Duration::from_secs(60);
 
 /// The program, as cargo builds it beside this test.
-pub fn shmcat() -> PathBuf {
-    let this = env::current_exe().expect("a test knows where it is");
-    let profile = this
-        .ancestors()
-        .nth(2)
-        .expect("target/<profile>/deps/<test>");
-    let program = profile.join("examples/shmcat");
-    assert!(
-        program.is_file(),
-        "{program:?} is missing: cargo build --example shmcat"
-    );
-    program
+pub fn shmcat() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let this = env::current_exe().expect("a test knows where it is");
+        let profile = this.ancestors().nth(2).expect("target/<profile>/deps/<test>");
+        let program = profile.join("examples/shmcat");
+        assert!(program.is_file(), "{program:?} is missing: cargo build --example shmcat");
+        for source in ["src", "examples/shmcat"] {
+            let newest = newest(&Path::new(env!("CARGO_MANIFEST_DIR")).join(source));
+            assert!(
+                newest <= changed(&program),
+                "{program:?} is old: cargo build --example shmcat"
+            );
+        }
+        program
+    })
+}
+
+fn newest(directory: &Path) -> Option<SystemTime> {
+    let entries = fs::read_dir(directory).ok()?.filter_map(|entry| Some(entry.ok()?.path()));
+    entries.map(|path| if path.is_dir() { newest(&path) } else { changed(&path) }).max()?
+}
+
+fn changed(file: &Path) -> Option<SystemTime> {
+    fs::metadata(file).ok()?.modified().ok()
 }
 
 /// A directory and the name of a ring that no other test uses. At the end nothing may be left of the
@@ -76,6 +92,11 @@ impl Place {
         fs::read(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
     }
 
+    /// Whether the file is there and has this content so far.
+    pub fn holds(&self, name: &str, content: &[u8]) -> bool {
+        fs::read(self.path(name)).is_ok_and(|found| found == content)
+    }
+
     /// What lies in /dev/shm under this place's name.
     pub fn left_in_shm(&self) -> Vec<OsString> {
         let entries = fs::read_dir("/dev/shm").expect("/dev/shm is mounted");
@@ -99,12 +120,7 @@ impl Place {
     /// so that it can be ended with all that it started, and with the signals at their defaults,
     /// whatever the test runner was told to ignore.
     pub fn command(&self, program: &str) -> Command {
-        let mut path = vec![
-            shmcat()
-                .parent()
-                .expect("a file has a directory")
-                .to_owned(),
-        ];
+        let mut path = vec![shmcat().parent().expect("a file has a directory").to_owned()];
         path.extend(env::split_paths(&env::var_os("PATH").unwrap_or_default()));
         let mut command = Command::new(program);
         command
@@ -119,12 +135,7 @@ impl Place {
         // SAFETY: between fork and exec only signal(2) is called, which is async-signal-safe.
         unsafe {
             command.pre_exec(|| {
-                for fatal in [
-                    Signal::SIGHUP,
-                    Signal::SIGINT,
-                    Signal::SIGQUIT,
-                    Signal::SIGTERM,
-                ] {
+                for fatal in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM] {
                     signal(fatal, SigHandler::SigDfl)?;
                 }
                 Ok(())
@@ -174,9 +185,8 @@ impl Running {
     #[track_caller]
     pub fn start(command: &mut Command) -> Self {
         let program = command.get_program().to_owned();
-        let child = command
-            .spawn()
-            .unwrap_or_else(|error| panic!("{program:?} is needed: {error}"));
+        let child =
+            command.spawn().unwrap_or_else(|error| panic!("{program:?} is needed: {error}"));
         Self { child, gone: false }
     }
 
@@ -195,10 +205,7 @@ impl Running {
         let dead = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT | WaitPidFlag::WNOHANG;
         let pid = self.pid();
         until(&format!("process {pid} ends"), || {
-            !matches!(
-                waitid(Id::Pid(pid), dead).expect("own child"),
-                WaitStatus::StillAlive
-            )
+            !matches!(waitid(Id::Pid(pid), dead).expect("own child"), WaitStatus::StillAlive)
         });
     }
 
@@ -212,11 +219,7 @@ impl Running {
         let collected =
             |thread: JoinHandle<Vec<u8>>| thread.join().expect("reading does not panic");
         let (stdout, stderr) = (collected(stdout), collected(stderr));
-        Ran {
-            status,
-            stdout,
-            stderr: String::from_utf8_lossy(&stderr).into_owned(),
-        }
+        Ran { status, stdout, stderr: String::from_utf8_lossy(&stderr).into_owned() }
     }
 
     /// Kills what is left of the group and waits for its leader.
@@ -304,21 +307,9 @@ pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
 /// Bytes whose order can be told: a counter in every word, so that a block that is lost, doubled or in
 /// the wrong place is seen.
 pub fn bytes(size: usize) -> Vec<u8> {
-    (0u32..)
-        .flat_map(|word| word.wrapping_mul(0x9e37_79b1).to_le_bytes())
-        .take(size)
-        .collect()
+    (0u32..).flat_map(|word| word.wrapping_mul(0x9e37_79b1).to_le_bytes()).take(size).collect()
 }
 
 /// The sizes at which off-by-one errors show, with pages, pipes and blocks in mind.
-pub const SIZES: [usize; 9] = [
-    0,
-    1,
-    4095,
-    4096,
-    4097,
-    (64 << 10) - 1,
-    64 << 10,
-    (64 << 10) + 1,
-    10 << 20,
-];
+pub const SIZES: [usize; 9] =
+    [0, 1, 4095, 4096, 4097, (64 << 10) - 1, 64 << 10, (64 << 10) + 1, 10 << 20];
