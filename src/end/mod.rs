@@ -255,7 +255,7 @@ impl End {
 
     fn gate(&self, role: Role) -> Gate<'_, Semaphore, AsymmetricFence> {
         let line = role.own_gate(self.control());
-        Gate { parked: &line.parked, sleeper: &line.semaphore, fence: &self.fence, sleepers: 1 }
+        Gate { parked: &line.parked, sleeper: &line.semaphore, fence: &self.fence }
     }
 
     /// The peer's own word on itself.

@@ -8,5 +8,7 @@
 //! proves that a fence in each place is enough, not that the light one really is one; and its
 //! processes never die. `tests/stress.rs` and `tests/death.rs` cover those.
 
+#![allow(unsafe_code)]
+
 mod gate;
 mod spsc;

@@ -1,6 +1,6 @@
 //! What a waiting end does before it sleeps.
 
-use crate::sync::spin_loop;
+use std::hint::spin_loop;
 use std::{
     sync::OnceLock,
     time::{Duration, Instant},
