@@ -14,36 +14,9 @@ use shmpipe::{
 use std::{
     fs::File,
     io::{Read, Seek, Write},
-    os::{
-        fd::{AsFd, OwnedFd},
-        unix::fs::FileExt,
-    },
+    os::fd::{AsFd, OwnedFd},
 };
 use stream_support::*;
-
-/// Offsets in the segment, layout version 1.
-const PRODUCER: u64 = 256;
-const CONSUMER: u64 = 264;
-const BOUNDARY: u64 = 272;
-const PREVIOUS: u64 = 280;
-const ACKNOWLEDGED: u64 = 288;
-const TAIL: u64 = 384;
-const HEAD: u64 = 512;
-
-/// The shared words, from outside.
-struct Words(File);
-
-impl Words {
-    fn get(&self, offset: u64) -> u64 {
-        let mut word = [0; 8];
-        self.0.read_exact_at(&mut word, offset).unwrap();
-        u64::from_ne_bytes(word)
-    }
-
-    fn set(&self, offset: u64, value: u64) {
-        self.0.write_all_at(&value.to_ne_bytes(), offset).unwrap();
-    }
-}
 
 /// A ring whose stream begins at `position`, and its words.
 fn ring_at(position: u64, named: bool) -> (RingName, Writer, Reader, Words) {

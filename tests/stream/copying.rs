@@ -117,6 +117,20 @@ fn consuming_more_than_was_shown_consumes_what_was_shown() {
     }
 }
 
+#[test]
+fn what_was_not_shown_is_not_consumed() {
+    for kind in KINDS {
+        let (_name, mut writer, mut reader) = kind.page();
+        writer.write_all(&bytes_from(0, 10)).unwrap();
+        assert_eq!(reader.try_read(&mut [0; 3]).unwrap(), 3);
+        reader.consume(10);
+        assert_eq!(reader.fill_buf().unwrap(), bytes_from(3, 7), "{kind:?}");
+        assert_eq!(reader.try_read(&mut [0; 3]).unwrap(), 3);
+        reader.consume(10);
+        assert!(reader.is_empty());
+    }
+}
+
 /// As the one above where a look shows less than there is: bytes that are copied out are shown in
 /// portions.
 #[test]

@@ -4,6 +4,9 @@
 // Each test binary uses a part of it.
 #![allow(dead_code)]
 
+mod hard;
+mod site;
+
 use crate::support::eventually;
 use shmpipe::{
     Options, Trust,
@@ -12,6 +15,8 @@ use shmpipe::{
 use std::{sync::OnceLock, thread::JoinHandle, time::Duration};
 
 pub use crate::support::RingName;
+pub use hard::*;
+pub use site::*;
 
 /// Longer than any test waits.
 pub const FOR_EVER: Duration = Duration::from_secs(3600);
