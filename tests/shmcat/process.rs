@@ -1,6 +1,6 @@
 //! What a running process is doing, from /proc.
 
-use std::fs;
+use std::{fs, thread, time::Duration};
 
 use nix::unistd::Pid;
 
@@ -45,6 +45,14 @@ fn is_waiting(pid: Pid, how: Waits) -> bool {
         }
         Err(_) => state(pid) == Some('S'),
     }
+}
+
+/// Whether its main thread is held up by a tracer, and not just stopped at a system call.
+pub fn is_held_up(pid: Pid) -> bool {
+    (0..50).all(|_| {
+        thread::sleep(Duration::from_millis(1));
+        state(pid) == Some('t')
+    })
 }
 
 /// The letter of `ps`: S asleep, T stopped, Z dead and not yet waited for; none when it is gone.

@@ -97,6 +97,16 @@ impl Place {
         fs::read(self.path(name)).is_ok_and(|found| found == content)
     }
 
+    /// Whether there is an strace here that may trace, which is what holds up and interrupts calls;
+    /// says so if there is none.
+    pub fn can_trace(&self) -> bool {
+        let possible = self.bash("strace -o /dev/null true").status.success();
+        if !possible {
+            println!("skipped: no strace here that may trace");
+        }
+        possible
+    }
+
     /// What lies in /dev/shm under this place's name.
     pub fn left_in_shm(&self) -> Vec<OsString> {
         let entries = fs::read_dir("/dev/shm").expect("/dev/shm is mounted");
@@ -282,7 +292,7 @@ impl Ran {
     }
 
     #[track_caller]
-    pub fn is_silent(self) -> Self {
+    pub fn says_nothing(self) -> Self {
         assert_eq!(self.stderr, "", "{self:?}");
         self
     }
@@ -300,7 +310,7 @@ pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
     let started = Instant::now();
     while !condition() {
         assert!(started.elapsed() < DEADLINE, "never came to pass: {what}");
-        thread::sleep(Duration::from_millis(2));
+        thread::sleep(Duration::from_millis(1));
     }
 }
 
