@@ -292,7 +292,7 @@ impl Ran {
     }
 
     #[track_caller]
-    pub fn says_nothing(self) -> Self {
+    pub fn silent(self) -> Self {
         assert_eq!(self.stderr, "", "{self:?}");
         self
     }
