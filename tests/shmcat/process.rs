@@ -15,6 +15,8 @@ pub enum Waits {
     ToRead,
     /// For room in its output.
     ToWrite,
+    /// Until it is time to try again.
+    ToTryAgain,
 }
 
 impl Waits {
@@ -23,6 +25,7 @@ impl Waits {
             Self::ForPeer => libc::SYS_futex,
             Self::ToRead => libc::SYS_read,
             Self::ToWrite => libc::SYS_write,
+            Self::ToTryAgain => libc::SYS_clock_nanosleep,
         }
     }
 }
