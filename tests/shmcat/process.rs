@@ -70,13 +70,3 @@ fn program(pid: Pid) -> Option<String> {
     let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
     Some(name.trim_end().to_owned())
 }
-
-/// Bytes that crossed between the process and the kernel: read and written.
-pub fn crossed(pid: Pid) -> (u64, u64) {
-    let io = fs::read_to_string(format!("/proc/{pid}/io")).expect("/proc/PID/io of a child");
-    let field = |name: &str| {
-        let line = io.lines().find_map(|line| line.strip_prefix(name));
-        line.and_then(|value| value.trim().parse().ok()).expect("rchar and wchar in /proc/PID/io")
-    };
-    (field("rchar:"), field("wchar:"))
-}
