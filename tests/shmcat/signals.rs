@@ -3,7 +3,7 @@
 use nix::sys::signal::Signal;
 
 use crate::{
-    process::{Waits, until_waiting},
+    process::{Waits, is_held_up, until_waiting},
     support::{Place, Running, until},
 };
 
@@ -17,7 +17,7 @@ fn dies_of_each_signal(start: impl Fn(&Place) -> (Running, Waits)) {
         let (child, state) = start(&place);
         until_waiting(child.pid(), state);
         child.signal(signal);
-        child.finish().dies_of(signal).is_silent();
+        child.finish().dies_of(signal).silent();
         assert!(place.left_in_shm().is_empty(), "{:?} after {signal}", place.left_in_shm());
     }
 }
@@ -33,7 +33,7 @@ fn dies_of_each_signal_beside(
         let (child, state, peer) = start(&place);
         until_waiting(child.pid(), state);
         child.signal(signal);
-        child.finish().dies_of(signal).is_silent();
+        child.finish().dies_of(signal).silent();
         peer_ends(&place, peer);
     }
 }
@@ -111,7 +111,7 @@ fn reader_that_waits_for_room_in_a_pipe() {
     };
     // Its reader left: the writer dies as if of a pipe.
     dies_of_each_signal_beside(start, |_, writer| {
-        writer.finish().dies_of(Signal::SIGPIPE).is_silent();
+        writer.finish().dies_of(Signal::SIGPIPE).silent();
     });
 }
 
@@ -127,8 +127,32 @@ fn reader_that_waits_for_more() {
     // It notices as it would with a pipe: when it has something to write again.
     dies_of_each_signal_beside(start, |place, writer| {
         place.bash("echo more > p").exits(0);
-        writer.finish().dies_of(Signal::SIGPIPE).is_silent();
+        writer.finish().dies_of(Signal::SIGPIPE).silent();
     });
+}
+
+#[test]
+fn ends_that_are_about_to_leave() {
+    let place = Place::new();
+    if !place.can_trace() {
+        return;
+    }
+    // An end that leaves writes its pid beside the lock under which it removes the name. There both
+    // are held up, as they can be by the scheduler; one of them has the lock, the other waits for it.
+    let held_up = "strace -D -f -o /dev/null -e trace=pwrite64 \
+                   -e inject=pwrite64:delay_exit=500000 shmcat";
+    for signal in SIGNALS {
+        let writer = place.start_bash(&format!("exec {held_up} --to $R <<< hello"));
+        until_waiting(writer.pid(), Waits::ForPeer);
+        let reader = place.start_bash(&format!("exec {held_up} --from $R > out"));
+        until("the line is there", || place.holds("out", b"hello\n"));
+        until("one is held up", || is_held_up(writer.pid()) || is_held_up(reader.pid()));
+        writer.signal(signal);
+        reader.signal(signal);
+        let ends = [writer.finish(), reader.finish()];
+        assert!(place.left_in_shm().is_empty(), "after {signal}: {ends:?}");
+        place.bash("rm out").exits(0);
+    }
 }
 
 #[test]
@@ -145,6 +169,6 @@ fn an_ignored_signal_stays_ignored() {
     for ignored in [Signal::SIGHUP, Signal::SIGINT] {
         writer.signal(ignored);
     }
-    place.bash("shmcat --from $R").exits(0).prints("hello\n").is_silent();
-    writer.finish().exits(0).is_silent();
+    place.bash("shmcat --from $R").exits(0).prints("hello\n").silent();
+    writer.finish().exits(0).silent();
 }
