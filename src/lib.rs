@@ -1,5 +1,4 @@
-//! Zero-copy pipelines between the processes of one machine.
-
+#![doc = include_str!("../README.md")]
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
 

@@ -1,1 +1,53 @@
-fn main() {}
+//! `shmcat`: `cat`, and both ends of a ring in shared memory, for the command line.
+//!
+//! This file says what happens; how it happens is in the module that is named.
+
+mod args;
+mod cat;
+mod exit;
+mod from;
+mod inherited;
+mod input;
+mod progress;
+mod quote;
+mod report;
+mod signals;
+mod stats;
+mod to;
+
+use std::process::ExitCode;
+
+use args::Cli;
+use report::Console;
+use stats::{Totals, Transport};
+
+fn main() -> ExitCode {
+    match Cli::from_env() {
+        Ok(cli) => run(&cli),
+        Err(error) => exit::with_usage(&error),
+    }
+}
+
+fn run(cli: &Cli) -> ExitCode {
+    let transport = match (&cli.to, &cli.from) {
+        (None, None) => cat::transport(&cli.files),
+        _ => Transport::Shm,
+    };
+    let mut totals = Totals::new(transport);
+    let console = Console::new(&cli.reports, || match cli.from {
+        Some(_) => None,
+        None => input::total_size(&cli.files),
+    });
+
+    let outcome = match (&cli.to, &cli.from) {
+        (Some(ring), _) => to::send(ring, &cli.files, &cli.options(), &console, &mut totals),
+        (None, Some(ring)) => from::receive(ring, &cli.options(), &console, &mut totals),
+        (None, None) => cat::copy(&cli.files, &console, &mut totals),
+    };
+
+    console.finish();
+    if let Some(format) = cli.reports.stats {
+        totals.print(format);
+    }
+    exit::with(outcome)
+}

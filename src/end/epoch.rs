@@ -147,7 +147,7 @@ pub(crate) fn begin_producer(
     let mut head = control.consumer.0.head.load(Ordering::Acquire);
     let unread = distance("tail", head, tail, capacity)?;
     let last = Word::load(&life.producer)?;
-    let acknowledged = life.acknowledged.load(Ordering::Acquire);
+    let acknowledged = acknowledged(control, last.epoch)?;
 
     let reason = match last.state {
         State::None => None,
@@ -197,6 +197,15 @@ pub(crate) fn begin_producer(
     Ok(Start { epoch, tail, head })
 }
 
+/// The last epoch whose end was told: at most two before the current one.
+fn acknowledged(control: &Control, current: u32) -> Result<u64, Violation> {
+    // Acquire: pairs with the Release in the reader's `acknowledge`.
+    let acknowledged = control.life.0.acknowledged.load(Ordering::Acquire);
+    let low = u64::from(current.saturating_sub(2));
+    distance("acknowledged epoch", low, acknowledged, u64::from(current) - low)?;
+    Ok(acknowledged)
+}
+
 /// Begins a consumer's stay. The caller holds the build lock and the consumer's role.
 ///
 /// `Start::epoch` is the count of consumers; the epoch to read is the one after the last
@@ -211,10 +220,7 @@ pub(crate) fn begin_consumer(
     let head = control.consumer.0.head.load(Ordering::Acquire);
     let tail = control.producer.0.tail.load(Ordering::Acquire);
     distance("tail", head, tail, capacity)?;
-    let acknowledged = life.acknowledged.load(Ordering::Acquire);
-    let current = Word::load(&life.producer)?.epoch;
-    let low = u64::from(current.saturating_sub(2));
-    distance("acknowledged epoch", low, acknowledged, u64::from(current) - low)?;
+    let acknowledged = acknowledged(control, Word::load(&life.producer)?.epoch)?;
     let last = Word::load(&life.consumer)?;
     let epoch = last.next_epoch()?;
     Word { epoch, state: State::Open }.store(&life.consumer);

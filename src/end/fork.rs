@@ -18,6 +18,9 @@ use std::{
     },
 };
 
+/// The number of no process: theirs are odd, and a page just wiped holds 0.
+pub(super) const NOBODY: u64 = 2;
+
 /// The process that made something.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Process {
@@ -45,7 +48,7 @@ impl Process {
         self.page.load(Ordering::Relaxed)
     }
 
-    /// The number of the process that made it; never 0.
+    /// The number of the process that made it.
     pub(crate) fn number(&self) -> u64 {
         self.number
     }

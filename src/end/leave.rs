@@ -11,6 +11,7 @@
 use super::{
     End, Role,
     epoch::{EndReason, State, Word},
+    fork::NOBODY,
     lock::BuildLock,
 };
 use crate::{sync::Ordering as SharedOrdering, wait::gate::Sleeper};
@@ -90,7 +91,7 @@ impl Aborter {
     pub fn abort(&self) {
         let Some(end) = self.0.upgrade().filter(|end| end.is_own()) else { return };
         // Relaxed: the end's own thread finds it at its next operation or wake-up.
-        end.usable.store(0, Ordering::Relaxed);
+        end.usable.store(NOBODY, Ordering::Relaxed);
         let reason = match end.role {
             Role::Producer => EndReason::Dropped,
             // A reader that goes on purpose leaves in good order.

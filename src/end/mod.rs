@@ -173,7 +173,7 @@ pub(crate) struct End {
     geometry: Geometry,
     persistent: bool,
     process: Process,
-    /// The number of the process that may use it; 0 once it is aborted or broken.
+    /// The number of the process that may use it; `NOBODY` once it is aborted or broken.
     usable: AtomicU64,
     /// The violation that broke it.
     broken: OnceLock<Violation>,
@@ -231,7 +231,7 @@ impl End {
     #[cold]
     pub(crate) fn poison(&self, violation: Violation) -> Stop {
         let _ = self.broken.set(violation);
-        self.usable.store(0, Ordering::Relaxed);
+        self.usable.store(fork::NOBODY, Ordering::Relaxed);
         Stop::Corrupt(violation)
     }
 
@@ -255,7 +255,7 @@ impl End {
 
     fn gate(&self, role: Role) -> Gate<'_, Semaphore, AsymmetricFence> {
         let line = role.own_gate(self.control());
-        Gate { parked: &line.parked, sleeper: &line.semaphore, fence: &self.fence, sleepers: 1 }
+        Gate { parked: &line.parked, sleeper: &line.semaphore, fence: &self.fence }
     }
 
     /// The peer's own word on itself.

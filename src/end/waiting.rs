@@ -94,6 +94,8 @@ impl End {
                 if let Some(there) = attempt(None)? {
                     return Ok(there);
                 }
+                // Aborted from another thread.
+                self.check()?;
             }
             waited.begin();
             self.check()?;
@@ -132,7 +134,7 @@ impl End {
             if let Some(there) = attempt(gone)? {
                 return Ok(there);
             }
-            cap = (cap * 3 / 2).min(last_cap);
+            cap = (cap.saturating_mul(3) / 2).min(last_cap);
             spinner.restart();
         }
     }
@@ -148,7 +150,8 @@ impl End {
         if now < self.next_probe.load(Ordering::Relaxed) {
             return Ok(None);
         }
-        let interval = self.liveness_interval.unwrap_or(FIRST_CAP).as_nanos() as u64;
+        let interval = self.liveness_interval.unwrap_or(FIRST_CAP).as_nanos();
+        let interval = u64::try_from(interval).unwrap_or(u64::MAX);
         self.next_probe.store(now.saturating_add(interval), Ordering::Relaxed);
         attempt(self.gone_peer()?)
     }

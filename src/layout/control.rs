@@ -75,6 +75,7 @@ pub(crate) struct ConsumerLine {
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct GateLine {
+    /// 1 = its end is asleep, or about to be.
     pub(crate) parked: AtomicU32,
     /// 0 = sleeps on the semaphore. For ends that will be waited for by descriptor.
     pub(crate) mode: AtomicU32,

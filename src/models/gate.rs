@@ -1,7 +1,7 @@
 //! The gate under loom: no wake-up is lost.
 //!
 //! The sleeper is a mutex and a condition variable without any time-out, so a lost wake-up is a
-//! dead-lock, which loom reports. Both fences are SeqCst (see the module above). Leave either out,
+//! dead-lock, which loom reports. Exhaustive: no bound on preemptions. Both fences are SeqCst (see the module above). Leave either out,
 //! or the re-check, and the models fail.
 
 use crate::{
@@ -12,18 +12,25 @@ use loom::{
     sync::{Arc, Condvar, Mutex},
     thread,
 };
-use std::time::Duration;
+use std::{cell::Cell, time::Duration};
 
 struct Tokens {
     count: Mutex<u32>,
     posted: Condvar,
-    /// What `sleep` does instead of waiting for ever: true gives up at once, as a time-out would.
-    impatient: bool,
+    /// A sleep that finds no token ends at once, as by a time-out.
+    impatient: Cell<bool>,
 }
+
+// SAFETY: `impatient` is used by the sleeping thread alone.
+unsafe impl Sync for Tokens {}
 
 impl Tokens {
     fn new(impatient: bool) -> Self {
-        Self { count: Mutex::new(0), posted: Condvar::new(), impatient }
+        Self { count: Mutex::new(0), posted: Condvar::new(), impatient: Cell::new(impatient) }
+    }
+
+    fn be_patient(&self) {
+        self.impatient.set(false);
     }
 }
 
@@ -31,7 +38,7 @@ impl Sleeper for Tokens {
     fn sleep(&self, _: Duration) -> bool {
         let mut count = self.count.lock().unwrap();
         while *count == 0 {
-            if self.impatient {
+            if self.impatient.get() {
                 return false;
             }
             count = self.posted.wait(count).unwrap();
@@ -81,69 +88,65 @@ impl Shared {
         })
     }
 
-    fn gate(&self, sleepers: u32) -> Gate<'_, Tokens, Full> {
-        Gate { parked: &self.parked, sleeper: &self.tokens, fence: &Full, sleepers }
+    fn gate(&self) -> Gate<'_, Tokens, Full> {
+        Gate { parked: &self.parked, sleeper: &self.tokens, fence: &Full }
     }
 
-    fn publish(&self, sleepers: u32) {
+    fn publish(&self) {
         self.published.fetch_add(1, Ordering::Release);
-        self.gate(sleepers).notify();
+        self.gate().notify();
     }
 
     /// Sleeps until `n` were published.
-    fn await_published(&self, n: u64, sleepers: u32) {
+    fn await_published(&self, n: u64) {
         let ready = || self.published.load(Ordering::Acquire) >= n;
         while !ready() {
-            self.gate(sleepers).park(Duration::MAX, ready);
+            self.gate().park(Duration::MAX, ready);
         }
     }
 }
 
-/// Bounds the number of preemptions, not of reorderings; 3 is where these models stop finding
-/// anything new when a fence is taken out.
-fn model(run: impl Fn() + Sync + Send + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(3);
-    builder.check(run);
-}
-
 #[test]
 fn one_sleeper_misses_no_publication() {
-    // Exhaustive: no bound.
     loom::model(|| {
         let shared = Shared::new(false);
         let theirs = Arc::clone(&shared);
-        let waker = thread::spawn(move || theirs.publish(1));
-        shared.await_published(1, 1);
+        let waker = thread::spawn(move || theirs.publish());
+        shared.await_published(1);
         waker.join().unwrap();
     });
 }
 
 #[test]
 fn a_sleeper_that_sleeps_twice_is_woken_twice() {
-    model(|| {
+    loom::model(|| {
         let shared = Shared::new(false);
         let theirs = Arc::clone(&shared);
         let waker = thread::spawn(move || {
-            theirs.publish(1);
-            theirs.publish(1);
+            theirs.publish();
+            theirs.publish();
         });
-        shared.await_published(1, 1);
-        shared.await_published(2, 1);
+        shared.await_published(1);
+        shared.await_published(2);
         waker.join().unwrap();
     });
 }
 
 #[test]
-fn two_sleepers_are_both_woken() {
-    model(|| {
-        let shared = Shared::new(false);
+fn a_sleep_that_times_out_does_not_spoil_the_next() {
+    loom::model(|| {
+        let shared = Shared::new(true);
         let theirs = Arc::clone(&shared);
-        let other = thread::spawn(move || theirs.await_published(1, 2));
-        let theirs = Arc::clone(&shared);
-        let waker = thread::spawn(move || theirs.publish(2));
-        shared.await_published(1, 2);
-        other.join().unwrap();
+        let waker = thread::spawn(move || {
+            theirs.publish();
+            theirs.publish();
+        });
+        let published = || shared.published.load(Ordering::Acquire);
+        shared.gate().park(Duration::ZERO, || published() >= 1);
+        // The second sleep is a patient one; what the first left behind must not swallow its
+        // wake-up.
+        shared.tokens.be_patient();
+        shared.await_published(2);
         waker.join().unwrap();
     });
 }
@@ -153,9 +156,9 @@ fn a_sleep_that_timed_out_leaves_no_announcement_behind() {
     loom::model(|| {
         let shared = Shared::new(true);
         let theirs = Arc::clone(&shared);
-        let waker = thread::spawn(move || theirs.publish(1));
+        let waker = thread::spawn(move || theirs.publish());
         let parked =
-            shared.gate(1).park(Duration::ZERO, || shared.published.load(Ordering::Acquire) == 1);
+            shared.gate().park(Duration::ZERO, || shared.published.load(Ordering::Acquire) == 1);
         waker.join().unwrap();
         assert_eq!(shared.parked.load(Ordering::Acquire), 0);
         // At most the one token whose poster was not waited for.

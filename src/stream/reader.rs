@@ -45,6 +45,8 @@ pub struct Reader {
     end: Arc<End>,
     epochs: Epochs,
     waited: Waited,
+    /// How many bytes the caller has been shown and has not consumed.
+    shown: usize,
     /// Where bytes are shown that must not be shown in place: see [`Trust::AnyUser`].
     staging: Vec<u8>,
     not_sync: PhantomData<Cell<()>>,
@@ -66,6 +68,7 @@ impl sealed::End for Reader {
             end,
             epochs: Epochs { ring, until: start.head, reading: epoch, ended: None },
             waited: Waited::default(),
+            shown: 0,
             staging: Vec::new(),
             not_sync: PhantomData,
         })
@@ -112,7 +115,7 @@ impl Reader {
     #[inline]
     pub fn consume(&mut self, n: usize) {
         if self.end.check().is_ok() {
-            self.release((n as u64).min(self.epochs.available()) as usize);
+            self.release(n.min(self.shown));
         }
     }
 
@@ -271,12 +274,14 @@ impl Reader {
         let first = self.first();
         if self.end.trust == Trust::AnyUser {
             let n = n.min(TRANSFER);
+            self.shown = n;
             self.staging.resize(n, 0);
             // SAFETY: `n` unread bytes are mapped from `first` on; the staging is as long. No
             // reference to shared bytes is formed.
             unsafe { std::ptr::copy_nonoverlapping(first.as_ptr(), self.staging.as_mut_ptr(), n) };
             return Ok(&self.staging);
         }
+        self.shown = n;
         // SAFETY: `n` unread bytes are mapped from `first` on, and the writer leaves them alone
         // until they are released, which takes an exclusive borrow of this reader. A writer of the
         // same user that breaks the protocol could change them, as it could any memory of this
@@ -322,6 +327,7 @@ impl Reader {
     fn release(&mut self, n: usize) {
         if n > 0 {
             self.epochs.ring.release(n as u64, &self.end.control().consumer.0.head);
+            self.shown = self.shown.saturating_sub(n);
             self.waited.moved(n as u64);
             self.end.notify_peer();
         }

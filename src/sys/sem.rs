@@ -4,7 +4,7 @@
 //! peer can write anything into a `sem_t`, which glibc treats as the plain counter it is.
 
 use super::OsError;
-use std::time::Duration;
+use std::{mem::MaybeUninit, sync::OnceLock, time::Duration};
 
 /// sem_init(3): process-shared, no tokens.
 pub(crate) fn init(sem: *mut libc::sem_t) -> Result<(), OsError> {
@@ -15,6 +15,26 @@ pub(crate) fn init(sem: *mut libc::sem_t) -> Result<(), OsError> {
         _ => Err(OsError::last("sem_init")),
     }
 }
+
+/// Whether the part of a shared semaphore that never changes is as glibc wrote it.
+///
+/// In glibc (sysdeps/nptl/internaltypes.h, `struct new_sem`, 64 bits) that is the word after the
+/// eight bytes of counter and waiters: the flag that futex(2) is called with.
+pub(crate) fn is_sound(sem: *const libc::sem_t) -> bool {
+    static FLAG: OnceLock<u32> = OnceLock::new();
+    // SAFETY: a sem_t has 32 bytes, so the word is within it, and aligned; it is read once, as a
+    // volatile, because another process may be writing it.
+    let flag = |sem: *const libc::sem_t| unsafe { sem.cast::<u32>().add(2).read_volatile() };
+    let expected = FLAG.get_or_init(|| {
+        let mut model = MaybeUninit::<libc::sem_t>::zeroed();
+        // It cannot fail for this count; and if it did, no semaphore would ever be sound.
+        let _ = init(model.as_mut_ptr());
+        flag(model.as_ptr())
+    });
+    flag(sem) == *expected
+}
+
+const _: () = assert!(size_of::<libc::sem_t>() == 32, "glibc's, on 64 bits");
 
 /// sem_post(3). A counter at its maximum has tokens enough.
 pub(crate) fn post(sem: *mut libc::sem_t) {

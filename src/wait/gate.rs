@@ -2,14 +2,14 @@
 //!
 //! ```text
 //! sleeper                                   waker
-//!   take stray tokens                         publish (Release)
-//!   parked += 1                               light fence
+//!   take a stray token                        publish (Release)
+//!   parked = 1                                light fence
 //!   heavy fence                               parked != 0 ?
-//!   re-check: something there? -> un-park         n = swap(parked, 0), post n tokens
+//!   re-check: something there? -> un-park         swap(parked, 0) was 1: post a token
 //!   sleep until a token or a time-out
 //!   timed out -> un-park
 //!
-//! un-park: parked -= 1 if it is > 0, else take a token if there is one
+//! un-park: swap(parked, 0) was 0: take the token if it is there
 //! ```
 //!
 //! The subtle race is Dekker's: the sleeper writes `parked` and reads the ring, the waker writes
@@ -19,12 +19,13 @@
 //! heavy (it makes the other processor execute one, see [`super::fence`]), the waker's costs
 //! nothing.
 //!
-//! `parked` is a count and not a flag, because several producers may sleep for space on one gate:
-//! the first to wake would clear a flag that still stood for the others. Tokens are anonymous: the
-//! waker takes the whole count and posts as many; whoever takes a token owes nothing to the count.
 //! Every imprecision is on the safe side, a token too many: an un-parker whose announcement was
 //! already taken does not wait for the token it is owed (its poster may be dead), so that token
 //! may stray to the next sleep, which takes it first or wakes once for nothing.
+//!
+//! A gate is for one sleeper. Two on one semaphore would need more than a count in place of the
+//! flag: the second, taking what it believes a stray, takes the token that was posted for the
+//! first (loom finds that schedule at once).
 
 use crate::sync::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -68,9 +69,6 @@ pub(crate) struct Gate<'a, S, F> {
     pub(crate) parked: &'a AtomicU32,
     pub(crate) sleeper: &'a S,
     pub(crate) fence: &'a F,
-    /// The most sleepers there can be. `parked` lies in shared memory: a larger number there is
-    /// nothing to believe, and would only make the waker post for a long time.
-    pub(crate) sleepers: u32,
 }
 
 impl<S: Sleeper, F: Fence> Gate<'_, S, F> {
@@ -79,7 +77,7 @@ impl<S: Sleeper, F: Fence> Gate<'_, S, F> {
     pub(crate) fn notify(&self) {
         self.fence.light();
         // Relaxed: the fence orders it after the publication; paired with the heavy fence in
-        // `park`, either we see the count or the sleeper's re-check sees what we published.
+        // `park`, either we see the flag or the sleeper's re-check sees what we published.
         if self.parked.load(Ordering::Relaxed) != 0 {
             self.wake_parked();
         }
@@ -87,10 +85,8 @@ impl<S: Sleeper, F: Fence> Gate<'_, S, F> {
 
     #[cold]
     fn wake_parked(&self) {
-        // AcqRel: one waker takes each announcement; the sleep itself synchronizes through the
-        // semaphore.
-        let parked = self.parked.swap(0, Ordering::AcqRel);
-        for _ in 0..parked.min(self.sleepers) {
+        // AcqRel: with the swap in `unpark`, exactly one of us takes the announcement.
+        if self.parked.swap(0, Ordering::AcqRel) != 0 {
             self.sleeper.post_token();
         }
     }
@@ -98,14 +94,11 @@ impl<S: Sleeper, F: Fence> Gate<'_, S, F> {
     /// Sleeps for at most `timeout`, unless `ready` says after the announcement that there is
     /// nothing to wait for.
     pub(crate) fn park(&self, timeout: Duration, ready: impl FnOnce() -> bool) -> Parked {
-        // Strays of earlier sleeps; more of them than sleepers can only be another's scribbling.
-        for _ in 0..self.sleepers {
-            if !self.sleeper.take_token() {
-                break;
-            }
-        }
-        // Relaxed: the heavy fence orders it before the re-check.
-        self.parked.fetch_add(1, Ordering::Relaxed);
+        // A stray of the sleep before.
+        self.sleeper.take_token();
+        // Relaxed: the heavy fence orders it before the re-check. A swap where a store would do,
+        // because loom's order of a store and another thread's swap is looser than C++'s.
+        self.parked.swap(1, Ordering::Relaxed);
         let fenced = self.fence.heavy();
         if ready() {
             self.unpark();
@@ -121,11 +114,8 @@ impl<S: Sleeper, F: Fence> Gate<'_, S, F> {
 
     /// Takes the announcement back, or the token that was posted for it.
     fn unpark(&self) {
-        // AcqRel: ordered with the `swap` of a waker; exactly one of us takes the announcement.
-        let announced = self
-            .parked
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |parked| parked.checked_sub(1));
-        if announced.is_err() {
+        // AcqRel: with the swap in `wake_parked`, exactly one of us takes the announcement.
+        if self.parked.swap(0, Ordering::AcqRel) == 0 {
             self.sleeper.take_token();
         }
     }

@@ -8,7 +8,10 @@ use std::{cell::UnsafeCell, fmt, time::Duration};
 ///
 /// It only wakes, it never owns: a token too many wakes somebody for nothing, a token too few is
 /// found at the end of a capped sleep. So nothing worse can come of another process scribbling on
-/// it than a wait that spins or sleeps out its cap.
+/// it than a wait that spins or sleeps out its cap, but for one thing: glibc ends the process if the
+/// kernel refuses a futex call, which the kernel does if the part of the semaphore that says
+/// "shared" holds nonsense. So that part is looked at before each call. (A peer that changes it
+/// between look and call can still end this process. One of the same user can do that anyway.)
 #[repr(transparent)]
 pub(crate) struct Semaphore(UnsafeCell<libc::sem_t>);
 
@@ -26,7 +29,12 @@ impl Semaphore {
 
 impl Sleeper for Semaphore {
     fn sleep(&self, timeout: Duration) -> bool {
-        sem::wait(self.0.get(), timeout)
+        if sem::is_sound(self.0.get()) {
+            return sem::wait(self.0.get(), timeout);
+        }
+        // Nobody can wake us through it: look again soon.
+        std::thread::sleep(timeout.min(Duration::from_millis(1)));
+        false
     }
 
     fn take_token(&self) -> bool {
@@ -34,7 +42,10 @@ impl Sleeper for Semaphore {
     }
 
     fn post_token(&self) {
-        sem::post(self.0.get());
+        // The sleeper of a semaphore that is not sound does without.
+        if sem::is_sound(self.0.get()) {
+            sem::post(self.0.get());
+        }
     }
 }
 

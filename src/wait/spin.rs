@@ -1,6 +1,6 @@
 //! What a waiting end does before it sleeps.
 
-use crate::sync::spin_loop;
+use crossbeam_utils::Backoff;
 use std::{
     sync::OnceLock,
     time::{Duration, Instant},
@@ -24,25 +24,27 @@ pub enum Wait {
 /// argument for competitive spinning: Karlin, Li, Manasse, Owicki, SOSP 1991).
 const SPIN_BUDGET: Duration = Duration::from_micros(20);
 
-/// Pauses between two looks, at most. A peer that streams is disturbed by every look: it has to
-/// fetch the line back that we looked at.
-const MAX_PAUSES: u32 = 64;
+/// Looks, with pauses that double each time, before the clock is read: a short wait never does.
+const LOOKS_WITHOUT_CLOCK: u32 = 7;
 
 /// One wait's spinning.
+///
+/// Between two looks it pauses for longer and longer (up to 64 pause instructions): a peer that
+/// streams is disturbed by every look, because it has to fetch back the line that was looked at.
 #[derive(Debug)]
 pub(crate) struct Spinner {
     policy: Wait,
-    pauses: u32,
-    /// Set at the first look that is not the first pauses: short waits never read the clock.
+    backoff: Backoff,
+    looks: u32,
     since: Option<Instant>,
 }
 
 impl Spinner {
     pub(crate) fn new(policy: Wait) -> Self {
         // On one processor the peer cannot run while we look.
-        let policy =
-            if policy == Wait::Adaptive && processors() == 1 { Wait::Sleep } else { policy };
-        Self { policy, pauses: 1, since: None }
+        let alone = policy == Wait::Adaptive && processors() == 1;
+        let policy = if alone { Wait::Sleep } else { policy };
+        Self { policy, backoff: Backoff::new(), looks: 0, since: None }
     }
 
     /// Whether this wait may ever sleep.
@@ -50,19 +52,17 @@ impl Spinner {
         self.policy != Wait::Spin
     }
 
-    /// Pauses before the next look; false when it is time to sleep (or, for [`Wait::Spin`], time
-    /// to look whether the peer is alive at all).
-    pub(crate) fn pause(&mut self, budget_of_spin: Duration) -> bool {
+    /// Pauses before the next look; false when it is time to sleep. A policy that never sleeps
+    /// spins for `at_most` before it is time for something else.
+    pub(crate) fn pause(&mut self, at_most: Duration) -> bool {
         let budget = match self.policy {
             Wait::Sleep => return false,
             Wait::Adaptive => SPIN_BUDGET,
-            Wait::Spin => budget_of_spin,
+            Wait::Spin => at_most,
         };
-        for _ in 0..self.pauses {
-            spin_loop();
-        }
-        if self.pauses < MAX_PAUSES {
-            self.pauses *= 2;
+        self.backoff.spin();
+        if self.looks < LOOKS_WITHOUT_CLOCK {
+            self.looks += 1;
             return true;
         }
         self.since.get_or_insert_with(Instant::now).elapsed() < budget

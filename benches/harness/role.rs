@@ -1,0 +1,99 @@
+//! The hidden roles: what this program does when a benchmark or an example started it as one end of a link.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use memmap2::MmapMut;
+use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
+
+use super::barrier::Barrier;
+use super::worker::{self, Side};
+use crate::transport::descriptor::{CAT_BUFFER, read, write_all};
+use crate::transport::stage::{ROLE_FLAG, take_passed};
+use crate::transport::{End, Rival};
+
+/// Plays the role this process was started for and exits; returns if there is none.
+pub fn run_if_asked() {
+    let arguments: Vec<String> =
+        std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect();
+    let Some((ROLE_FLAG, role)) = arguments.get(1).map(|flag| (flag.as_str(), &arguments[2..]))
+    else {
+        return;
+    };
+    let program = arguments[0].rsplit('/').next().unwrap_or_default();
+    // Started through /proc/self/exe, it would be called `exe` in lists of processes.
+    let _ = std::fs::write("/proc/self/comm", program);
+    if let Err(error) = play(role) {
+        // Who has nobody to write to any more is not the cause, and leaves the explanation to the other.
+        if error.kind() != io::ErrorKind::BrokenPipe {
+            let who = role.iter().take(2).map(String::as_str).collect::<Vec<_>>().join(", ");
+            eprintln!("{program} ({who}): {error}");
+        }
+        std::process::exit(1);
+    }
+    std::process::exit(0);
+}
+
+fn play(role: &[String]) -> io::Result<()> {
+    let role: Vec<&str> = role.iter().map(String::as_str).collect();
+    let (stdin, stdout) = (io::stdin(), io::stdout());
+    match role[..] {
+        ["send", spec, end] => send(spec, end, stdin.as_fd()),
+        ["receive", spec, end] => receive(spec, end, stdout.as_fd()),
+        ["copy"] => copy(stdin.as_fd(), stdout.as_fd()),
+        ["work-sending", spec, end, page] => {
+            let sender = rival(spec)?.transport.sender(end_of(end)?)?;
+            worker::serve(Side::Sender(sender), barrier(page)?)
+        }
+        ["work-receiving", spec, end, page] => {
+            let receiver = rival(spec)?.transport.receiver(end_of(end)?)?;
+            worker::serve(Side::Receiver(receiver), barrier(page)?)
+        }
+        _ => Err(io::Error::other("no such role")),
+    }
+}
+
+fn send(spec: &str, end: &str, input: BorrowedFd<'_>) -> io::Result<()> {
+    let mut sender = rival(spec)?.transport.sender(end_of(end)?)?;
+    read_ahead(input);
+    while sender.send_file(input, usize::MAX)? > 0 {}
+    sender.finish()
+}
+
+fn receive(spec: &str, end: &str, output: BorrowedFd<'_>) -> io::Result<()> {
+    let mut receiver = rival(spec)?.transport.receiver(end_of(end)?)?;
+    while receiver.receive_file(output, usize::MAX)? > 0 {}
+    Ok(())
+}
+
+fn copy(input: BorrowedFd<'_>, output: BorrowedFd<'_>) -> io::Result<()> {
+    let mut buffer = MmapMut::map_anon(CAT_BUFFER)?;
+    read_ahead(input);
+    loop {
+        match read(input, &mut buffer)? {
+            0 => return Ok(()),
+            got => write_all(output, &buffer[..got])?,
+        }
+    }
+}
+
+/// As `cat` does; where it is refused, reading is slower at worst.
+fn read_ahead(input: BorrowedFd<'_>) {
+    let _ = posix_fadvise(input, 0, 0, PosixFadviseAdvice::POSIX_FADV_SEQUENTIAL);
+}
+
+fn rival(spec: &str) -> io::Result<Rival> {
+    Rival::parse(spec).map_err(io::Error::other)
+}
+
+fn end_of(argument: &str) -> io::Result<End> {
+    End::from_argument(argument)
+        .ok_or_else(|| io::Error::other("the end of the link was not handed over"))
+}
+
+fn barrier(page: &str) -> io::Result<Barrier> {
+    let page = take_passed(page)
+        .ok_or_else(|| io::Error::other("the page of the barrier was not handed over"))?;
+    Barrier::on(&File::from(page).into())
+}

@@ -1,0 +1,282 @@
+//! The ways to carry bytes from one process to another, one small file each, behind one trait.
+//!
+//! Benches and examples share this folder: `#[path = ".../benches/transport/mod.rs"] mod transport;`, next to
+//! `benches/harness`, which runs what is described here.
+//!
+//! **To add a transport**: write its file with a `make` function, and give it a `mod` line and a row in [`TRANSPORTS`].
+//! If its ends are descriptors for read(2) and write(2), [`descriptor`] already has the sender and the receiver.
+//! What this machine cannot do is [`Unavailable`], with the reason; it appears in the tables and is no failure.
+
+mod alone;
+mod cat;
+mod cp;
+pub mod descriptor;
+mod pipe;
+mod ring;
+mod shmcat;
+pub mod size;
+pub mod stage;
+mod unix;
+
+use std::any::Any;
+use std::fmt;
+use std::fs::File;
+use std::io;
+use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd};
+use std::path::PathBuf;
+
+use stage::Stage;
+
+/// Makes a transport from what follows its name, for example `1M` in `pipe:1M`; empty if nothing does.
+type Make = fn(options: &str) -> Result<Box<dyn Transport>, Unavailable>;
+
+/// Every transport, in the order in which they are offered.
+const TRANSPORTS: &[(&str, Make)] = &[
+    ("ring", ring::make),
+    ("pipe", pipe::make),
+    ("unix", unix::make),
+    ("alone", alone::make),
+    ("cat", cat::make),
+    ("cp", cp::make),
+    ("shmcat", shmcat::make),
+];
+
+/// One way to carry bytes from one process to another.
+///
+/// There are two kinds. A *link* joins two processes of this program and carries files and blocks made in memory; it
+/// has [`connect`](Transport::connect), [`sender`](Transport::sender) and [`receiver`](Transport::receiver). *Programs*
+/// carry whole files only; they have [`programs`](Transport::programs).
+pub trait Transport {
+    /// What a table calls it.
+    fn title(&self) -> String;
+
+    /// Makes a link. The ends are given to two processes; what the link leaves in the system (a name, an identifier) is
+    /// removed when its [`guard`](Link::guard) is dropped.
+    fn connect(&self) -> Result<Link, Unavailable> {
+        Err(Unavailable::because("it carries whole files only"))
+    }
+
+    /// Takes the sending end, in the process that sends.
+    fn sender(&self, _end: End) -> io::Result<Box<dyn Sender>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Takes the receiving end, in the process that receives.
+    fn receiver(&self, _end: End) -> io::Result<Box<dyn Receiver>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// The programs that carry `input` to `output`; `None` for a link.
+    fn programs(&self, _input: &Input, _output: &dyn Output) -> Option<Result<Flow, Unavailable>> {
+        None
+    }
+}
+
+/// Processes that carry a file, in the order of the flow.
+pub struct Flow {
+    /// The processes.
+    pub stages: Vec<Stage>,
+    /// Removes on drop, after the processes have ended, what they may have left behind; `None` if that is nothing.
+    pub guard: Option<Box<dyn Any>>,
+}
+
+impl From<Vec<Stage>> for Flow {
+    fn from(stages: Vec<Stage>) -> Self {
+        Flow { stages, guard: None }
+    }
+}
+
+/// The sending end of a link.
+pub trait Sender {
+    /// Sends what one read of `file` gives, `max` bytes at most; 0 at the end of the file.
+    fn send_file(&mut self, file: BorrowedFd<'_>, max: usize) -> io::Result<usize>;
+
+    /// Sends `len` bytes made by `fill`, which is called on consecutive parts of them, in order.
+    fn send_block(&mut self, len: usize, fill: &mut dyn FnMut(&mut [u8])) -> io::Result<()>;
+
+    /// Sends the numbers below `count`, eight bytes each, every one by an operation of its own.
+    fn send_words(&mut self, count: u64) -> io::Result<()> {
+        for word in 0..count {
+            self.send_block(8, &mut |part| part.copy_from_slice(&word.to_le_bytes()))?;
+        }
+        Ok(())
+    }
+
+    /// Ends the stream: the receiver sees its end once it has everything.
+    fn finish(self: Box<Self>) -> io::Result<()>;
+}
+
+/// The receiving end of a link.
+pub trait Receiver {
+    /// Writes to `file` what one read of the link gives, `max` bytes at most; 0 at the end of the stream.
+    fn receive_file(&mut self, file: BorrowedFd<'_>, max: usize) -> io::Result<usize>;
+
+    /// Shows `take` what is there, `max` bytes at most, and lets go of it; 0 at the end of the stream.
+    fn receive_block(&mut self, max: usize, take: &mut dyn FnMut(&[u8])) -> io::Result<usize>;
+
+    /// Receives `count` numbers of eight bytes, every one by an operation of its own, and returns their sum (mod 2^64).
+    fn receive_words(&mut self, count: u64) -> io::Result<u64> {
+        let mut sum = 0u64;
+        for _ in 0..count {
+            let (mut word, mut got) = ([0; 8], 0);
+            while got < word.len() {
+                match self.receive_block(word.len() - got, &mut |part| {
+                    word[got..got + part.len()].copy_from_slice(part);
+                })? {
+                    0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                    n => got += n,
+                }
+            }
+            sum = sum.wrapping_add(u64::from_le_bytes(word));
+        }
+        Ok(sum)
+    }
+}
+
+/// A link between two processes.
+pub struct Link {
+    /// For the process that sends.
+    pub sender: End,
+    /// For the process that receives.
+    pub receiver: End,
+    /// Removes on drop what the link would leave behind; `None` if that is nothing.
+    pub guard: Option<Box<dyn Any>>,
+}
+
+impl Link {
+    /// A link whose ends are descriptors, which leave nothing behind.
+    pub fn of_descriptors(sender: impl Into<OwnedFd>, receiver: impl Into<OwnedFd>) -> Self {
+        Link {
+            sender: End::Descriptor(sender.into()),
+            receiver: End::Descriptor(receiver.into()),
+            guard: None,
+        }
+    }
+}
+
+/// One end of a link, as it is handed to another process.
+pub enum End {
+    /// Inherited.
+    Descriptor(OwnedFd),
+    /// Opened by its name: a path, a key, an identifier.
+    Name(String),
+}
+
+impl End {
+    /// Hands the end to `stage` and returns it as an argument for [`End::from_argument`].
+    pub fn pass_to(self, stage: &mut Stage) -> String {
+        match self {
+            End::Descriptor(fd) => format!("fd:{}", stage.pass(fd)),
+            End::Name(name) => format!("name:{name}"),
+        }
+    }
+
+    /// Takes the end that [`End::pass_to`] handed to this process. To be called once for an argument.
+    pub fn from_argument(argument: &str) -> Option<Self> {
+        let (kind, value) = argument.split_once(':')?;
+        match kind {
+            "name" => Some(End::Name(value.to_owned())),
+            "fd" => stage::take_passed(value).map(End::Descriptor),
+            _ => None,
+        }
+    }
+
+    /// The descriptor, for the transports that made it one.
+    pub fn descriptor(self) -> io::Result<OwnedFd> {
+        match self {
+            End::Descriptor(fd) => Ok(fd),
+            End::Name(name) => {
+                Err(io::Error::other(format!("expected a descriptor, not the name {name}")))
+            }
+        }
+    }
+}
+
+/// The file that programs read.
+pub struct Input {
+    /// For a program's standard input: reopened for each, so that each has its own position.
+    pub path: PathBuf,
+}
+
+impl Input {
+    /// Opens the file at its beginning.
+    pub fn open(&self) -> Result<File, Unavailable> {
+        File::open(&self.path)
+            .map_err(|e| Unavailable::because(format!("cannot open {}: {e}", self.path.display())))
+    }
+}
+
+/// Where programs write. It is made on demand, in the form a program needs.
+pub trait Output {
+    /// An open file for standard output.
+    fn descriptor(&self) -> io::Result<OwnedFd>;
+
+    /// A path for a program that opens its output itself, once `stage` has been made ready for that. There is no file
+    /// of this name yet, unless it is a device.
+    fn path(&self, stage: &mut Stage) -> io::Result<PathBuf>;
+}
+
+/// Why a transport cannot be used here; not a failure.
+#[derive(Clone, Debug)]
+pub struct Unavailable(String);
+
+impl Unavailable {
+    /// `reason` is a part of a sentence: "the program cat is not installed".
+    pub fn because(reason: impl Into<String>) -> Self {
+        Unavailable(reason.into())
+    }
+}
+
+impl fmt::Display for Unavailable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "not available: {}", self.0)
+    }
+}
+
+impl std::error::Error for Unavailable {}
+
+/// A transport and the specification it was made from, by which another process makes it again.
+pub struct Rival {
+    /// `name` or `name:options`.
+    pub spec: String,
+    /// The transport.
+    pub transport: Box<dyn Transport>,
+}
+
+impl Rival {
+    /// Makes the transport that `spec` describes: `pipe`, `pipe:1M`, `ring:256K:spin`.
+    pub fn parse(spec: &str) -> Result<Self, Unavailable> {
+        let (make, options) = find(spec).map_err(Unavailable::because)?;
+        Ok(Rival { spec: spec.to_owned(), transport: make(options)? })
+    }
+
+    /// Refuses what names no transport, before anything is done; for command lines.
+    pub fn check_name(spec: &str) -> Result<String, String> {
+        find(spec).map(|_| spec.to_owned())
+    }
+
+    /// The processes that carry `input` to `output`.
+    pub fn flow(&self, input: &Input, output: &dyn Output) -> Result<Flow, Unavailable> {
+        if let Some(flow) = self.transport.programs(input, output) {
+            return flow;
+        }
+        let link = self.transport.connect()?;
+        let mut send = Stage::role("sender", &["send", &self.spec]);
+        let end = link.sender.pass_to(&mut send);
+        send.arg(end).stdin(input.open()?);
+        let mut receive = Stage::role("receiver", &["receive", &self.spec]);
+        let end = link.receiver.pass_to(&mut receive);
+        receive.arg(end).stdout(stage::output_of(output)?);
+        Ok(Flow { stages: vec![send, receive], guard: link.guard })
+    }
+}
+
+/// What makes the transport that `spec` names, and the options for it.
+fn find(spec: &str) -> Result<(Make, &str), String> {
+    let (name, options) = spec.split_once(':').unwrap_or((spec, ""));
+    let known = TRANSPORTS.iter().find(|(known, _)| *known == name);
+    known.map(|(_, make)| (*make, options)).ok_or_else(|| {
+        let known: Vec<&str> = TRANSPORTS.iter().map(|(known, _)| *known).collect();
+        format!("no transport is called “{name}”; there are {}", known.join(", "))
+    })
+}

@@ -1,0 +1,244 @@
+//! The command line.
+
+use std::ffi::OsString;
+
+use clap::error::ErrorKind;
+use clap::{ArgAction, Args, Parser, ValueEnum};
+use shmpipe::{Backend, Options, Wait};
+
+const EXAMPLES: &str = "\
+Examples:
+  shmcat a b > c                     as cat: a and b, one after the other, into c
+  shmcat --to /r big                 into the ring /r, waiting for a reader; and
+  shmcat --from /r > copy            elsewhere, before or after: out of it again
+  tail -f log | shmcat --to /r       every line is at the other end at once
+  shmcat --progress --to /r disk     how far it is, how fast, how long it will take
+  shmcat --stats=json --from /r      one line of JSON on standard error at the end
+
+A ring is used as a FIFO is: it has one writer and one reader, each waits for the
+other, and it is gone when both are done. Unlike a FIFO it tells its reader how the
+stream ended: if the writer died in mid-stream, --from delivers what came, says so
+and exits with status 1.
+
+Exit status: 0, or 1 if anything could not be read or written or made no sense.";
+
+/// Concatenate FILEs to standard output, or move bytes between processes through shared memory.
+#[derive(Debug, Parser)]
+#[command(name = "shmcat", version, after_help = EXAMPLES, args_override_self = true,
+          disable_help_flag = true, disable_version_flag = true)]
+pub struct Cli {
+    /// Files to read, one after the other; standard input where it is - or where there is none
+    #[arg(value_name = "FILE")]
+    pub files: Vec<OsString>,
+
+    /// Write into the ring NAME instead of standard output, making it if need be
+    #[arg(long, value_name = "NAME", group = "ring")]
+    pub to: Option<OsString>,
+
+    /// Read from the ring NAME instead of FILEs, making it if need be
+    #[arg(long, value_name = "NAME", group = "ring", conflicts_with = "files")]
+    pub from: Option<OsString>,
+
+    /// (ignored: nothing is held back)
+    #[arg(short)]
+    unbuffered: bool,
+
+    /// Print this
+    #[arg(long, action = ArgAction::HelpShort)]
+    help: Option<bool>,
+
+    /// Print the version
+    #[arg(long, action = ArgAction::Version)]
+    version: Option<bool>,
+
+    #[command(flatten)]
+    pub ring: Ring,
+
+    #[command(flatten)]
+    pub reports: Reports,
+
+    #[command(flatten)]
+    formatting: Formatting,
+}
+
+/// How a ring is made and waited for.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Rings")]
+pub struct Ring {
+    /// Room of a ring made here: a power of two, as in 256K or 4M
+    #[arg(long, value_name = "SIZE", requires = "ring", value_parser = parse_size)]
+    pub capacity: Option<usize>,
+
+    /// Permissions of a ring made here, in octal [default: 0600]
+    #[arg(long, value_name = "MODE", requires = "ring", value_parser = parse_mode)]
+    pub mode: Option<u32>,
+
+    /// Leave the name behind at the end
+    #[arg(long, requires = "ring")]
+    pub persistent: bool,
+
+    /// How to wait for the other end: adaptive (the default) spins as long as that pays
+    #[arg(long, value_name = "HOW", requires = "ring")]
+    pub wait: Option<WaitArg>,
+
+    /// Where a ring made here lives [default: posix, an object in /dev/shm]
+    #[arg(long, value_name = "KIND", requires = "ring")]
+    pub backend: Option<BackendArg>,
+}
+
+/// What is told about the transfer on standard error.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Reports, on standard error")]
+pub struct Reports {
+    /// Show bytes, time, rate and, where the size is known, percentage and ETA; auto: on a terminal
+    #[arg(long, value_name = "WHEN", num_args = 0..=1, require_equals = true,
+          default_missing_value = "always", default_value = "never", hide_default_value = true)]
+    pub progress: When,
+
+    /// One line at the end: bytes, seconds, rate, transport, times blocked
+    #[arg(long, value_name = "FORMAT", num_args = 0..=1, require_equals = true,
+          default_missing_value = "text")]
+    pub stats: Option<StatsFormat>,
+}
+
+/// `cat`'s options that change the bytes, known here so that they are refused with a useful word.
+#[derive(Debug, Args)]
+struct Formatting {
+    #[arg(short = 'A', long, hide = true)]
+    show_all: bool,
+    #[arg(short = 'b', long, hide = true)]
+    number_nonblank: bool,
+    #[arg(short = 'e', hide = true)]
+    show_nonprinting_and_ends: bool,
+    #[arg(short = 'E', long, hide = true)]
+    show_ends: bool,
+    #[arg(short = 'n', long, hide = true)]
+    number: bool,
+    #[arg(short = 's', long, hide = true)]
+    squeeze_blank: bool,
+    #[arg(short = 't', hide = true)]
+    show_nonprinting_and_tabs: bool,
+    #[arg(short = 'T', long, hide = true)]
+    show_tabs: bool,
+    #[arg(short = 'v', long, hide = true)]
+    show_nonprinting: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum WaitArg {
+    Adaptive,
+    Spin,
+    Sleep,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum BackendArg {
+    Posix,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum When {
+    Always,
+    Auto,
+    Never,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum StatsFormat {
+    Text,
+    Json,
+}
+
+impl Cli {
+    /// Parses the arguments of this process.
+    ///
+    /// # Errors
+    ///
+    /// A usage error; help and version come back as errors too, of the kinds `DisplayHelp` and
+    /// `DisplayVersion`.
+    pub fn from_env() -> Result<Self, clap::Error> {
+        let cli = Self::try_parse()?;
+        if let Some(option) = cli.formatting.first() {
+            let why = format!("{option}: shmcat moves bytes as they are; use cat for this\n");
+            return Err(clap::Error::raw(ErrorKind::UnknownArgument, why));
+        }
+        Ok(cli)
+    }
+
+    /// The options for the library. A ring that is there already is taken as it is: which end comes
+    /// first is chance, so `--capacity` can only say how to make one.
+    pub fn options(&self) -> Options {
+        let ring = &self.ring;
+        let mut options = Options::new().adopt(true).persistent(ring.persistent);
+        if let Some(bytes) = ring.capacity {
+            options = options.capacity(bytes);
+        }
+        if let Some(mode) = ring.mode {
+            options = options.mode(mode);
+        }
+        if let Some(wait) = ring.wait {
+            options = options.wait(wait.into());
+        }
+        if let Some(backend) = ring.backend {
+            options = options.backend(backend.into());
+        }
+        options
+    }
+}
+
+impl Formatting {
+    fn first(&self) -> Option<&'static str> {
+        [
+            (self.show_all, "--show-all (-A)"),
+            (self.number_nonblank, "--number-nonblank (-b)"),
+            (self.show_nonprinting_and_ends, "-e"),
+            (self.show_ends, "--show-ends (-E)"),
+            (self.number, "--number (-n)"),
+            (self.squeeze_blank, "--squeeze-blank (-s)"),
+            (self.show_nonprinting_and_tabs, "-t"),
+            (self.show_tabs, "--show-tabs (-T)"),
+            (self.show_nonprinting, "--show-nonprinting (-v)"),
+        ]
+        .into_iter()
+        .find_map(|(given, name)| given.then_some(name))
+    }
+}
+
+impl From<WaitArg> for Wait {
+    fn from(wait: WaitArg) -> Self {
+        match wait {
+            WaitArg::Adaptive => Wait::Adaptive,
+            WaitArg::Spin => Wait::Spin,
+            WaitArg::Sleep => Wait::Sleep,
+        }
+    }
+}
+
+impl From<BackendArg> for Backend {
+    fn from(backend: BackendArg) -> Self {
+        match backend {
+            BackendArg::Posix => Backend::Posix,
+        }
+    }
+}
+
+/// A number of bytes with an optional binary suffix: `4096`, `64K`, `4M`, `4MiB`, `1G`.
+fn parse_size(text: &str) -> Result<usize, String> {
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let unit: usize = match text[digits.len()..].trim_end_matches("iB") {
+        "" => 1,
+        "K" | "k" => 1 << 10,
+        "M" | "m" => 1 << 20,
+        "G" | "g" => 1 << 30,
+        other => return Err(format!("unknown unit {other:?}: K, M and G are known")),
+    };
+    let number: usize = digits.parse().map_err(|_| "not a number of bytes, as in 4M".to_owned())?;
+    number.checked_mul(unit).ok_or_else(|| "too large for this machine".to_owned())
+}
+
+fn parse_mode(text: &str) -> Result<u32, String> {
+    match u32::from_str_radix(text, 8) {
+        Ok(mode) if mode <= 0o777 => Ok(mode),
+        _ => Err("not permission bits in octal, as in 0600".to_owned()),
+    }
+}

@@ -1,0 +1,69 @@
+//! `--from NAME`: a ring to standard output.
+
+use std::ffi::OsStr;
+
+use shmpipe::stream::{ReadError, Reader, TransferError};
+use shmpipe::{Options, Peer};
+
+use crate::exit::Failure;
+use crate::inherited;
+use crate::quote::quoted;
+use crate::report::{Console, reason};
+use crate::signals::{Watch, await_death};
+use crate::stats::Totals;
+
+/// The most that one write(2) gives: large enough that the calls do not count, small enough that the
+/// writer finds room again while the block is on its way.
+const BLOCK: usize = 256 << 10;
+
+/// Receives a whole stream.
+///
+/// # Errors
+///
+/// The ring cannot be opened, standard output takes no more, or the stream has no proper end. What came
+/// before that has been delivered.
+pub fn receive(
+    ring: &OsStr,
+    options: &Options,
+    console: &Console,
+    totals: &mut Totals,
+) -> Result<bool, Failure> {
+    // Before the ring: a writer must not start for somebody who cannot write.
+    let stdout = inherited::stdout()
+        .map_err(|error| Failure::said(format_args!("standard output: {}", reason(&error))))?;
+    let watch = Watch::start().map_err(Failure::said)?;
+    let open = || options.open_or_create::<Reader>(ring);
+    let mut reader =
+        watch.attach(open, Reader::aborter).map_err(|error| Failure::open(ring, &error))?;
+    if matches!(reader.peer(), Ok(Peer::NoneYet)) {
+        console.say_on_terminal(format_args!("{}: waiting for a writer", quoted(ring)));
+    }
+
+    let outcome = loop {
+        match reader.write_to(stdout, BLOCK) {
+            Ok(0) => break Ok(true),
+            Ok(written) => {
+                totals.bytes += written as u64;
+                console.advance(written as u64);
+            }
+            Err(TransferError::Descriptor(error)) => break Err(Failure::write(&error)),
+            Err(TransferError::Ring(error)) => break Err(failure(ring, error)),
+        }
+    };
+    let stats = reader.stats();
+    totals.blocked = (stats.sleeps, stats.blocked);
+    outcome
+}
+
+fn failure(ring: &OsStr, error: ReadError) -> Failure {
+    let ring = quoted(ring);
+    match error {
+        ReadError::Aborted => await_death(),
+        ReadError::Died => Failure::said(format_args!("{ring}: the writer died in mid-stream")),
+        ReadError::Dropped => Failure::said(format_args!("{ring}: the writer left in mid-stream")),
+        ReadError::Failed(code) => {
+            Failure::said(format_args!("{ring}: the writer failed in mid-stream, with code {code}"))
+        }
+        error => Failure::said(format_args!("{ring}: {error}")),
+    }
+}

@@ -1,0 +1,150 @@
+//! SIGINT, SIGTERM and SIGHUP in every state: death by that signal, and nothing left behind.
+
+use nix::sys::signal::Signal;
+
+use crate::{
+    process::{Waits, until_waiting},
+    support::{Place, Running, until},
+};
+
+const SIGNALS: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
+
+/// For each signal: brings a `shmcat` into a state, sends it the signal and sees it die of that.
+#[track_caller]
+fn dies_of_each_signal(start: impl Fn(&Place) -> (Running, Waits)) {
+    for signal in SIGNALS {
+        let place = Place::new();
+        let (child, state) = start(&place);
+        until_waiting(child.pid(), state);
+        child.signal(signal);
+        child.finish().dies_of(signal).is_silent();
+        assert!(place.left_in_shm().is_empty(), "{:?} after {signal}", place.left_in_shm());
+    }
+}
+
+/// The same for one end of a ring, of which the other end then has to end in its own way.
+#[track_caller]
+fn dies_of_each_signal_beside(
+    start: impl Fn(&Place) -> (Running, Waits, Running),
+    peer_ends: impl Fn(&Place, Running),
+) {
+    for signal in SIGNALS {
+        let place = Place::new();
+        let (child, state, peer) = start(&place);
+        until_waiting(child.pid(), state);
+        child.signal(signal);
+        child.finish().dies_of(signal).is_silent();
+        peer_ends(&place, peer);
+    }
+}
+
+#[test]
+fn writer_that_waits_for_room_before_any_reader_came() {
+    dies_of_each_signal(|place| {
+        (place.start_shmcat("--to $R --capacity 64K /dev/zero"), Waits::ForPeer)
+    });
+}
+
+#[test]
+fn writer_that_waits_for_its_input() {
+    dies_of_each_signal(|place| (place.start_shmcat("--to $R < <(sleep 1000)"), Waits::ToRead));
+}
+
+#[test]
+fn writer_that_waits_for_its_input_with_bytes_in_the_ring() {
+    dies_of_each_signal(|place| {
+        let input = "<(echo hello; exec sleep 1000)";
+        (place.start_shmcat(&format!("--to $R < {input}")), Waits::ToRead)
+    });
+}
+
+#[test]
+fn writer_that_waits_for_the_drain() {
+    dies_of_each_signal(|place| (place.start_shmcat("--to $R <<< hello"), Waits::ForPeer));
+}
+
+#[test]
+fn writer_of_nothing_that_waits_for_a_reader() {
+    dies_of_each_signal(|place| (place.start_shmcat("--to $R < /dev/null"), Waits::ForPeer));
+}
+
+#[test]
+fn reader_that_waits_for_a_writer() {
+    dies_of_each_signal(|place| (place.start_shmcat("--from $R"), Waits::ForPeer));
+}
+
+#[test]
+fn writer_that_waits_for_a_reader_that_is_held_up() {
+    let start = |place: &Place| {
+        let writer = place.start_shmcat("--to $R --capacity 64K /dev/zero");
+        // Nobody reads its standard output yet, so it fills a pipe and then the ring fills up.
+        let reader = place.start_shmcat("--from $R");
+        until_waiting(reader.pid(), Waits::ToWrite);
+        (writer, Waits::ForPeer, reader)
+    };
+    dies_of_each_signal_beside(start, |_, reader| {
+        let ran = reader.finish().exits(1).says("in mid-stream");
+        assert!(ran.stdout.len() >= 64 << 10, "what came is delivered, not {}", ran.stdout.len());
+        assert!(ran.stdout.iter().all(|&byte| byte == 0));
+    });
+}
+
+#[test]
+fn writer_that_waits_for_its_input_beside_a_reader() {
+    let start = |place: &Place| {
+        let writer = place.start_shmcat("--to $R < <(echo hello; exec sleep 1000)");
+        let reader = place.start_shmcat("--from $R");
+        until_waiting(reader.pid(), Waits::ForPeer);
+        (writer, Waits::ToRead, reader)
+    };
+    dies_of_each_signal_beside(start, |_, reader| {
+        reader.finish().exits(1).says("in mid-stream").prints("hello\n");
+    });
+}
+
+#[test]
+fn reader_that_waits_for_room_in_a_pipe() {
+    let start = |place: &Place| {
+        let writer = place.start_shmcat("--to $R --capacity 64K /dev/zero");
+        let reader = place.start_shmcat("--from $R");
+        (reader, Waits::ToWrite, writer)
+    };
+    // Its reader left: the writer dies as if of a pipe.
+    dies_of_each_signal_beside(start, |_, writer| {
+        writer.finish().dies_of(Signal::SIGPIPE).is_silent();
+    });
+}
+
+#[test]
+fn reader_that_waits_for_more() {
+    let start = |place: &Place| {
+        let input = "mkfifo p; exec 3<>p; echo hello >&3";
+        let writer = place.start_bash(&format!("{input}; exec shmcat --to $R < p"));
+        let reader = place.start_shmcat("--from $R > out");
+        until("the first line is there", || place.holds("out", b"hello\n"));
+        (reader, Waits::ForPeer, writer)
+    };
+    // It notices as it would with a pipe: when it has something to write again.
+    dies_of_each_signal_beside(start, |place, writer| {
+        place.bash("echo more > p").exits(0);
+        writer.finish().dies_of(Signal::SIGPIPE).is_silent();
+    });
+}
+
+#[test]
+fn a_plain_copy() {
+    dies_of_each_signal(|place| (place.start_shmcat("< <(sleep 1000)"), Waits::ToRead));
+    dies_of_each_signal(|place| (place.start_shmcat("/dev/zero"), Waits::ToWrite));
+}
+
+#[test]
+fn an_ignored_signal_stays_ignored() {
+    let place = Place::new();
+    let writer = place.start_bash("trap '' HUP INT; exec shmcat --to $R <<< hello");
+    until_waiting(writer.pid(), Waits::ForPeer);
+    for ignored in [Signal::SIGHUP, Signal::SIGINT] {
+        writer.signal(ignored);
+    }
+    place.bash("shmcat --from $R").exits(0).prints("hello\n").is_silent();
+    writer.finish().exits(0).is_silent();
+}

@@ -1,0 +1,315 @@
+//! What every test here needs: a place of its own, bash, and a look at what a process is doing.
+
+use std::{
+    env,
+    ffi::OsString,
+    fs,
+    io::Read,
+    os::unix::process::{CommandExt, ExitStatusExt},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant, SystemTime},
+};
+
+use nix::{
+    sys::{
+        signal::{SigHandler, Signal, kill, killpg, signal},
+        wait::{Id, WaitPidFlag, WaitStatus, waitid},
+    },
+    unistd::Pid,
+};
+use tempfile::TempDir;
+
+/// Long enough for the slowest machine; a test that waits for it has failed.
+pub const DEADLINE: Duration = Duration::from_secs(60);
+
+/// The program, as cargo builds it beside this test.
+pub fn shmcat() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let this = env::current_exe().expect("a test knows where it is");
+        let profile = this.ancestors().nth(2).expect("target/<profile>/deps/<test>");
+        let program = profile.join("examples/shmcat");
+        assert!(program.is_file(), "{program:?} is missing: cargo build --example shmcat");
+        for source in ["src", "examples/shmcat"] {
+            let newest = newest(&Path::new(env!("CARGO_MANIFEST_DIR")).join(source));
+            assert!(
+                newest <= changed(&program),
+                "{program:?} is old: cargo build --example shmcat"
+            );
+        }
+        program
+    })
+}
+
+fn newest(directory: &Path) -> Option<SystemTime> {
+    let entries = fs::read_dir(directory).ok()?.filter_map(|entry| Some(entry.ok()?.path()));
+    entries.map(|path| if path.is_dir() { newest(&path) } else { changed(&path) }).max()?
+}
+
+fn changed(file: &Path) -> Option<SystemTime> {
+    fs::metadata(file).ok()?.modified().ok()
+}
+
+/// A directory and the name of a ring that no other test uses. At the end nothing may be left of the
+/// ring, and nothing is left of the processes and files whatever happened.
+pub struct Place {
+    directory: TempDir,
+    token: String,
+}
+
+impl Place {
+    pub fn new() -> Self {
+        static COUNTER: AtomicU32 = AtomicU32::new(0);
+        let number = COUNTER.fetch_add(1, Ordering::Relaxed);
+        Self {
+            directory: tempfile::tempdir().expect("a directory for temporary files"),
+            token: format!("shmcat-test-{}-{number}", std::process::id()),
+        }
+    }
+
+    pub fn ring(&self) -> String {
+        format!("/{}", self.token)
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// Makes a file of `size` bytes of which no two neighbouring words are the same.
+    pub fn file(&self, name: &str, size: usize) -> Vec<u8> {
+        let content = bytes(size);
+        fs::write(self.path(name), &content).expect("room for temporary files");
+        content
+    }
+
+    pub fn read(&self, name: &str) -> Vec<u8> {
+        fs::read(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
+
+    /// Whether the file is there and has this content so far.
+    pub fn holds(&self, name: &str, content: &[u8]) -> bool {
+        fs::read(self.path(name)).is_ok_and(|found| found == content)
+    }
+
+    /// What lies in /dev/shm under this place's name.
+    pub fn left_in_shm(&self) -> Vec<OsString> {
+        let entries = fs::read_dir("/dev/shm").expect("/dev/shm is mounted");
+        let names = entries.filter_map(|entry| Some(entry.ok()?.file_name()));
+        // The number must not be the beginning of a longer one.
+        let ours = |name: &OsString| {
+            name.to_string_lossy()
+                .rsplit_once(&self.token)
+                .is_some_and(|(_, rest)| !rest.starts_with(|c: char| c.is_ascii_digit()))
+        };
+        names.filter(ours).collect()
+    }
+
+    fn clear_shm(&self) {
+        for name in self.left_in_shm() {
+            let _ = fs::remove_file(Path::new("/dev/shm").join(name));
+        }
+    }
+
+    /// A command in this place: `shmcat` is in the PATH and `$R` is the ring. It starts a process group,
+    /// so that it can be ended with all that it started, and with the signals at their defaults,
+    /// whatever the test runner was told to ignore.
+    pub fn command(&self, program: &str) -> Command {
+        let mut path = vec![shmcat().parent().expect("a file has a directory").to_owned()];
+        path.extend(env::split_paths(&env::var_os("PATH").unwrap_or_default()));
+        let mut command = Command::new(program);
+        command
+            .current_dir(self.directory.path())
+            .env("PATH", env::join_paths(path).expect("a PATH from a PATH"))
+            .env("LC_ALL", "C.UTF-8")
+            .env("R", self.ring())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0);
+        // SAFETY: between fork and exec only signal(2) is called, which is async-signal-safe.
+        unsafe {
+            command.pre_exec(|| {
+                for fatal in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM] {
+                    signal(fatal, SigHandler::SigDfl)?;
+                }
+                Ok(())
+            });
+        }
+        command
+    }
+
+    /// Starts a script and leaves it running.
+    #[track_caller]
+    pub fn start_bash(&self, script: &str) -> Running {
+        Running::start(self.command("bash").args(["-c", script]))
+    }
+
+    /// Starts `shmcat` with the arguments of a shell word list, as the same process that bash was.
+    #[track_caller]
+    pub fn start_shmcat(&self, words: &str) -> Running {
+        self.start_bash(&format!("exec shmcat {words}"))
+    }
+
+    /// Runs a script to its end.
+    #[track_caller]
+    pub fn bash(&self, script: &str) -> Ran {
+        self.start_bash(script).finish()
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let left = self.left_in_shm();
+        self.clear_shm();
+        if !thread::panicking() {
+            assert!(left.is_empty(), "left in /dev/shm: {left:?}");
+        }
+    }
+}
+
+/// A process with what it started. They do not outlive this value.
+pub struct Running {
+    child: Child,
+    /// Its number may be another's now.
+    gone: bool,
+}
+
+impl Running {
+    /// Starts a command that is to be a process group, as those of [`Place::command`] are.
+    #[track_caller]
+    pub fn start(command: &mut Command) -> Self {
+        let program = command.get_program().to_owned();
+        let child =
+            command.spawn().unwrap_or_else(|error| panic!("{program:?} is needed: {error}"));
+        Self { child, gone: false }
+    }
+
+    pub fn pid(&self) -> Pid {
+        Pid::from_raw(self.child.id().try_into().expect("a pid"))
+    }
+
+    #[track_caller]
+    pub fn signal(&self, signal: Signal) {
+        kill(self.pid(), signal).expect("a child that was not waited for can be signalled");
+    }
+
+    /// Waits until it is dead, and leaves it there: what /proc says of it is final then.
+    #[track_caller]
+    pub fn until_dead(&self) {
+        let dead = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT | WaitPidFlag::WNOHANG;
+        let pid = self.pid();
+        until(&format!("process {pid} ends"), || {
+            !matches!(waitid(Id::Pid(pid), dead).expect("own child"), WaitStatus::StillAlive)
+        });
+    }
+
+    /// Waits for its end and collects what it says. Processes that it left behind are ended, too.
+    #[track_caller]
+    pub fn finish(mut self) -> Ran {
+        let stdout = collect(self.child.stdout.take());
+        let stderr = collect(self.child.stderr.take());
+        self.until_dead();
+        let status = self.end();
+        let collected =
+            |thread: JoinHandle<Vec<u8>>| thread.join().expect("reading does not panic");
+        let (stdout, stderr) = (collected(stdout), collected(stderr));
+        Ran { status, stdout, stderr: String::from_utf8_lossy(&stderr).into_owned() }
+    }
+
+    /// Kills what is left of the group and waits for its leader.
+    fn end(&mut self) -> ExitStatus {
+        // As long as nobody has waited for the leader, the group's number belongs to nobody else.
+        let _ = killpg(self.pid(), Signal::SIGKILL);
+        self.gone = true;
+        self.child.wait().expect("own child")
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if !self.gone {
+            self.end();
+        }
+    }
+}
+
+fn collect(stream: Option<impl Read + Send + 'static>) -> JoinHandle<Vec<u8>> {
+    thread::spawn(move || {
+        let mut all = Vec::new();
+        if let Some(mut stream) = stream {
+            stream.read_to_end(&mut all).expect("a pipe can be read");
+        }
+        all
+    })
+}
+
+/// How a command ended and what it said.
+#[derive(Debug)]
+pub struct Ran {
+    pub status: ExitStatus,
+    pub stdout: Vec<u8>,
+    pub stderr: String,
+}
+
+impl Ran {
+    pub fn out(&self) -> String {
+        String::from_utf8_lossy(&self.stdout).into_owned()
+    }
+
+    /// Asserts the exit status, with all there is to know if it is another.
+    #[track_caller]
+    pub fn exits(self, code: i32) -> Self {
+        assert_eq!(self.status.code(), Some(code), "{self:?}");
+        self
+    }
+
+    #[track_caller]
+    pub fn dies_of(self, signal: Signal) -> Self {
+        assert_eq!(self.status.signal(), Some(signal as i32), "{self:?}");
+        self
+    }
+
+    #[track_caller]
+    pub fn says(self, text: &str) -> Self {
+        assert!(self.stderr.contains(text), "{text:?} is not in {self:?}");
+        self
+    }
+
+    #[track_caller]
+    pub fn is_silent(self) -> Self {
+        assert_eq!(self.stderr, "", "{self:?}");
+        self
+    }
+
+    #[track_caller]
+    pub fn prints(self, text: &str) -> Self {
+        assert_eq!(self.out(), text, "{self:?}");
+        self
+    }
+}
+
+/// Waits until something is so.
+#[track_caller]
+pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !condition() {
+        assert!(started.elapsed() < DEADLINE, "never came to pass: {what}");
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Bytes whose order can be told: a counter in every word, so that a block that is lost, doubled or in
+/// the wrong place is seen.
+pub fn bytes(size: usize) -> Vec<u8> {
+    (0u32..).flat_map(|word| word.wrapping_mul(0x9e37_79b1).to_le_bytes()).take(size).collect()
+}
+
+/// The sizes at which off-by-one errors show, with pages, pipes and blocks in mind.
+pub const SIZES: [usize; 9] =
+    [0, 1, 4095, 4096, 4097, (64 << 10) - 1, 64 << 10, (64 << 10) + 1, 10 << 20];
