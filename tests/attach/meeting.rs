@@ -122,7 +122,9 @@ fn crowds_that_come_and_go_always_meet() {
             thread::scope(|scope| {
                 let writers = [scope.spawn(write), scope.spawn(write)];
                 let readers = [scope.spawn(read), scope.spawn(read)];
-                writers.map(|writer| writer.join().unwrap());
+                for writer in writers {
+                    writer.join().unwrap();
+                }
                 readers.into_iter().flat_map(|reader| reader.join().unwrap()).collect::<Vec<_>>()
             })
         };

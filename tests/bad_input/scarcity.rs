@@ -2,11 +2,11 @@
 
 use super::*;
 use nix::{
-    mount::{MsFlags, mount},
     sched::{CloneFlags, unshare},
-    sys::resource::{Resource, setrlimit},
+    sys::resource::{Resource, getrlimit, setrlimit},
 };
 use std::{
+    ffi::{CStr, CString},
     fs::{self, File},
     io::{self, Write},
 };
@@ -46,8 +46,8 @@ fn assert_no_space(error: &OpenError, expected: u64, at_most: u64) {
 fn tiny_shm(bytes: usize) -> bool {
     private_mounts() && {
         let size = format!("size={bytes},mode=1777");
-        mount(Some("tmpfs"), "/dev/shm", Some("tmpfs"), MsFlags::empty(), Some(&size[..]))
-            .map_err(|errno| skip(format!("cannot mount: {errno}")))
+        mount(c"/dev/shm", c"tmpfs", 0, &CString::new(size).unwrap())
+            .map_err(|error| skip(format!("cannot mount: {error}")))
             .is_ok()
     }
 }
@@ -64,11 +64,21 @@ fn private_mounts() -> bool {
             .and_then(|()| map("gid_map", format!("{gid} {gid} 1")));
         mapped.map_err(|_| nix::errno::Errno::EPERM)
     });
-    let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
     unshared
-        .and_then(|()| mount(None::<&str>, "/", None::<&str>, private, None::<&str>))
-        .map_err(|errno| skip(format!("no mount namespace: {errno}")))
+        .map_err(io::Error::from)
+        .and_then(|()| mount(c"/", c"none", libc::MS_REC | libc::MS_PRIVATE, c""))
+        .map_err(|error| skip(format!("no mount namespace: {error}")))
         .is_ok()
+}
+
+/// mount(2). The source is named like the type.
+fn mount(target: &CStr, kind: &CStr, flags: libc::c_ulong, data: &CStr) -> io::Result<()> {
+    let (source, data) = (kind.as_ptr(), data.as_ptr().cast());
+    // SAFETY: all are strings that live throughout the call.
+    match unsafe { libc::mount(source, target.as_ptr(), kind.as_ptr(), flags, data) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
 }
 
 /// Fills a tiny /dev/shm up to the last page; returns what filled it.
@@ -160,25 +170,26 @@ fn no_descriptors_left() {
     alone(|| {
         // Whatever the library keeps for the process's whole life, it has after this.
         drop(options().open_or_create::<Writer>(&RingName::new("first")).unwrap());
-        let used = fs::read_dir("/proc/self/fd").unwrap().count() as u64 - 1;
         let before = Holdings::now();
         let name = RingName::new("descriptors");
+        let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
         let mut refusals = 0;
         for spare in 0.. {
-            setrlimit(Resource::RLIMIT_NOFILE, used + spare, 1024).unwrap();
+            setrlimit(Resource::RLIMIT_NOFILE, 100, most).unwrap();
+            let mut used: Vec<_> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
+            used.truncate(used.len() - spare);
             let opened = options().open_or_create::<Writer>(&name);
             let anonymous = options().anonymous::<Writer>();
-            setrlimit(Resource::RLIMIT_NOFILE, 1024, 1024).unwrap();
-            match (opened, anonymous) {
-                (Ok(_), Ok(_)) => break,
-                (opened, anonymous) => {
-                    for error in [opened.err(), anonymous.err()].into_iter().flatten() {
-                        assert!(matches!(error.kind(), OpenErrorKind::Os(_)), "{error:?}");
-                        let message = error.to_string();
-                        assert!(message.contains("Too many open files"), "{message}");
-                        refusals += 1;
-                    }
-                }
+            setrlimit(Resource::RLIMIT_NOFILE, 1000, most).unwrap();
+            drop(used);
+            if let (Ok(_), Ok(_)) = (&opened, &anonymous) {
+                break;
+            }
+            for error in [opened.err(), anonymous.err()].into_iter().flatten() {
+                assert!(matches!(error.kind(), OpenErrorKind::Os(_)), "{error:?}");
+                let message = error.to_string();
+                assert!(message.contains("Too many open files"), "{message}");
+                refusals += 1;
             }
             name.assert_gone();
             assert_eq!(Holdings::now(), before, "{spare} descriptors to spare");
@@ -215,10 +226,8 @@ fn no_proc() {
         if !private_mounts() {
             return;
         }
-        if let Err(errno) =
-            mount(Some("tmpfs"), "/proc", Some("tmpfs"), MsFlags::empty(), None::<&str>)
-        {
-            return skip(format!("cannot hide /proc: {errno}"));
+        if let Err(error) = mount(c"/proc", c"tmpfs", 0, c"") {
+            return skip(format!("cannot hide /proc: {error}"));
         }
         let name = RingName::new("no-proc");
         let mut writer: Writer = options().open_or_create(&name).unwrap();
