@@ -115,27 +115,30 @@ impl Options {
         self
     }
 
-    /// A writer that finds a stream that was not read to its end goes on after its last byte. The
-    /// reader is told how the stream before ended when it gets there.
+    /// A writer that finds a broken stream (its writer failed, was dropped or died, and no reader
+    /// was told of it yet) goes on after its last byte. The reader is told how the stream before
+    /// ended when it gets there.
     ///
     /// Without this or [`discard`](Self::discard), such a ring is refused
-    /// ([`OpenErrorKind::Unfinished`]).
+    /// ([`OpenErrorKind::Unfinished`]). A stream that was finished needs neither: the next one
+    /// follows it.
     pub fn resume(mut self) -> Self {
         self.settings.unfinished = Unfinished::Resume;
         self
     }
 
-    /// A writer that finds a stream that was not read to its end throws the rest of it away. Only
-    /// while no reader is attached.
+    /// A writer that finds a stream that was not read to its end, finished or not, throws the rest
+    /// of it away. Only while no reader is attached.
     pub fn discard(mut self) -> Self {
         self.settings.unfinished = Unfinished::Discard;
         self
     }
 
     /// How long a waiting end sleeps before it looks whether the other is still alive; by default
-    /// 50 ms, growing to 150 ms while nothing happens. A death is noticed that late at most.
+    /// 50 ms, growing to 150 ms while nothing happens. A death is noticed that late at most. At
+    /// least a millisecond.
     pub fn liveness_interval(mut self, interval: Duration) -> Self {
-        self.settings.liveness_interval = Some(interval);
+        self.settings.liveness_interval = Some(interval.max(Duration::from_millis(1)));
         self
     }
 

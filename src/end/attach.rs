@@ -6,11 +6,10 @@
 //!   nlink == 0 ?              it was removed meanwhile: start again
 //!   empty or half built ?     nobody else is building, we hold the lock: build it
 //!   validate                  geometry to private memory
-//!   take the role             taken? then there is such an end already
-//!   map                       the mapping now holds the role
+//!   open it once more, map, take the role through that, close it: the mapping holds the role
+//!                             taken? then there is such an end already
 //!   begin the epoch
 //! release the build lock
-//! close the descriptor        only the mapping holds the role now
 //! ```
 //!
 //! Two rules keep ends from meeting on an object that nobody else can find any more: the link
@@ -70,11 +69,13 @@ pub(crate) fn named(
     check_wishes(settings)?;
     loop {
         let object = obtain(name, existence, settings)?;
-        let lock = BuildLock::take(object)?;
+        let lock = BuildLock::take(&object)?;
         let object = lock.object();
         if object.stat()?.st_nlink == 0 {
             continue;
         }
+        // Again, because its builder has set its mode by now.
+        check_access(object, settings)?;
         let attached = match read_identity(object)? {
             Some(_) if existence == Existence::Refused => return Err(OpenErrorKind::AlreadyExists),
             Some(identity) => attach(object, &identity, role, face, settings)?,
@@ -112,7 +113,9 @@ pub(crate) fn claim(
         return Err(OpenErrorKind::NotSealed);
     }
     check_access(&object, settings)?;
-    let lock = BuildLock::take(object.reopen()?)?;
+    // Others may have copies of the descriptor, and a lock taken through it would be theirs too.
+    let fresh = object.reopen()?;
+    let lock = BuildLock::take(&fresh)?;
     let identity = read_identity(lock.object())?.ok_or(LayoutError::NotARing)?;
     attach(lock.object(), &identity, role, face, settings)
 }
@@ -216,8 +219,11 @@ fn build(object: &Object, face: Face, settings: &Settings) -> Result<Identity, O
     Ok(identity)
 }
 
-/// Takes a place at a ring. `object` is a description of its own, under the build lock; its
-/// descriptor is closed by the caller, after which the mapping alone holds the role.
+/// Takes a place at a ring, under the build lock.
+///
+/// The role is taken and the mapping made through a description of their own, whose only descriptor
+/// is closed here: it never existed while this process could fork, and from here on the mapping
+/// alone holds the role.
 fn attach(
     object: &Object,
     identity: &Identity,
@@ -232,15 +238,17 @@ fn attach(
     {
         return Err(OpenErrorKind::CapacityDiffers { asked, found: geometry.capacity });
     }
-    // A second description without locks: through it the peer's role is looked at, and an
-    // inherited copy of it holds nothing.
+    // Through this one the peer's role is looked at. It never has locks of its own, so copies of
+    // it in forked children hold nothing.
     let probe = object.reopen()?;
-    let mapping = Mapping::new(object, geometry.control, geometry.capacity)?;
+    let own = object.reopen()?;
+    let mapping = Mapping::new(&own, geometry.control, geometry.capacity)?;
     let control = view::control(&mapping);
-    if !ofd::try_lock(object, role.lock())? {
+    if !ofd::try_lock(&own, role.lock())? {
         let pid = role.stats(control).pid.load(Ordering::Relaxed);
         return Err(OpenErrorKind::RoleTaken { role: role.name(), pid });
     }
+    let process = Process::current()?;
     let capacity = geometry.capacity as u64;
     let (start, epoch) = match role {
         Role::Producer => {
@@ -256,7 +264,6 @@ fn attach(
     let stats = role.stats(control);
     stats.pid.store(std::process::id(), Ordering::Relaxed);
     stats.fenced.store(u32::from(fence.is_registered()), Ordering::Relaxed);
-    let process = Process::current()?;
     let end = End {
         role,
         start_word: start.epoch,

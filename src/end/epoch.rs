@@ -9,16 +9,19 @@
 //! ```
 //!
 //! An epoch begins at a position, its boundary. A consumer tells its caller how an epoch ended
-//! before it hands out a byte from past the boundary, and then acknowledges it. A new epoch begins
-//! only when at most the one before it is not acknowledged, so one boundary and one reason are all
-//! that must be kept, and neither changes under a consumer that has not yet crossed it.
+//! before it hands out a byte from past the next one's boundary, and acknowledges it when it does
+//! (so one that is killed at that very moment has told nobody, and its successor will not). A new
+//! epoch begins only when at most the one before it is not acknowledged, so two boundaries and one
+//! reason are all that must be kept, and none changes under a consumer that still needs it. Bytes
+//! between a consumer's position and the boundary of the epoch it is to read belong to no stream
+//! (a discarded one, or a writer's that published after it was aborted): it releases them unread.
 //!
 //! All transitions but two happen under the build lock. The two: a producer ends its own epoch,
 //! and a consumer acknowledges.
 
 use super::error::OpenErrorKind;
 use crate::{
-    layout::control::Control,
+    layout::control::{Control, Life},
     ring::cursor::{Violation, distance},
     sync::{AtomicU64, Ordering},
 };
@@ -107,13 +110,13 @@ impl Word {
     }
 }
 
-/// Ends an epoch (or a consumer's stay), unless it has ended.
-pub(crate) fn end_epoch(word: &AtomicU64, epoch: u32, reason: EndReason) {
+/// Ends an epoch (or a consumer's stay); false if it had ended.
+pub(crate) fn end_epoch(word: &AtomicU64, epoch: u32, reason: EndReason) -> bool {
     let open = Word { epoch, state: State::Open }.pack();
     let ended = Word { epoch, state: State::Ended(reason) }.pack();
     // Release: pairs with the Acquire in `Word::load`; all that was published comes before the
     // end. A compare-exchange, because an aborter may do the same from another thread.
-    let _ = word.compare_exchange(open, ended, Ordering::Release, Ordering::Relaxed);
+    word.compare_exchange(open, ended, Ordering::Release, Ordering::Relaxed).is_ok()
 }
 
 /// What a producer does when it finds a stream that was not read to its end.
@@ -134,6 +137,9 @@ pub(crate) struct Start {
 }
 
 /// Begins a producer's epoch. The caller holds the build lock and the producer's role.
+///
+/// It may be killed after any of its stores: until the last but one, which is the new word, the
+/// epoch before stands as it was.
 pub(crate) fn begin_producer(
     control: &Control,
     capacity: u64,
@@ -141,60 +147,67 @@ pub(crate) fn begin_producer(
     unfinished: Unfinished,
 ) -> Result<Start, OpenErrorKind> {
     let life = &control.life.0;
-    // Relaxed, here and below: the build lock orders what its holders do; `tail`, `head` and
-    // `acknowledged` of a live consumer may move meanwhile, which changes no decision for the worse.
+    // Relaxed, here and below: the build lock orders what its holders do. A live consumer may move
+    // `head` and `acknowledged` meanwhile, which only ever makes a refusal unnecessary.
     let tail = control.producer.0.tail.load(Ordering::Relaxed);
-    let mut head = control.consumer.0.head.load(Ordering::Acquire);
+    let head = control.consumer.0.head.load(Ordering::Acquire);
     let unread = distance("tail", head, tail, capacity)?;
     let last = Word::load(&life.producer)?;
+    let consumer = Word::load(&life.consumer)?;
     let acknowledged = acknowledged(control, last.epoch)?;
 
+    let told = acknowledged >= u64::from(last.epoch);
+    let discard = unfinished == Unfinished::Discard && !consumer_attached;
+    let published_nothing = tail == life.boundary(last.epoch).load(Ordering::Relaxed);
     let reason = match last.state {
         State::None => None,
-        // Its role was free, or we would not be here. If it published nothing, nobody misses it.
-        State::Open if tail == life.boundary.load(Ordering::Relaxed) => None,
+        State::Open if published_nothing => None,
         State::Open => Some(EndReason::Died),
         State::Ended(reason) => Some(reason),
     };
-    let told = acknowledged >= u64::from(last.epoch);
-    // There is room to keep one end that no consumer was told of, not two.
-    let older_end_untold = acknowledged + 1 < u64::from(last.epoch);
-    let nothing_to_tell =
-        matches!(reason, None | Some(EndReason::Finished)) && unread == 0 && !older_end_untold;
-    if !told && !nothing_to_tell {
-        let refused = Err(OpenErrorKind::Unfinished {
-            reason: reason.unwrap_or(EndReason::Died),
-            at: tail,
-            unread,
-            reader_attached: consumer_attached,
-        });
-        match unfinished {
-            Unfinished::Refuse => return refused,
-            Unfinished::Discard if consumer_attached => return refused,
-            Unfinished::Resume if older_end_untold => return refused,
-            Unfinished::Resume => {}
-            Unfinished::Discard => {
-                head = tail;
-                control.consumer.0.head.store(head, Ordering::Release);
-            }
+    if !told && !discard {
+        if last.state == State::Open && published_nothing && !consumer_attached {
+            // Nobody saw the last producer, nobody misses it: we are in its place.
+            forget_consumer(consumer, life);
+            return Ok(Start { epoch: last.epoch, tail, head });
         }
+        // There is room to keep one end that no consumer was told of, not two.
+        let no_room = acknowledged + 1 < u64::from(last.epoch);
+        let broken = !matches!(reason, None | Some(EndReason::Finished));
+        if no_room || broken && unfinished != Unfinished::Resume {
+            let reason = reason.unwrap_or(EndReason::Died);
+            let reader_attached = consumer_attached;
+            return Err(OpenErrorKind::Unfinished { reason, at: tail, unread, reader_attached });
+        }
+    }
+    // What nobody is left to be told. A reader that was killed may come back, and is.
+    let consumer_died = consumer.state == State::Open && !consumer_attached;
+    let whole = matches!(reason, None | Some(EndReason::Finished)) && unread == 0;
+    let nobody_to_tell = !consumer_attached && !consumer_died && whole;
+    let skip = told || discard || nobody_to_tell;
+    if skip {
+        life.acknowledged.store(u64::from(last.epoch), Ordering::Relaxed);
+    }
+    if !consumer_attached || consumer.is_ended() {
+        forget_consumer(consumer, life);
     }
     let epoch = last.next_epoch()?;
-    let skip = told || nothing_to_tell || unfinished == Unfinished::Discard;
-    if !consumer_attached {
-        if skip {
-            life.acknowledged.store(u64::from(last.epoch), Ordering::Relaxed);
-        }
-        // The reader that is gone is not the one this stream is for.
-        let gone = Word::load(&life.consumer)?;
-        Word { state: State::None, ..gone }.store(&life.consumer);
-    }
     let state = reason.map_or(State::None, State::Ended);
     Word { epoch: last.epoch, state }.store(&life.previous);
-    life.boundary.store(tail, Ordering::Relaxed);
-    // Release, last: a consumer that sees the new epoch sees its boundary and what came before.
+    life.boundary(epoch).store(tail, Ordering::Relaxed);
+    // Release: a consumer that sees the new epoch sees its boundary and what came before.
     Word { epoch, state: State::Open }.store(&life.producer);
+    if skip && !consumer_attached {
+        // Room for us. Last, because until the new epoch has begun these bytes may be wanted.
+        control.consumer.0.head.store(tail, Ordering::Release);
+        return Ok(Start { epoch, tail, head: tail });
+    }
     Ok(Start { epoch, tail, head })
+}
+
+/// The reader that has gone, or is about to, is not the one that a new stream is for.
+fn forget_consumer(consumer: Word, life: &Life) {
+    Word { state: State::None, ..consumer }.store(&life.consumer);
 }
 
 /// The last epoch whose end was told: at most two before the current one.
@@ -260,8 +273,8 @@ mod tests {
     #[test]
     fn an_end_is_said_once() {
         let word = AtomicU64::new(Word { epoch: 3, state: State::Open }.pack());
-        end_epoch(&word, 3, EndReason::Finished);
-        end_epoch(&word, 3, EndReason::Dropped);
+        assert!(end_epoch(&word, 3, EndReason::Finished));
+        assert!(!end_epoch(&word, 3, EndReason::Dropped));
         assert_eq!(Word::load(&word).unwrap().state, State::Ended(EndReason::Finished));
     }
 }

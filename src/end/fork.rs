@@ -1,9 +1,12 @@
-//! Whether this is still the process that made an end.
+//! What fork would do to an end, and how that is kept from being harm.
 //!
-//! One private page per process, which fork hands to the child wiped (madvise(2),
+//! **Whose it is.** One private page per process, which fork hands to the child wiped (madvise(2),
 //! MADV_WIPEONFORK), holds a random number; an end remembers it. A forked child finds zero, or, once
 //! it made ends of its own, another number. So an end that was inherited is found out by a load and
 //! a comparison, without a system call.
+//!
+//! **When not to.** A child forked while locks are being taken would share them: [`NoFork`] holds
+//! fork back for that long.
 
 #![allow(unsafe_code)]
 
@@ -11,15 +14,71 @@ use crate::sys::{OsError, memory};
 use memmap2::MmapMut;
 use nix::sys::mman::{MmapAdvise, madvise};
 use std::{
+    cell::UnsafeCell,
     ptr::NonNull,
     sync::{
-        OnceLock,
+        Once, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
 };
 
 /// The number of no process: theirs are odd, and a page just wiped holds 0.
 pub(super) const NOBODY: u64 = 2;
+
+/// As long as one exists, fork(2) in another thread waits.
+///
+/// A mutex that pthread_atfork(3) handlers take around each fork. Attaching and leaving hold it, for
+/// microseconds, or as long as it takes to reserve a new ring's memory. (clone(2) called without the
+/// C library runs no handlers.)
+#[derive(Debug)]
+pub(super) struct NoFork(());
+
+struct ForkMutex(UnsafeCell<libc::pthread_mutex_t>);
+
+// SAFETY: a pthread mutex is there to be used by several threads, and is used through its functions
+// alone.
+unsafe impl Sync for ForkMutex {}
+
+static FORK: ForkMutex = ForkMutex(UnsafeCell::new(libc::PTHREAD_MUTEX_INITIALIZER));
+
+extern "C" fn lock_fork() {
+    // SAFETY: a statically initialized mutex, never destroyed; no thread takes it twice, for
+    // nothing that runs while it is held forks or attaches.
+    unsafe { libc::pthread_mutex_lock(FORK.0.get()) };
+}
+
+extern "C" fn unlock_fork() {
+    // SAFETY: as above; locked by this thread, which in a forked child is the only one.
+    unsafe { libc::pthread_mutex_unlock(FORK.0.get()) };
+}
+
+impl NoFork {
+    pub(super) fn start() -> Self {
+        static HANDLERS: Once = Once::new();
+        HANDLERS.call_once(|| {
+            // SAFETY: the handlers live as long as the program. Without memory for them, forks are
+            // not held back, and what the module tells of can happen.
+            unsafe { pthread_atfork(Some(lock_fork), Some(unlock_fork), Some(unlock_fork)) };
+        });
+        lock_fork();
+        Self(())
+    }
+}
+
+impl Drop for NoFork {
+    fn drop(&mut self) {
+        unlock_fork();
+    }
+}
+
+unsafe extern "C" {
+    /// glibc; the libc crate does not declare it.
+    fn pthread_atfork(
+        prepare: Option<extern "C" fn()>,
+        parent: Option<extern "C" fn()>,
+        child: Option<extern "C" fn()>,
+    ) -> libc::c_int;
+}
 
 /// The process that made something.
 #[derive(Clone, Copy, Debug)]

@@ -4,9 +4,9 @@
 //! build lock, the last one out removes the name, and only then, still under the lock, its mapping
 //! goes and the role with it: so of two ends that leave at once the second sees the first gone.
 //!
-//! The name stays if somebody may still want what is in the ring: bytes that no reader has read,
-//! unless there was a reader and it left in good order. (It had its chance, as the reader of a FIFO
-//! that closes it; a reader that was killed has not.)
+//! The name stays if somebody may still want what is in the ring: bytes that no reader has read, or,
+//! if the reader was killed before it was told how the stream ended, that. It does not stay if the
+//! reader left in good order: it had its chance, as the reader of a FIFO that closes it.
 
 use super::{
     End, Role,
@@ -14,7 +14,9 @@ use super::{
     fork::NOBODY,
     lock::BuildLock,
 };
-use crate::{sync::Ordering as SharedOrdering, wait::gate::Sleeper};
+use crate::{
+    ring::cursor::Violation, segment::Object, sync::Ordering as SharedOrdering, wait::gate::Sleeper,
+};
 use std::{
     mem::ManuallyDrop,
     sync::{Weak, atomic::Ordering},
@@ -28,8 +30,9 @@ impl Drop for End {
             // something else by now. Only the descriptor is a copy of our own, and closes.
             return;
         }
-        let lock = self.probe.reopen().ok().and_then(|object| BuildLock::take(object).ok());
-        if let Some(lock) = &lock {
+        let fresh = self.fresh_description();
+        let lock = BuildLock::take(fresh.as_ref().unwrap_or(&self.probe)).ok();
+        if let Some(lock) = lock.as_ref().filter(|_| self.is_mapped()) {
             self.remove_name_if_last(lock, false);
         }
         // SAFETY: dropped once, here; nobody can hold a pointer into it, for those who could
@@ -40,9 +43,15 @@ impl Drop for End {
 }
 
 impl End {
+    /// A description to take the build lock through, other than the one that forked children may
+    /// have a copy of. Where none is to be had (no descriptor left, no /proc), that one must do.
+    fn fresh_description(&self) -> Option<Object> {
+        self.probe.reopen().ok()
+    }
+
     /// Removes the name if nobody is left who uses it. Whatever fails here leaves a name behind
     /// that the next to attach takes over; there is nobody to be told.
-    fn remove_name_if_last(&self, lock: &BuildLock, aborted: bool) {
+    fn remove_name_if_last(&self, lock: &BuildLock<'_>, aborted: bool) {
         if self.persistent {
             return;
         }
@@ -53,27 +62,33 @@ impl End {
         if !peer_is_gone {
             return;
         }
+        if aborted || !self.is_wanted().unwrap_or(true) {
+            let _ = lock.object().remove_name();
+        }
+    }
+
+    /// Whether a reader to come has something to get from the ring: bytes, or an end to be told.
+    fn is_wanted(&self) -> Result<bool, Violation> {
         let control = self.control();
         let head = control.consumer.0.head.load(SharedOrdering::Acquire);
         let tail = control.producer.0.tail.load(SharedOrdering::Acquire);
-        let consumer = match self.role {
-            Role::Producer => Ok(peer),
-            Role::Consumer => self.checked(Word::load(Role::Consumer.word(control))),
-        };
-        let reader_left = matches!(
-            consumer.map(|word| word.state),
-            Ok(State::Ended(EndReason::Finished | EndReason::Failed(_)))
-        );
-        if head == tail || reader_left || aborted {
-            let _ = lock.object().remove_name();
-        }
+        let acknowledged = control.life.0.acknowledged.load(SharedOrdering::Acquire);
+        let producer = Word::load(Role::Producer.word(control))?;
+        let consumer = Word::load(Role::Consumer.word(control))?;
+        let told = acknowledged >= u64::from(producer.epoch);
+        Ok(match consumer.state {
+            State::None => head != tail,
+            State::Open => head != tail || !told,
+            State::Ended(_) => false,
+        })
     }
 }
 
 /// Ends an end from another thread: what a signal handler's thread needs before it lets the signal
 /// kill the process.
 ///
-/// It keeps nothing alive: once the end is dropped, it does nothing.
+/// It keeps nothing alive: once the end is dropped, it does nothing. (If the end is dropped while
+/// [`abort`](Self::abort) is at work in another thread, its role is free when both are done.)
 #[derive(Clone, Debug)]
 pub struct Aborter(Weak<End>);
 
@@ -89,7 +104,7 @@ impl Aborter {
     /// is waiting for the peer. A read(2) or write(2) that it is in the middle of is not
     /// interrupted. In a forked child of the process that made the end this does nothing.
     pub fn abort(&self) {
-        let Some(end) = self.0.upgrade().filter(|end| end.is_own()) else { return };
+        let Some(end) = self.0.upgrade().filter(|end| end.is_mapped()) else { return };
         // Relaxed: the end's own thread finds it at its next operation or wake-up.
         end.usable.store(NOBODY, Ordering::Relaxed);
         let reason = match end.role {
@@ -99,8 +114,8 @@ impl Aborter {
         };
         end.say_ended(reason);
         end.role.own_gate(end.control()).semaphore.post_token();
-        if let Some(lock) = end.probe.reopen().ok().and_then(|object| BuildLock::take(object).ok())
-        {
+        let fresh = end.fresh_description();
+        if let Ok(lock) = BuildLock::take(fresh.as_ref().unwrap_or(&end.probe)) {
             end.remove_name_if_last(&lock, true);
         }
     }

@@ -1,6 +1,11 @@
 //! The build lock: held by everyone who attaches, builds or removes, for as short as that takes.
+//!
+//! While a process holds one it does not fork: a child would get copies of descriptors whose
+//! descriptions hold locks, the build lock's and the role's that is being taken, and would keep
+//! those locks for as long as it lived. (A child that execs at once, as `std::process::Command`
+//! makes it, is no danger: the descriptors are close-on-exec.)
 
-use super::error::OpenErrorKind;
+use super::{error::OpenErrorKind, fork::NoFork};
 use crate::{
     layout::identity::{Identity, READY},
     peer::ofd::{self, LockByte},
@@ -16,38 +21,43 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// An object under its build lock. Unlocked when dropped.
 #[derive(Debug)]
-pub(crate) struct BuildLock {
-    object: Object,
+pub(crate) struct BuildLock<'a> {
+    object: &'a Object,
+    // After the lock has been given back; so it is the last field.
+    _no_fork: NoFork,
 }
 
-impl BuildLock {
+impl<'a> BuildLock<'a> {
     /// Waits for the lock, with growing pauses: there is no call that waits for one of these locks
     /// with a time-out.
-    pub(crate) fn take(object: Object) -> Result<Self, OpenErrorKind> {
+    pub(crate) fn take(object: &'a Object) -> Result<Self, OpenErrorKind> {
         let started = Instant::now();
         let mut pause = Duration::from_micros(20);
-        while !ofd::try_lock(&object, LockByte::Build)? {
+        loop {
+            let no_fork = NoFork::start();
+            if ofd::try_lock(object, LockByte::Build)? {
+                sign(object);
+                return Ok(Self { object, _no_fork: no_fork });
+            }
+            drop(no_fork);
             if started.elapsed() >= PATIENCE {
-                return Err(OpenErrorKind::Busy { pid: holder(&object), waited: PATIENCE });
+                return Err(OpenErrorKind::Busy { pid: holder(object), waited: PATIENCE });
             }
             std::thread::sleep(pause);
             pause = (pause * 2).min(Duration::from_millis(1));
         }
-        sign(&object);
-        Ok(Self { object })
     }
 
     /// The locked object.
-    pub(crate) fn object(&self) -> &Object {
-        &self.object
+    pub(crate) fn object(&self) -> &'a Object {
+        self.object
     }
 }
 
-impl Drop for BuildLock {
+impl Drop for BuildLock<'_> {
     fn drop(&mut self) {
-        // Explicitly, because a mapping may keep the description open. It can only fail for a
-        // descriptor that is none.
-        let _ = ofd::unlock(&self.object, LockByte::Build);
+        // It can only fail for a descriptor that is none.
+        let _ = ofd::unlock(self.object, LockByte::Build);
     }
 }
 

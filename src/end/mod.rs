@@ -33,6 +33,7 @@ use crate::{
 use epoch::{EndReason, State, Unfinished, Word};
 use error::Stop;
 use fork::Process;
+use stats::Waited;
 use std::{
     mem::ManuallyDrop,
     sync::{
@@ -50,7 +51,11 @@ pub enum Trust {
     /// borrowed in place.
     #[default]
     SameUser,
-    /// Rings of any user, of any mode. Bytes are copied in and out, never borrowed.
+    /// Rings of any user, of any mode. Bytes are copied in and out, never borrowed, so a hostile
+    /// peer cannot change them under this process.
+    ///
+    /// It can end it, though: by cutting a named ring short (SIGBUS), or by changing the semaphore
+    /// while this end is in a call on it, which makes the C library give up (SIGABRT).
     AnyUser,
 }
 
@@ -160,6 +165,13 @@ impl Role {
     }
 }
 
+/// What makes an end unusable for good.
+#[derive(Clone, Copy, Debug)]
+enum Broken {
+    Violation(Violation),
+    Truncated,
+}
+
 /// A place at a ring. See the module.
 #[derive(Debug)]
 pub(crate) struct End {
@@ -175,8 +187,8 @@ pub(crate) struct End {
     process: Process,
     /// The number of the process that may use it; `NOBODY` once it is aborted or broken.
     usable: AtomicU64,
-    /// The violation that broke it.
-    broken: OnceLock<Violation>,
+    /// What broke it.
+    broken: OnceLock<Broken>,
     /// When a caller that never waits may next look whether the peer lives, in milliseconds of the
     /// monotonic clock: see `waiting`.
     next_probe: AtomicU64,
@@ -214,11 +226,12 @@ impl End {
     #[cold]
     fn why_unusable(&self) -> Stop {
         if !self.is_own() {
-            Stop::Forked
-        } else if let Some(violation) = self.broken.get() {
-            Stop::Corrupt(*violation)
-        } else {
-            Stop::Aborted
+            return Stop::Forked;
+        }
+        match self.broken.get() {
+            Some(Broken::Violation(violation)) => Stop::Corrupt(*violation),
+            Some(Broken::Truncated) => Stop::Truncated,
+            None => Stop::Aborted,
         }
     }
 
@@ -227,24 +240,39 @@ impl End {
         self.process.running() == self.process.number()
     }
 
-    /// Notes a violation: from now on every operation reports it.
+    /// Notes what broke it: from now on every operation reports that.
     #[cold]
-    pub(crate) fn poison(&self, violation: Violation) -> Stop {
-        let _ = self.broken.set(violation);
+    fn poison(&self, broken: Broken) -> Stop {
+        let _ = self.broken.set(broken);
+        // Relaxed: whoever is at it in another thread finds it at its next operation.
         self.usable.store(fork::NOBODY, Ordering::Relaxed);
-        Stop::Corrupt(violation)
+        self.why_unusable()
     }
 
     /// Passes a checked value on, or poisons the end.
     #[inline]
     pub(crate) fn checked<T>(&self, value: Result<T, Violation>) -> Result<T, Stop> {
-        value.map_err(|violation| self.poison(violation))
+        value.map_err(|violation| self.poison(Broken::Violation(violation)))
     }
 
-    /// Says how this end came to its end, once, and wakes the peer.
-    pub(crate) fn say_ended(&self, reason: EndReason) {
-        epoch::end_epoch(self.role.word(self.control()), self.start_word, reason);
+    /// Whether its memory may be touched: it is mapped here, and nobody cut it short.
+    fn is_mapped(&self) -> bool {
+        self.is_own() && !matches!(self.broken.get(), Some(Broken::Truncated))
+    }
+
+    /// Says how this end came to its end, and wakes the peer; false if that was said before.
+    pub(crate) fn say_ended(&self, reason: EndReason) -> bool {
+        let said = epoch::end_epoch(self.role.word(self.control()), self.start_word, reason);
         self.notify_peer();
+        said
+    }
+
+    /// What a face does when it is dropped: the rest follows when the last user of the end goes.
+    pub(crate) fn leave(&self, reason: EndReason, waited: &Waited) {
+        if self.is_mapped() {
+            self.publish_stats(waited);
+            self.say_ended(reason);
+        }
     }
 
     /// Wakes the peer if it sleeps. To be called after each publication.

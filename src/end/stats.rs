@@ -16,8 +16,8 @@ pub struct Stats {
     pub sleeps: u64,
     /// For how long it waited, all waits together that were longer than a few microseconds.
     pub blocked: Duration,
-    /// How often a sleep ended by its time-out although there was something to wake up for: always
-    /// 0, or a wake-up was lost.
+    /// How often a sleep ended by its time-out although there was something to wake up for: 0, but
+    /// for what was published in the instant of the time-out, or a wake-up was lost.
     pub late_wakeups: u64,
 }
 

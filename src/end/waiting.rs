@@ -15,7 +15,7 @@
 //! The cap is what bounds the time for which a peer's death goes unnoticed: 50 ms at first, growing
 //! to 150 ms while nothing happens.
 
-use super::{End, epoch::Word, error::Stop, stats::Waited};
+use super::{Broken, End, epoch::Word, error::Stop, stats::Waited};
 use crate::{
     sys::clock,
     wait::{gate::Parked, spin::Spinner},
@@ -75,7 +75,9 @@ impl End {
         }
         let result = self.wait_long(patience, waited, attempt);
         waited.end();
-        self.publish_stats(waited);
+        if self.is_mapped() {
+            self.publish_stats(waited);
+        }
         result
     }
 
@@ -88,6 +90,7 @@ impl End {
     ) -> Result<T, E> {
         let mut spinner = Spinner::new(self.wait);
         let mut cap = self.liveness_interval.unwrap_or(FIRST_CAP);
+        let mut looked = None;
         let last_cap = self.liveness_interval.unwrap_or(LAST_CAP);
         loop {
             while spinner.pause(patience.left().map_or(cap, |left| left.min(cap))) {
@@ -101,8 +104,9 @@ impl End {
             self.check()?;
             let left = patience.left();
             if left == Some(Duration::ZERO) {
-                return Err(Stop::Timeout.into());
+                return self.look_for_a_death(&mut attempt)?.ok_or_else(|| Stop::Timeout.into());
             }
+            let last_look = *looked.get_or_insert_with(Instant::now);
             if spinner.sleeps() {
                 let timeout = left.map_or(cap, |left| left.min(cap));
                 let mut found = None;
@@ -122,7 +126,8 @@ impl End {
                 }
                 match found {
                     Some(there) => return Ok(there),
-                    None if parked == Parked::Woken => {
+                    // However often we are woken for nothing, a death is not overlooked.
+                    None if parked == Parked::Woken && last_look.elapsed() < cap => {
                         spinner.restart();
                         continue;
                     }
@@ -134,13 +139,14 @@ impl End {
             if let Some(there) = attempt(gone)? {
                 return Ok(there);
             }
+            looked = None;
             cap = (cap.saturating_mul(3) / 2).min(last_cap);
             spinner.restart();
         }
     }
 
-    /// For callers that never wait: they would never learn of a peer's death, so every so often
-    /// one of their attempts pays for the system call.
+    /// For callers that never wait, or not long enough to look: they would never learn of a peer's
+    /// death, so every so often one of their attempts pays for the system calls.
     fn look_for_a_death<T, E: From<Stop>>(
         &self,
         attempt: &mut impl FnMut(Gone) -> Result<Option<T>, E>,
@@ -153,6 +159,7 @@ impl End {
         let interval = self.liveness_interval.unwrap_or(FIRST_CAP).as_nanos();
         let interval = u64::try_from(interval).unwrap_or(u64::MAX);
         self.next_probe.store(now.saturating_add(interval), Ordering::Relaxed);
+        self.check_object()?;
         attempt(self.gone_peer()?)
     }
 
@@ -161,7 +168,7 @@ impl End {
     fn check_object(&self) -> Result<(), Stop> {
         let size = u64::try_from(self.probe.stat()?.st_size).unwrap_or(0);
         if size < self.geometry.size() {
-            return Err(Stop::Truncated);
+            return Err(self.poison(Broken::Truncated));
         }
         Ok(())
     }

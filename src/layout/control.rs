@@ -50,12 +50,20 @@ pub(crate) struct Life {
     pub(crate) producer: AtomicU64,
     /// How many consumers there have been and the state of the last.
     pub(crate) consumer: AtomicU64,
-    /// Where the current epoch begins.
-    pub(crate) boundary: AtomicU64,
-    /// The epoch before it and how it ended.
+    /// Where epochs begin: the even ones and the odd ones, so that a producer that begins the next
+    /// epoch, and may be killed while it does, leaves the current one's beginning alone.
+    pub(crate) boundary: [AtomicU64; 2],
+    /// The epoch before the current one and how it ended.
     pub(crate) previous: AtomicU64,
     /// The last epoch whose end a consumer has told its caller.
     pub(crate) acknowledged: AtomicU64,
+}
+
+impl Life {
+    /// Where an epoch begins.
+    pub(crate) fn boundary(&self, epoch: u32) -> &AtomicU64 {
+        &self.boundary[epoch as usize % 2]
+    }
 }
 
 #[derive(Debug)]

@@ -10,6 +10,7 @@ pub(crate) fn control(mapping: &Mapping) -> &Control {
     // and semaphores only, for which every bit pattern is valid and which may change at any time,
     // so a hostile peer can write what it likes. The reference lives no longer than the mapping.
     // Only an object cut short after it was mapped could take the page away (SIGBUS); memfds are
-    // sealed against that, and for named rings it takes a process of the same user.
+    // sealed against that, and for named rings it takes a process that may write to the object:
+    // one of the same user, or, by `Trust::AnyUser`, one that was let in.
     unsafe { &*mapping.control().add(control::OFFSET).as_ptr().cast::<Control>() }
 }

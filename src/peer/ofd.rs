@@ -5,10 +5,8 @@
 //! end locks, maps and closes its descriptor, and from then on its mapping alone holds the lock.
 //! However the process ends, the mapping goes with it and the lock is free: right across pid
 //! namespaces, with no heart-beat and no pid that could be reused. As the mapping is not inherited
-//! by fork, no child keeps the lock of a dead parent.
-//!
-//! What remains: a fork *by another thread* between the lock and the close, a microsecond, would
-//! copy the descriptor; it is close-on-exec, so the child keeps the role until it execs or exits.
+//! by fork, no child keeps the lock of a dead parent. (Nor by a fork *in another thread* while the
+//! descriptor is open: see `crate::end::lock`.)
 
 use crate::sys::OsError;
 use nix::{

@@ -11,9 +11,12 @@ use crate::{
         stats::Waited,
         waiting::{Gone, Patience},
     },
-    layout::identity::Face,
+    layout::{control::Control, identity::Face},
     options::{self, sealed},
-    ring::{cursor::distance, spsc::Consumer},
+    ring::{
+        cursor::{Violation, distance},
+        spsc::Consumer,
+    },
     sync::Ordering,
     sys,
 };
@@ -66,7 +69,7 @@ impl sealed::End for Reader {
         let ring = Consumer::new(start.head, start.head, end.geometry().capacity as u64)?;
         Ok(Self {
             end,
-            epochs: Epochs { ring, until: start.head, reading: epoch, ended: None },
+            epochs: Epochs { ring, until: start.head, reading: epoch, entered: false, ended: None },
             waited: Waited::default(),
             shown: 0,
             staging: Vec::new(),
@@ -83,6 +86,8 @@ impl Reader {
     /// After the last byte of a stream that was not finished, what became of its writer:
     /// [`ReadError::Failed`], [`Dropped`](ReadError::Dropped), [`Died`](ReadError::Died); and what
     /// can befall the end itself.
+    ///
+    /// A forked child must not touch the bytes that its parent was shown: they are not mapped there.
     pub fn fill_buf(&mut self) -> Result<&[u8], ReadError> {
         self.show(Patience::Forever)
     }
@@ -364,6 +369,8 @@ struct Epochs {
     until: u64,
     /// The epoch being read, or the next one to come.
     reading: u32,
+    /// Whether we are past its boundary.
+    entered: bool,
     /// How the epoch before ended, if this reader has told its caller.
     ended: Option<EndReason>,
 }
@@ -381,22 +388,24 @@ impl Epochs {
     /// is read again after the word: an end counts only if nothing was published before it that
     /// we have not seen. A peer found dead was tested (`gone`) before either.
     fn look(&mut self, end: &End, gone: Gone) -> Result<Option<Seen>, ReadError> {
-        let life = &end.control().life.0;
-        let tail = &end.control().producer.0.tail;
+        let control = end.control();
+        let tail = &control.producer.0.tail;
         loop {
             end.checked(self.ring.refresh(tail))?;
             let word = end.peer_word()?;
+            if word.epoch < self.reading {
+                // Nobody has come since the end that we told of, if we did.
+                return Ok(self.ended.map(Seen::End));
+            }
             if word.epoch > self.reading {
-                // Neither changes before we acknowledge the epoch being read. Relaxed: ordered by
-                // the Acquire of the word.
-                let boundary = life.boundary.load(Ordering::Relaxed);
-                let at = self.ring.position();
-                let rest = distance("boundary", at, boundary, self.ring.available());
-                self.until = at + end.checked(rest)?;
-                if self.until > at {
+                // The word's Acquire makes the tail at least the boundary, once read again.
+                end.checked(self.ring.refresh(tail))?;
+                let rest = self.before_boundary(control, self.reading + 1);
+                self.until = self.ring.position() + end.checked(rest)?;
+                if self.available() > 0 {
                     return Ok(Some(Seen::Bytes));
                 }
-                let previous = end.checked(Word::load(&life.previous))?;
+                let previous = end.checked(Word::load(&control.life.0.previous))?;
                 let epoch = u64::from(self.reading);
                 end.checked(distance("epoch", epoch, u64::from(previous.epoch), 0))?;
                 self.acknowledge(end);
@@ -405,13 +414,17 @@ impl Epochs {
                 }
                 continue;
             }
+            if !self.entered {
+                // What lies before our epoch's boundary is nobody's.
+                end.checked(self.ring.refresh(tail))?;
+                let nobodys = end.checked(self.before_boundary(control, self.reading))?;
+                self.ring.release(nobodys, &control.consumer.0.head);
+                self.entered = true;
+                continue;
+            }
             self.until = self.ring.position() + self.ring.available();
             if self.available() > 0 {
                 return Ok(Some(Seen::Bytes));
-            }
-            if word.epoch < self.reading {
-                // Nobody has come since the end that we told of, if we did.
-                return Ok(self.ended.map(Seen::End));
             }
             let reason = match word.state {
                 State::Ended(reason) => reason,
@@ -428,6 +441,18 @@ impl Epochs {
         }
     }
 
+    /// How far it is to where an epoch begins: 0 if a consumer before us went past that.
+    fn before_boundary(&self, control: &Control, epoch: u32) -> Result<u64, Violation> {
+        // Relaxed: ordered by the Acquire of the word that says that this epoch has begun, and not
+        // changed before we acknowledge it.
+        let boundary = control.life.0.boundary(epoch).load(Ordering::Relaxed);
+        let at = self.ring.position();
+        if epoch == self.reading && boundary <= at {
+            return Ok(0);
+        }
+        distance("boundary", at, boundary, self.ring.available())
+    }
+
     fn say(&mut self, reason: EndReason) -> Seen {
         self.ended = Some(reason);
         Seen::End(reason)
@@ -439,6 +464,8 @@ impl Epochs {
         let acknowledged = &end.control().life.0.acknowledged;
         acknowledged.store(u64::from(self.reading), Ordering::Release);
         self.reading += 1;
+        self.entered = false;
+        self.until = self.ring.position();
         end.notify_peer();
     }
 }
@@ -462,10 +489,7 @@ impl io::BufRead for Reader {
 
 impl Drop for Reader {
     fn drop(&mut self) {
-        if self.end.is_own() {
-            self.end.publish_stats(&self.waited);
-            // Does nothing if this reader has failed.
-            self.end.say_ended(EndReason::Finished);
-        }
+        // Says nothing new if this reader has failed.
+        self.end.leave(EndReason::Finished, &self.waited);
     }
 }

@@ -261,9 +261,7 @@ impl Writer {
     /// What can befall the end itself: [`WriteError::Forked`], [`Aborted`](WriteError::Aborted),
     /// [`Corrupt`](WriteError::Corrupt).
     pub fn finish(self) -> Result<(), WriteError> {
-        self.end.check()?;
-        self.end.say_ended(EndReason::Finished);
-        Ok(())
+        self.say_finished()
     }
 
     /// Says that the stream is whole, and waits until a reader has read all of it and seen its
@@ -271,9 +269,9 @@ impl Writer {
     /// a FIFO does.
     ///
     /// # Errors
-    /// [`WriteError::ReaderLeft`], [`ReaderFailed`](WriteError::ReaderFailed) or
-    /// [`ReaderDied`](WriteError::ReaderDied) if the reader is gone and has not read everything; and
-    /// as [`finish`](Self::finish).
+    /// [`WriteError::ReaderLeft`] or [`ReaderFailed`](WriteError::ReaderFailed) if the reader left
+    /// before it had read everything, [`ReaderDied`](WriteError::ReaderDied) if it died before it
+    /// had seen the end; and as [`finish`](Self::finish).
     pub fn finish_and_wait(self) -> Result<(), WriteError> {
         self.drain(Patience::Forever)
     }
@@ -381,6 +379,8 @@ impl Writer {
     fn write_some(&mut self, bytes: &[u8], patience: Patience) -> Result<usize, WriteError> {
         let n = self.await_some_room(bytes.len(), patience)?;
         for chunk in bytes[..n].chunks(COPY) {
+            // Another thread may have aborted it meanwhile.
+            self.end.check()?;
             self.put(chunk);
         }
         Ok(n)
@@ -408,6 +408,8 @@ impl Writer {
         // object short, the kernel says EFAULT.
         let n = unsafe { sys::io::read(fd.as_fd(), self.next().as_ptr(), room) }
             .map_err(TransferError::Descriptor)?;
+        // That may have taken long, and another thread may have aborted it meanwhile.
+        self.end.check().map_err(WriteError::from)?;
         self.publish(n);
         Ok(n)
     }
@@ -463,9 +465,14 @@ impl Writer {
         })
     }
 
-    fn drain(mut self, patience: Patience) -> Result<(), WriteError> {
+    fn say_finished(&self) -> Result<(), WriteError> {
         self.end.check()?;
-        self.end.say_ended(EndReason::Finished);
+        // Only an aborter can have been before us.
+        if self.end.say_ended(EndReason::Finished) { Ok(()) } else { Err(WriteError::Aborted) }
+    }
+
+    fn drain(mut self, patience: Patience) -> Result<(), WriteError> {
+        self.say_finished()?;
         let Self { end, ring, waited, epoch, .. } = &mut self;
         let control = end.control();
         let epoch = u64::from(*epoch);
@@ -478,7 +485,7 @@ impl Writer {
             }
             let left = match word.state {
                 State::Ended(reason) => WriteError::reader_gone(reason),
-                State::Open if gone == Some(word) => WriteError::ReaderDied,
+                State::Open if gone == Some(word) => return Err(WriteError::ReaderDied),
                 State::None | State::Open => return Ok(None),
             };
             end.checked(ring.refresh(&control.consumer.0.head))?;
@@ -502,18 +509,15 @@ impl io::Write for Writer {
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        if self.end.is_own() {
-            self.end.publish_stats(&self.waited);
-            // Does nothing if the stream has been ended.
-            self.end.say_ended(EndReason::Dropped);
-        }
+        // Says nothing new if the stream has been ended.
+        self.end.leave(EndReason::Dropped, &self.waited);
     }
 }
 
 /// Bytes of the ring that are the writer's to fill.
 ///
 /// They hold what was there before, not zeros. [`commit`](Self::commit) publishes the first of
-/// them; dropped without it, nothing is published.
+/// them; dropped without it, nothing is published. In a forked child there are none.
 #[derive(Debug)]
 #[must_use = "a dropped reservation is aborted: nothing is published"]
 pub struct Reservation<'a> {
@@ -550,11 +554,13 @@ impl Deref for Reservation<'_> {
         if self.writer.end.trust == Trust::AnyUser {
             return &self.writer.staging;
         }
+        if !self.writer.end.is_own() {
+            return &[];
+        }
         // SAFETY: `len` bytes were free when reserved and are mapped contiguously; they are this
         // producer's until published, and the exclusive borrow of the writer keeps them so. A
         // reader of the same user that breaks the protocol could write to them, as it could to any
-        // memory of this process: see `Trust::SameUser`. In a forked child, where they are not
-        // mapped, this faults.
+        // memory of this process: see `Trust::SameUser`. In a forked child they are not mapped.
         unsafe { std::slice::from_raw_parts(self.writer.next().as_ptr(), self.len) }
     }
 }
@@ -563,6 +569,9 @@ impl DerefMut for Reservation<'_> {
     fn deref_mut(&mut self) -> &mut [u8] {
         if self.writer.end.trust == Trust::AnyUser {
             return &mut self.writer.staging;
+        }
+        if !self.writer.end.is_own() {
+            return &mut [];
         }
         // SAFETY: as above.
         unsafe { std::slice::from_raw_parts_mut(self.writer.next().as_ptr(), self.len) }

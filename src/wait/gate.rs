@@ -106,6 +106,8 @@ impl<S: Sleeper, F: Fence> Gate<'_, S, F> {
         }
         let timeout = if fenced { timeout } else { timeout.min(UNFENCED_SLEEP) };
         if self.sleeper.sleep(timeout) {
+            // Nearly always taken by the waker; but if the token was a stray, it still stands.
+            self.parked.swap(0, Ordering::Relaxed);
             return Parked::Woken;
         }
         self.unpark();

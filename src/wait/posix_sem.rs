@@ -11,7 +11,8 @@ use std::{cell::UnsafeCell, fmt, time::Duration};
 /// it than a wait that spins or sleeps out its cap, but for one thing: glibc ends the process if the
 /// kernel refuses a futex call, which the kernel does if the part of the semaphore that says
 /// "shared" holds nonsense. So that part is looked at before each call. (A peer that changes it
-/// between look and call can still end this process. One of the same user can do that anyway.)
+/// after the look, or during a sleep, can still end this process or keep it asleep. One of the
+/// same user can do that by other means; see [`crate::Trust::AnyUser`] for others.)
 #[repr(transparent)]
 pub(crate) struct Semaphore(UnsafeCell<libc::sem_t>);
 

@@ -83,8 +83,8 @@ fn a_new_writer_starts_clean_after_a_dead_one() {
     kill_now(writer);
     let writer = place.start_shmcat("--to $R <<< new");
     until_waiting(writer.pid(), Waits::ForPeer);
-    place.bash("shmcat --from $R").exits(0).prints("new\n").is_silent();
-    writer.finish().exits(0).is_silent();
+    place.bash("shmcat --from $R").exits(0).prints("new\n").silent();
+    writer.finish().exits(0).silent();
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn a_stream_that_was_finished_is_whole_though_its_writer_was_killed() {
     let writer = place.start_shmcat("--to $R <<< hello");
     until_waiting(writer.pid(), Waits::ForPeer);
     kill_now(writer);
-    place.bash("shmcat --from $R").exits(0).prints("hello\n").is_silent();
+    place.bash("shmcat --from $R").exits(0).prints("hello\n").silent();
 }
 
 #[test]
@@ -104,9 +104,9 @@ fn a_new_writer_comes_behind_a_whole_stream() {
     kill_now(writer);
     let writer = place.start_shmcat("--to $R <<< second");
     until_waiting(writer.pid(), Waits::ForPeer);
-    place.bash("shmcat --from $R").exits(0).prints("first\n").is_silent();
-    place.bash("shmcat --from $R").exits(0).prints("second\n").is_silent();
-    writer.finish().exits(0).is_silent();
+    place.bash("shmcat --from $R").exits(0).prints("first\n").silent();
+    place.bash("shmcat --from $R").exits(0).prints("second\n").silent();
+    writer.finish().exits(0).silent();
 }
 
 #[test]
@@ -121,7 +121,7 @@ fn both_killed_and_the_name_is_good_for_another_stream() {
     let writer = place.start_shmcat("--to $R in");
     until_waiting(writer.pid(), Waits::ForPeer);
     place.bash("shmcat --from $R | cmp - in; echo ${PIPESTATUS[@]}").exits(0).prints("0 0\n");
-    writer.finish().exits(0).is_silent();
+    writer.finish().exits(0).silent();
 }
 
 #[test]
@@ -132,6 +132,6 @@ fn a_reader_killed_while_it_waits_leaves_its_place_to_the_next() {
     kill_now(reader);
     let reader = place.start_shmcat("--from $R");
     until_waiting(reader.pid(), Waits::ForPeer);
-    place.bash("shmcat --to $R <<< hello").exits(0).is_silent();
-    reader.finish().exits(0).prints("hello\n").is_silent();
+    place.bash("shmcat --to $R <<< hello").exits(0).silent();
+    reader.finish().exits(0).prints("hello\n").silent();
 }

@@ -15,8 +15,8 @@ fn capacity_and_mode_of_a_new_ring() {
         let writer = place.start_shmcat(&format!("--to $R {options} /dev/null"));
         until_waiting(writer.pid(), Waits::ForPeer);
         let metadata = std::fs::metadata(&object).expect("the ring is there");
-        place.bash(&format!("shmcat --from $R {options}")).exits(0).is_silent();
-        writer.finish().exits(0).is_silent();
+        place.bash(&format!("shmcat --from $R {options}")).exits(0).silent();
+        writer.finish().exits(0).silent();
         (metadata.len(), metadata.mode() & 0o777)
     };
 
@@ -38,7 +38,7 @@ fn each_way_to_wait() {
             "shmcat --to $R --wait {how} --capacity 4K in & shmcat --from $R --wait {how} | cmp - in; \
              echo ${{PIPESTATUS[@]}}; wait $!"
         );
-        place.bash(&script).exits(0).prints("0 0\n").is_silent();
+        place.bash(&script).exits(0).prints("0 0\n").silent();
     }
 }
 
@@ -47,7 +47,7 @@ fn the_backend_can_be_named() {
     let place = Place::new();
     let script =
         "shmcat --to $R --backend posix <<< hello & shmcat --from $R --backend=posix; wait $!";
-    place.bash(script).exits(0).prints("hello\n").is_silent();
+    place.bash(script).exits(0).prints("hello\n").silent();
 }
 
 #[test]
@@ -55,7 +55,7 @@ fn a_persistent_name_stays_until_it_is_removed() {
     let place = Place::new();
     let script = "shmcat --to $R --persistent <<< hello & shmcat --from $R --persistent; wait $!";
     for _ in 0..2 {
-        place.bash(script).exits(0).prints("hello\n").is_silent();
+        place.bash(script).exits(0).prints("hello\n").silent();
         assert_eq!(place.left_in_shm().len(), 1);
     }
     place.bash("rm /dev/shm$R").exits(0);
@@ -66,7 +66,7 @@ fn the_reader_takes_the_capacity_that_it_finds() {
     let place = Place::new();
     let script =
         "shmcat --to $R --capacity 8K <<< hello & shmcat --from $R --capacity 64K; wait $!";
-    place.bash(script).exits(0).prints("hello\n").is_silent();
+    place.bash(script).exits(0).prints("hello\n").silent();
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn nonsense_is_refused_with_status_1() {
 #[test]
 fn help_and_version() {
     let place = Place::new();
-    let help = place.bash("shmcat --help").exits(0).is_silent().out();
+    let help = place.bash("shmcat --help").exits(0).silent().out();
     for word in
         ["--to", "--from", "--progress", "--stats", "--capacity", "Examples:", "tail -f log"]
     {
@@ -117,5 +117,5 @@ fn help_and_version() {
     let longest = help.lines().map(str::len).max();
     assert!(longest <= Some(100), "lines fit a terminal: {longest:?}");
     let version = format!("shmcat {}\n", env!("CARGO_PKG_VERSION"));
-    place.bash("shmcat --version").exits(0).is_silent().prints(&version);
+    place.bash("shmcat --version").exits(0).silent().prints(&version);
 }

@@ -97,7 +97,7 @@ fn progress_only_where_it_is_asked_for() {
     let place = Place::new();
     place.file("in", 10);
     for option in ["", "--progress=auto", "--progress=never"] {
-        place.bash(&format!("shmcat {option} in > out")).exits(0).is_silent();
+        place.bash(&format!("shmcat {option} in > out")).exits(0).silent();
         let terminal = Terminal::start(&place, &format!("{option} in > out"));
         let shown = terminal.finish();
         assert_eq!(shown.is_empty(), option != "--progress=auto", "{option}: {shown:?}");
@@ -118,13 +118,13 @@ fn a_person_is_told_whom_it_waits_for() {
     let place = Place::new();
     let mut writer = Terminal::start(&place, "--to $R <<< hello");
     writer.until(&format!("shmcat: {}: waiting for a reader", place.ring()));
-    place.bash("shmcat --from $R").exits(0).prints("hello\n").is_silent();
+    place.bash("shmcat --from $R").exits(0).prints("hello\n").silent();
     writer.finish();
 
     let mut reader = Terminal::start(&place, "--from $R");
     reader.until(&format!("shmcat: {}: waiting for a writer", place.ring()));
     // A log is not told, and nobody is told where the other end is there.
-    place.bash("shmcat --to $R <<< hello").exits(0).is_silent();
+    place.bash("shmcat --to $R <<< hello").exits(0).silent();
     reader.finish();
 }
 

@@ -17,14 +17,14 @@ fn every_size_arrives_whole_whoever_comes_first() {
 
         let writer = place.start_shmcat("--to $R in");
         until_waiting(writer.pid(), Waits::ForPeer);
-        place.bash("shmcat --from $R > out").exits(0).is_silent();
-        writer.finish().exits(0).is_silent();
+        place.bash("shmcat --from $R > out").exits(0).silent();
+        writer.finish().exits(0).silent();
         assert!(place.read("out") == content, "{size} bytes, writer first");
 
         let reader = place.start_shmcat("--from $R > out");
         until_waiting(reader.pid(), Waits::ForPeer);
-        place.bash("shmcat --to $R < in").exits(0).is_silent();
-        reader.finish().exits(0).is_silent();
+        place.bash("shmcat --to $R < in").exits(0).silent();
+        reader.finish().exits(0).silent();
         assert!(place.read("out") == content, "{size} bytes, reader first");
 
         assert!(place.left_in_shm().is_empty(), "after {size} bytes");
@@ -37,7 +37,7 @@ fn far_more_than_fits_and_through_pipes() {
     place.file("in", 10 << 20);
     let script = "cat in | shmcat --to $R --capacity 4K & shmcat --from $R | cmp - in; \
                   echo ${PIPESTATUS[@]}; wait $!; echo $?";
-    place.bash(script).exits(0).prints("0 0\n0\n").is_silent();
+    place.bash(script).exits(0).prints("0 0\n0\n").silent();
 }
 
 #[test]
@@ -46,7 +46,7 @@ fn a_gibibyte_arrives_whole() {
     let place = Place::new();
     place.file("in", 1 << 30);
     let script = "shmcat --to $R in & shmcat --from $R | cmp - in; echo ${PIPESTATUS[@]}; wait $!";
-    place.bash(script).exits(0).prints("0 0\n").is_silent();
+    place.bash(script).exits(0).prints("0 0\n").silent();
 }
 
 #[test]
@@ -55,7 +55,7 @@ fn a_name_serves_one_stream_after_another() {
     place.file("in", 10_000);
     let script = "for i in {1..20}; do shmcat --to $R in & shmcat --from $R | cmp - in || exit 9; \
                   wait $! || exit 8; done";
-    place.bash(script).exits(0).is_silent();
+    place.bash(script).exits(0).silent();
 }
 
 #[test]
@@ -65,12 +65,12 @@ fn what_can_be_read_is_sent_and_the_stream_is_whole() {
     place.file("b", 7);
     let writer = place.start_shmcat("--to $R missing a . - b < a");
     let reader = place.bash("shmcat --from $R | cmp - <(cat a a b); echo ${PIPESTATUS[@]}");
-    reader.exits(0).prints("0 0\n").is_silent();
+    reader.exits(0).prints("0 0\n").silent();
     let said = "shmcat: missing: No such file or directory\nshmcat: .: Is a directory\n";
     assert_eq!(writer.finish().exits(1).stderr, said);
 
     let writer = place.start_shmcat("--to $R missing");
-    place.bash("shmcat --from $R").exits(0).prints("").is_silent();
+    place.bash("shmcat --from $R").exits(0).prints("").silent();
     writer.finish().exits(1).says("missing: No such file or directory");
 }
 
@@ -89,7 +89,7 @@ fn half_of_the_bytes_that_a_pipe_takes_through_the_kernel() {
         };
         let sum: u64 = ends.iter().map(sum).sum();
         for end in ends {
-            end.finish().exits(0).is_silent();
+            end.finish().exits(0).silent();
         }
         sum
     };
@@ -123,7 +123,7 @@ fn each_line_of_a_log_arrives_at_once() {
 
     place.bash("kill $(< tail.pid)").exits(0);
     writer.finish().exits(0).prints("0\n");
-    reader.finish().exits(0).is_silent();
+    reader.finish().exits(0).silent();
     assert_eq!(place.read("out"), expected);
 }
 
@@ -132,13 +132,13 @@ fn a_reader_cut_by_head_ends_both() {
     let place = Place::new();
     let script = "yes | shmcat --to $R & shmcat --from $R | head -n 2; echo ${PIPESTATUS[@]}; \
                   wait $!; echo $?";
-    place.bash(script).exits(0).prints("y\ny\n141 0\n141\n").is_silent();
+    place.bash(script).exits(0).prints("y\ny\n141 0\n141\n").silent();
 
     // A stream that is longer than any pipe and shorter than the ring.
     place.file("in", 1 << 20);
     let script = "shmcat --to $R in & shmcat --from $R | head -c 1 | wc -c; echo ${PIPESTATUS[@]}; \
                   wait $!; echo $?";
-    place.bash(script).exits(0).prints("1\n141 0 0\n141\n").is_silent();
+    place.bash(script).exits(0).prints("1\n141 0 0\n141\n").silent();
 }
 
 #[test]
@@ -167,13 +167,13 @@ fn closed_standard_streams_are_errors() {
     assert!(place.left_in_shm().is_empty(), "no ring is made for somebody who cannot write");
 
     let writer = place.start_shmcat("--to $R <&-");
-    place.bash("shmcat --from $R").exits(0).prints("").is_silent();
+    place.bash("shmcat --from $R").exits(0).prints("").silent();
     writer.finish().exits(1).says("shmcat: -: Bad file descriptor\n");
 
     // Writing into a ring needs no standard output, nor does reading need standard input.
     let writer = place.start_shmcat("--to $R /dev/null <&- >&-");
-    place.bash("shmcat --from $R <&-").exits(0).is_silent();
-    writer.finish().exits(0).is_silent();
+    place.bash("shmcat --from $R <&-").exits(0).silent();
+    writer.finish().exits(0).silent();
 }
 
 #[test]
@@ -184,13 +184,13 @@ fn an_end_that_is_taken_is_refused() {
     let ring = place.ring();
     place.bash("shmcat --to $R /dev/null").exits(1).says("shmcat: ").says(&ring);
     place.bash("shmcat --from $R").exits(0).prints("");
-    writer.finish().exits(0).is_silent();
+    writer.finish().exits(0).silent();
 
     let reader = place.start_shmcat("--from $R");
     until_waiting(reader.pid(), Waits::ForPeer);
     place.bash("shmcat --from $R").exits(1).says("shmcat: ").says(&ring);
     place.bash("echo hello | shmcat --to $R").exits(0);
-    reader.finish().exits(0).prints("hello\n").is_silent();
+    reader.finish().exits(0).prints("hello\n").silent();
 }
 
 #[test]
@@ -206,8 +206,8 @@ fn stopped_and_continued_at_any_time() {
         until("stopped", || matches!(process::state(end), Some('T' | 'Z') | None));
         let _ = kill(end, Signal::SIGCONT);
     }
-    writer.finish().exits(0).is_silent();
-    reader.finish().exits(0).is_silent();
+    writer.finish().exits(0).silent();
+    reader.finish().exits(0).silent();
     assert!(place.read("out") == place.read("in"));
 }
 
@@ -226,12 +226,12 @@ fn interrupted_calls_are_repeated() {
          {inject} -o from shmcat --from $R > out; echo $?; wait $!; echo $?; cmp in out && \
          grep -q 'read(0, .*EINTR.*INJECTED' to && grep -q 'write(1, .*EINTR.*INJECTED' from"
     );
-    place.bash(&script).exits(0).prints("0\n0\n").is_silent();
+    place.bash(&script).exits(0).prints("0\n0\n").silent();
 }
 
 #[test]
 fn a_ring_with_a_name_that_is_not_utf8() {
     let place = Place::new();
     let script = r#"shmcat --to "$R"$'\xff' <<< hello & shmcat --from "$R"$'\xff'; wait $!"#;
-    place.bash(script).exits(0).prints("hello\n").is_silent();
+    place.bash(script).exits(0).prints("hello\n").silent();
 }

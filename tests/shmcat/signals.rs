@@ -17,7 +17,7 @@ fn dies_of_each_signal(start: impl Fn(&Place) -> (Running, Waits)) {
         let (child, state) = start(&place);
         until_waiting(child.pid(), state);
         child.signal(signal);
-        child.finish().dies_of(signal).is_silent();
+        child.finish().dies_of(signal).silent();
         assert!(place.left_in_shm().is_empty(), "{:?} after {signal}", place.left_in_shm());
     }
 }
@@ -33,7 +33,7 @@ fn dies_of_each_signal_beside(
         let (child, state, peer) = start(&place);
         until_waiting(child.pid(), state);
         child.signal(signal);
-        child.finish().dies_of(signal).is_silent();
+        child.finish().dies_of(signal).silent();
         peer_ends(&place, peer);
     }
 }
@@ -111,7 +111,7 @@ fn reader_that_waits_for_room_in_a_pipe() {
     };
     // Its reader left: the writer dies as if of a pipe.
     dies_of_each_signal_beside(start, |_, writer| {
-        writer.finish().dies_of(Signal::SIGPIPE).is_silent();
+        writer.finish().dies_of(Signal::SIGPIPE).silent();
     });
 }
 
@@ -127,7 +127,7 @@ fn reader_that_waits_for_more() {
     // It notices as it would with a pipe: when it has something to write again.
     dies_of_each_signal_beside(start, |place, writer| {
         place.bash("echo more > p").exits(0);
-        writer.finish().dies_of(Signal::SIGPIPE).is_silent();
+        writer.finish().dies_of(Signal::SIGPIPE).silent();
     });
 }
 
@@ -145,6 +145,6 @@ fn an_ignored_signal_stays_ignored() {
     for ignored in [Signal::SIGHUP, Signal::SIGINT] {
         writer.signal(ignored);
     }
-    place.bash("shmcat --from $R").exits(0).prints("hello\n").is_silent();
-    writer.finish().exits(0).is_silent();
+    place.bash("shmcat --from $R").exits(0).prints("hello\n").silent();
+    writer.finish().exits(0).silent();
 }

@@ -282,7 +282,7 @@ impl Ran {
     }
 
     #[track_caller]
-    pub fn is_silent(self) -> Self {
+    pub fn silent(self) -> Self {
         assert_eq!(self.stderr, "", "{self:?}");
         self
     }
