@@ -88,7 +88,7 @@ fn a_builder_killed_at_any_moment_is_in_nobodys_way() {
                 let started = Instant::now();
                 let end = large.open_or_create::<Writer>(&name).unwrap();
                 line.show(started.elapsed().as_nanos());
-                drop(end);
+                end.finish().unwrap();
             });
             child.expect("go");
             if round < 3 {

@@ -2,7 +2,7 @@
 //! to a ring that works, in the time that was allowed.
 
 use super::*;
-use shmpipe::{OpenErrorKind, Wait};
+use shmpipe::{Wait, stream::ReadError};
 use std::{
     fs::{self, File},
     io::Write,
@@ -11,13 +11,16 @@ use std::{
     sync::atomic::Ordering,
     time::Instant,
 };
-use support::{Child, DEADLINE, Shared, alone};
+use support::{Child, DEADLINE, Shared, alone, wait_to_be_killed};
 
 /// Identity and control block.
 const WORDS: Range<usize> = 0..1152;
 
 /// How a byte is changed: all bits, the lowest, the highest.
 const CHANGES: [u8; 3] = [0xff, 0x01, 0x80];
+
+/// Where the reader's semaphore keeps the number of its tokens.
+const DATA_TOKENS: u64 = 648;
 
 /// Long enough to sleep once.
 const MOMENT: Duration = Duration::from_micros(200);
@@ -154,5 +157,25 @@ fn a_ring_at_work() {
             let _ = writer.finish_and_wait_timeout(MOMENT);
             use_reader(&mut reader);
         });
+    });
+}
+
+/// Each token wakes a sleeper for nothing. That may cost time, but not the sight of a death.
+#[test]
+fn a_flood_of_tokens_hides_no_death() {
+    alone(|| {
+        let name = RingName::new("flood");
+        let options = options().wait(Wait::Sleep);
+        let mut reader: Reader = options.open_or_create(&name).unwrap();
+        let mut child = Child::fork(|line| {
+            let _writer: Writer = options.open(&name).unwrap();
+            line.say("attached");
+            wait_to_be_killed();
+        });
+        child.expect("attached");
+        open(&name).write_all_at(&i32::MAX.to_ne_bytes(), DATA_TOKENS).unwrap();
+        child.kill();
+        let read = reader.fill_buf_timeout(DEADLINE / 3);
+        assert!(matches!(read, Err(ReadError::Died)), "{read:?}");
     });
 }
