@@ -81,36 +81,21 @@ fn a_builder_killed_at_any_moment_is_in_nobodys_way() {
         let name = RingName::new("killed");
         // Long enough to build that many kills fall into it.
         let large = options().capacity(1 << 20);
-        let mut longest = Duration::ZERO;
-        for round in 0..300_u32 {
-            let mut child = Child::fork(|line| {
-                line.say("go");
-                let started = Instant::now();
-                let end = large.open_or_create::<Writer>(&name).unwrap();
-                line.show(started.elapsed().as_nanos());
-                end.finish().unwrap();
-            });
-            child.expect("go");
-            if round < 3 {
-                let nanos = child.hear().parse().unwrap();
-                longest = longest.max(Duration::from_nanos(nanos));
-                child.join();
-                continue;
-            }
-            let started = Instant::now();
-            while started.elapsed() < longest * 2 * (round % 100) / 100 {
-                std::hint::spin_loop();
-            }
-            child.kill();
-            // Not adopted: what is found is no ring yet, or one of that capacity.
-            let mut writer: Writer = large.open_or_create(&name).unwrap();
-            let mut reader: Reader = large.open_or_create(&name).unwrap();
-            writer.write_all(b"built").unwrap();
-            writer.finish().unwrap();
-            assert_stream(&mut reader, b"built", EndReason::Finished);
-            drop(reader);
-            name.assert_gone();
-        }
+        kill_at_any_moment(
+            300,
+            || name.assert_gone(),
+            || large.open_or_create::<Writer>(&name).unwrap().finish().unwrap(),
+            || {
+                // What is found is nothing, remains, or a ring of that capacity.
+                let mut writer: Writer = large.open_or_create(&name).unwrap();
+                let mut reader: Reader = large.open_or_create(&name).unwrap();
+                writer.write_all(b"built").unwrap();
+                writer.finish().unwrap();
+                assert_stream(&mut reader, b"built", EndReason::Finished);
+                drop(reader);
+                name.assert_gone();
+            },
+        );
     });
 }
 

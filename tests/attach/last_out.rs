@@ -154,6 +154,36 @@ fn a_killed_reader_leaves_the_rest_to_the_next() {
 }
 
 #[test]
+fn an_end_that_a_killed_reader_was_not_told_is_kept_for_the_next() {
+    alone(|| {
+        let name = RingName::new("untold");
+        for reason in [EndReason::Finished, EndReason::Failed(4), EndReason::Dropped] {
+            let mut writer = writer(&name);
+            writer.write_all(b"abc").unwrap();
+            let mut child = Child::fork(|line| {
+                let mut reader = reader(&name);
+                reader.fill_buf().unwrap();
+                reader.consume(3);
+                line.say("read");
+                wait_to_be_killed();
+            });
+            child.expect("read");
+            child.kill();
+            match reason {
+                EndReason::Finished => writer.finish().unwrap(),
+                EndReason::Failed(code) => writer.fail(code),
+                _ => drop(writer),
+            }
+            name.assert_exists();
+            let mut reader = reader(&name);
+            assert_stream(&mut reader, b"", reason);
+            drop(reader);
+            name.assert_gone();
+        }
+    });
+}
+
+#[test]
 fn nothing_was_ever_published() {
     alone(|| {
         let name = RingName::new("empty");

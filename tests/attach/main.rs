@@ -14,7 +14,10 @@ use shmpipe::{
     EndReason, OpenError, OpenErrorKind, Options,
     stream::{ReadError, Reader, Writer},
 };
-use std::{io::Write, time::Duration};
+use std::{
+    io::Write,
+    time::{Duration, Instant},
+};
 use support::{Child, DEADLINE, RingName, page_size, wait_to_be_killed};
 
 /// Small rings, and deaths that are noticed soon.
@@ -94,6 +97,36 @@ fn kill_writer(options: &Options, name: &RingName, bytes: &[u8]) -> Result<(), O
     }
     child.kill();
     Ok(())
+}
+
+/// Runs `work` in a process that is killed, each time at another moment of it; `check` sees what
+/// that left behind, and tidies up.
+fn kill_at_any_moment(rounds: u32, prepare: impl Fn(), work: impl Fn(), check: impl Fn()) {
+    let mut longest = Duration::ZERO;
+    for round in 0..rounds {
+        prepare();
+        let mut child = Child::fork(|line| {
+            line.say("go");
+            let started = Instant::now();
+            work();
+            line.show(started.elapsed().as_nanos());
+            wait_to_be_killed();
+        });
+        child.expect("go");
+        if round < 4 {
+            // How long it takes; the first time longer.
+            let took = Duration::from_nanos(child.hear().parse().unwrap());
+            longest = if round == 0 { took } else { took.max(longest.min(took * 2)) };
+        } else {
+            let started = Instant::now();
+            // Each part of it as often, in an order that has nothing to do with what else happens.
+            while started.elapsed() < longest * (round * 37 % 101) / 90 {
+                std::hint::spin_loop();
+            }
+        }
+        child.kill();
+        check();
+    }
 }
 
 #[track_caller]

@@ -178,6 +178,95 @@ fn an_end_that_was_not_told_outlives_its_reader() {
 }
 
 #[test]
+fn a_finished_stream_that_nobody_read_can_be_discarded_too() {
+    alone(|| {
+        let name = RingName::new("finished-discarded");
+        write_stream(&options(), &name, b"stale", EndReason::Finished).unwrap();
+        write_stream(&options().discard(), &name, b"fresh", EndReason::Finished).unwrap();
+        let mut reader = reader(&name);
+        assert_stream(&mut reader, b"fresh", EndReason::Finished);
+        drop(reader);
+        name.assert_gone();
+    });
+}
+
+#[test]
+fn finished_streams_queue_up_as_far_as_their_ends_can_be_kept() {
+    alone(|| {
+        let name = RingName::new("queue");
+        write_stream(&options(), &name, b"first", EndReason::Finished).unwrap();
+        write_stream(&options(), &name, b"second", EndReason::Finished).unwrap();
+        let found = (EndReason::Finished, 11, 11, false);
+        assert_unfinished(options().open::<Writer>(&name), &name, found);
+        let mut reader = reader(&name);
+        assert_stream(&mut reader, b"first", EndReason::Finished);
+        write_stream(&options(), &name, b"third", EndReason::Finished).unwrap();
+        assert_stream(&mut reader, b"second", EndReason::Finished);
+        assert_stream(&mut reader, b"third", EndReason::Finished);
+    });
+}
+
+/// The streams in the ring, until there is no more.
+fn read_all_streams(name: &RingName) -> Vec<(Vec<u8>, EndReason)> {
+    let mut reader = reader(name);
+    let mut streams = Vec::new();
+    while streams.last().is_none_or(|(bytes, _): &(Vec<u8>, _)| bytes != b"second") {
+        streams.push(read_stream(&mut reader));
+    }
+    drop(reader);
+    name.assert_gone();
+    streams
+}
+
+#[test]
+fn resume_killed_at_any_moment_neither_loses_nor_doubles_an_end() {
+    alone(|| {
+        let name = RingName::new("resume-killed");
+        kill_at_any_moment(
+            300,
+            || kill_writer(&options(), &name, b"first").unwrap(),
+            || std::mem::forget(options().resume().open::<Writer>(&name).unwrap()),
+            || {
+                write_stream(&options().resume(), &name, b"second", EndReason::Finished).unwrap();
+                let expected = [
+                    (b"first".to_vec(), EndReason::Died),
+                    (b"second".to_vec(), EndReason::Finished),
+                ];
+                assert_eq!(read_all_streams(&name), expected);
+            },
+        );
+    });
+}
+
+#[test]
+fn discard_killed_at_any_moment_throws_away_all_or_nothing() {
+    alone(|| {
+        let name = RingName::new("discard-killed");
+        let discarded = std::cell::Cell::new([0; 2]);
+        kill_at_any_moment(
+            300,
+            || kill_writer(&options(), &name, b"first").unwrap(),
+            || std::mem::forget(options().discard().open::<Writer>(&name).unwrap()),
+            || {
+                let plain = write_stream(&options(), &name, b"second", EndReason::Finished);
+                let mut expected = vec![(b"second".to_vec(), EndReason::Finished)];
+                let mut counts = discarded.get();
+                counts[usize::from(plain.is_ok())] += 1;
+                discarded.set(counts);
+                if plain.is_err() {
+                    assert_unfinished(plain, &name, (EndReason::Died, 5, 5, false));
+                    let resume = options().resume();
+                    write_stream(&resume, &name, b"second", EndReason::Finished).unwrap();
+                    expected.insert(0, (b"first".to_vec(), EndReason::Died));
+                }
+                assert_eq!(read_all_streams(&name), expected);
+            },
+        );
+        println!("kept, discarded: {discarded:?}");
+    });
+}
+
+#[test]
 fn a_dead_readers_place_is_taken_and_the_writer_goes_on() {
     alone(|| {
         let name = RingName::new("next-reader");
