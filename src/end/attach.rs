@@ -69,27 +69,32 @@ pub(crate) fn named(
     check_wishes(settings)?;
     loop {
         let object = obtain(name, existence, settings)?;
+        if let Err(error) = check_access(&object, settings) {
+            let exists = existence == Existence::Refused;
+            return Err(if exists { OpenErrorKind::AlreadyExists } else { error });
+        }
         let lock = BuildLock::take(&object)?;
         let object = lock.object();
         if object.stat()?.st_nlink == 0 {
             continue;
         }
-        // Again, because its builder has set its mode by now.
-        check_access(object, settings)?;
-        let attached = match read_identity(object)? {
-            Some(_) if existence == Existence::Refused => return Err(OpenErrorKind::AlreadyExists),
-            Some(identity) => attach(object, &identity, role, face, settings)?,
+        return match look_at(object, settings) {
+            Ok(None) if existence != Existence::Required => {
+                let built = build(object, face, settings);
+                built
+                    .and_then(|identity| attach(object, &identity, role, face, settings))
+                    .inspect_err(|_| {
+                        // What we made and could not finish must not stay. If even this fails,
+                        // what is left is marked as unfinished and the next to come builds on it.
+                        let _ = object.remove_name();
+                    })
+            }
             // Remains of a builder that died; to us who may not build, there is nothing.
-            None if existence == Existence::Required => return Err(OpenErrorKind::NotFound),
-            None => build(object, face, settings)
-                .and_then(|identity| attach(object, &identity, role, face, settings))
-                .inspect_err(|_| {
-                    // What we made and could not finish must not stay. If even this fails, what is
-                    // left is marked as unfinished and the next to come builds on it.
-                    let _ = object.remove_name();
-                })?,
+            Ok(None) => Err(OpenErrorKind::NotFound),
+            _ if existence == Existence::Refused => Err(OpenErrorKind::AlreadyExists),
+            Ok(Some(identity)) => attach(object, &identity, role, face, settings),
+            Err(error) => Err(error),
         };
-        return Ok(attached);
     }
 }
 
@@ -126,40 +131,48 @@ fn check_wishes(settings: &Settings) -> Result<(), OpenErrorKind> {
     if !is_capacity(capacity, memory::page_size()) {
         return Err(OpenErrorKind::Capacity(capacity));
     }
-    if settings.mode & 0o600 != 0o600 || settings.mode & !0o777 != 0 {
+    if settings.mode & 0o600 != 0o600 || settings.mode & !0o666 != 0 {
         return Err(OpenErrorKind::UnusableMode(settings.mode));
     }
     Ok(())
 }
 
 /// Opens the object that the name leads to, or makes an empty one.
+///
+/// That it exists does not say yet that there is a ring: see `look_at`.
 fn obtain(name: &Name, existence: Existence, settings: &Settings) -> Result<Object, OpenErrorKind> {
     loop {
-        let opened = match existence {
-            Existence::Refused => None,
-            Existence::Required | Existence::Either => match posix::open(name) {
-                Ok(fd) => Some(fd),
-                Err(error) if error.errno() == Some(libc::ENOENT) => None,
-                Err(error) => return Err(error.into()),
-            },
-        };
-        let fd = match opened {
-            Some(fd) => fd,
-            None if existence == Existence::Required => return Err(OpenErrorKind::NotFound),
-            None => match posix::create(name, settings.mode) {
+        let fd = match posix::open(name) {
+            Ok(fd) => fd,
+            Err(error) if error.errno() != Some(libc::ENOENT) => return Err(error.into()),
+            Err(_) if existence == Existence::Required => return Err(OpenErrorKind::NotFound),
+            Err(_) => match posix::create(name, settings.mode) {
                 Ok(fd) => fd,
-                Err(error) if error.errno() == Some(libc::EEXIST) => match existence {
-                    Existence::Refused => return Err(OpenErrorKind::AlreadyExists),
-                    // Made by another since we looked.
-                    _ => continue,
-                },
+                // Made by another since we looked.
+                Err(error) if error.errno() == Some(libc::EEXIST) => continue,
                 Err(error) => return Err(error.into()),
             },
         };
-        let object = Object::new(fd, Place::Named(name.clone()));
-        check_access(&object, settings)?;
-        return Ok(object);
+        return Ok(Object::new(fd, Place::Named(name.clone())));
     }
+}
+
+/// What an object is, under its build lock: a ring that is ready; nothing yet (`None`), and then
+/// it may be built upon; or not for us.
+fn look_at(object: &Object, settings: &Settings) -> Result<Option<Identity>, OpenErrorKind> {
+    // Again, because its builder has set its mode by now.
+    check_access(object, settings)?;
+    let identity = read_identity(object)?;
+    if identity.is_none() {
+        // Somebody emptied a ring that is in use.
+        for role in [Role::Producer, Role::Consumer] {
+            if ofd::is_held(object, role.lock())? {
+                let expected = layout::control_size() as u64;
+                return Err(LayoutError::Truncated { expected, found: 0 }.into());
+            }
+        }
+    }
+    Ok(identity)
 }
 
 /// Refuses what another user owns or what is open to more users than asked for.
@@ -198,6 +211,7 @@ fn read_identity(object: &Object) -> Result<Option<Identity>, OpenErrorKind> {
 fn build(object: &Object, face: Face, settings: &Settings) -> Result<Identity, OpenErrorKind> {
     let geometry = Geometry { capacity: settings.capacity(), control: layout::control_size() };
     let mut identity = Identity::new(face, geometry, settings.persistent);
+    object.check_room(geometry.size())?;
     object.clear()?;
     // First of all the mark that somebody is building: if we die from here on, the next to come
     // can tell our remains from another program's file.

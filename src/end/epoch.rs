@@ -111,9 +111,9 @@ impl Word {
 }
 
 /// Ends an epoch (or a consumer's stay); false if it had ended.
-pub(crate) fn end_epoch(word: &AtomicU64, epoch: u32, reason: EndReason) -> bool {
+pub(crate) fn end_epoch(word: &AtomicU64, epoch: u32, last: State) -> bool {
     let open = Word { epoch, state: State::Open }.pack();
-    let ended = Word { epoch, state: State::Ended(reason) }.pack();
+    let ended = Word { epoch, state: last }.pack();
     // Release: pairs with the Acquire in `Word::load`; all that was published comes before the
     // end. A compare-exchange, because an aborter may do the same from another thread.
     word.compare_exchange(open, ended, Ordering::Release, Ordering::Relaxed).is_ok()
@@ -166,9 +166,10 @@ pub(crate) fn begin_producer(
         State::Ended(reason) => Some(reason),
     };
     if !told && !discard {
-        if last.state == State::Open && published_nothing && !consumer_attached {
+        if last.state != State::None && published_nothing && !consumer_attached {
             // Nobody saw the last producer, nobody misses it: we are in its place.
             forget_consumer(consumer, life);
+            Word { epoch: last.epoch, state: State::Open }.store(&life.producer);
             return Ok(Start { epoch: last.epoch, tail, head });
         }
         // There is room to keep one end that no consumer was told of, not two.
@@ -273,8 +274,8 @@ mod tests {
     #[test]
     fn an_end_is_said_once() {
         let word = AtomicU64::new(Word { epoch: 3, state: State::Open }.pack());
-        assert!(end_epoch(&word, 3, EndReason::Finished));
-        assert!(!end_epoch(&word, 3, EndReason::Dropped));
+        assert!(end_epoch(&word, 3, State::Ended(EndReason::Finished)));
+        assert!(!end_epoch(&word, 3, State::Ended(EndReason::Dropped)));
         assert_eq!(Word::load(&word).unwrap().state, State::Ended(EndReason::Finished));
     }
 }

@@ -78,7 +78,7 @@ pub enum OpenErrorKind {
     #[error(transparent)]
     Name(#[from] NameError),
     /// The capacity asked for cannot be one.
-    #[error("a capacity of {0} bytes is none: it must be a power of two of at least one page")]
+    #[error("a capacity of {0} bytes cannot be: it must be a power of two, from a page up to 2^60")]
     Capacity(usize),
     /// The ring exists with another capacity than asked for, and it was not allowed to adopt it.
     #[error(
@@ -90,8 +90,10 @@ pub enum OpenErrorKind {
         /// Bytes of the ring that exists.
         found: usize,
     },
-    /// A mode by which the owner could not read and write.
-    #[error("mode {0:04o} is none for a ring: its owner must be able to read and write")]
+    /// A mode by which the owner could not read and write, or somebody could execute.
+    #[error(
+        "mode {0:04o} cannot be a ring's: its owner must be able to read and write, and nobody to execute"
+    )]
     UnusableMode(u32),
     /// This backend's rings have no names.
     #[error("rings of this backend have no names; make an anonymous one")]

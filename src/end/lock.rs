@@ -7,10 +7,11 @@
 
 use super::{error::OpenErrorKind, fork::NoFork};
 use crate::{
-    layout::identity::{Identity, READY},
+    layout::identity::{Abi, Identity, READY, SIZE, VERSION},
     peer::ofd::{self, LockByte},
     segment::Object,
 };
+use bytemuck::Zeroable;
 use std::{
     mem::offset_of,
     time::{Duration, Instant},
@@ -66,9 +67,11 @@ const PID_AT: u64 = offset_of!(Identity, builder) as u64;
 /// Writes down who holds the lock, for the message of those who wait in vain: the kernel does not
 /// tell whose such a lock is.
 fn sign(object: &Object) {
-    let mut magic = [0; 8];
+    let mut identity = Identity::zeroed();
+    let read = object.read_at(bytemuck::bytes_of_mut(&mut identity), 0);
     // Nothing is written into what is not ours.
-    if matches!(object.read_at(&mut magic, 0), Ok(8)) && magic == READY {
+    let ours = identity.magic == READY && identity.version == VERSION && identity.abi == Abi::OWN;
+    if ours && matches!(read, Ok(SIZE)) {
         let _ = object.write_at(&std::process::id().to_ne_bytes(), PID_AT);
     }
 }

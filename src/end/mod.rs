@@ -262,16 +262,21 @@ impl End {
 
     /// Says how this end came to its end, and wakes the peer; false if that was said before.
     pub(crate) fn say_ended(&self, reason: EndReason) -> bool {
-        let said = epoch::end_epoch(self.role.word(self.control()), self.start_word, reason);
+        self.say_last(State::Ended(reason))
+    }
+
+    fn say_last(&self, state: State) -> bool {
+        let said = epoch::end_epoch(self.role.word(self.control()), self.start_word, state);
         self.notify_peer();
         said
     }
 
-    /// What a face does when it is dropped: the rest follows when the last user of the end goes.
-    pub(crate) fn leave(&self, reason: EndReason, waited: &Waited) {
+    /// What a face does when it is dropped: says its last word, if it has not. The rest follows when
+    /// the last user of the end goes.
+    pub(crate) fn leave(&self, state: State, waited: &Waited) {
         if self.is_mapped() {
             self.publish_stats(waited);
-            self.say_ended(reason);
+            self.say_last(state);
         }
     }
 

@@ -230,7 +230,7 @@ impl Identity {
 /// Whether a data area can have this size: a power of two, whole pages, and small enough that it
 /// can be mapped twice.
 pub(crate) fn is_capacity(bytes: usize, page: usize) -> bool {
-    bytes.is_power_of_two() && bytes >= page && bytes <= (isize::MAX as usize) / 4
+    bytes.is_power_of_two() && bytes >= page && bytes <= 1 << 60
 }
 
 #[cfg(test)]

@@ -112,14 +112,20 @@ impl Object {
         fchmod(&self.file, Mode::from_bits_truncate(mode)).map_err(OsError::from_nix("fchmod"))
     }
 
+    /// Whether there is room for `size` bytes, before any are taken: the kernel's own tmpfs, where
+    /// memfds live, has no limit and would take all memory before it said no.
+    pub(crate) fn check_room(&self, size: u64) -> Result<(), SegmentError> {
+        match memory::available(&self.file) {
+            Some(available) if available < size => {
+                Err(SegmentError::NoSpace { needed: size, available })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Gives the object `size` bytes and makes sure that the pages are there: tmpfs is sparse, and
     /// without this a full /dev/shm would be a SIGBUS at some later store.
     pub(crate) fn allocate(&self, size: u64) -> Result<(), SegmentError> {
-        // Asked first, because the kernel's own tmpfs has no limit of its own and would take all
-        // memory before it said no.
-        if let Some(available) = memory::available(&self.file).filter(|there| *there < size) {
-            return Err(SegmentError::NoSpace { needed: size, available });
-        }
         let length = libc::off_t::try_from(size)
             .map_err(|_| SegmentError::NoSpace { needed: size, available: 0 })?;
         loop {

@@ -7,10 +7,13 @@ use nix::{
     fcntl::OFlag,
     sys::{
         mman::{shm_open, shm_unlink},
-        stat::{FileStat, Mode, fstat},
+        stat::{FileStat, Mode, lstat},
     },
 };
-use std::os::fd::OwnedFd;
+use std::{
+    ffi::OsStr,
+    os::{fd::OwnedFd, unix::ffi::OsStrExt},
+};
 
 /// Opens what the name leads to.
 ///
@@ -33,12 +36,15 @@ pub(crate) fn create(name: &Name, mode: u32) -> Result<OwnedFd, OsError> {
         .map_err(OsError::from_nix("shm_open"))
 }
 
-/// What the name leads to, if anywhere.
+/// What the name leads to, if anywhere. Takes no descriptor: it is asked when there may be none
+/// left.
 pub(crate) fn stat(name: &Name) -> Result<Option<FileStat>, OsError> {
-    match shm_open(name.as_c_str(), OFlag::O_RDONLY, Mode::empty()) {
-        Ok(fd) => fstat(fd).map(Some).map_err(OsError::from_nix("fstat")),
+    // Where glibc's shm_open looks.
+    let path = [b"/dev/shm", name.as_c_str().to_bytes()].concat();
+    match lstat(OsStr::from_bytes(&path)) {
+        Ok(stat) => Ok(Some(stat)),
         Err(Errno::ENOENT) => Ok(None),
-        Err(errno) => Err(OsError::from_nix("shm_open")(errno)),
+        Err(errno) => Err(OsError::from_nix("lstat")(errno)),
     }
 }
 

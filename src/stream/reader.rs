@@ -489,7 +489,9 @@ impl io::BufRead for Reader {
 
 impl Drop for Reader {
     fn drop(&mut self) {
-        // Says nothing new if this reader has failed.
-        self.end.leave(EndReason::Finished, &self.waited);
+        // One that leaves between two streams has nothing to say to the next one's writer.
+        let between = self.epochs.ended.is_some() && !self.epochs.entered;
+        let last = if between { State::None } else { State::Ended(EndReason::Finished) };
+        self.end.leave(last, &self.waited);
     }
 }

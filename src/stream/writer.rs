@@ -432,7 +432,7 @@ impl Writer {
     /// Waits until there is room for any of `n` bytes; returns for how many.
     #[inline]
     fn await_some_room(&mut self, n: usize, patience: Patience) -> Result<usize, WriteError> {
-        if self.ring.left() == 0 {
+        if n > 0 && self.ring.left() == 0 {
             return Err(WriteError::Exhausted);
         }
         // One byte is enough, but not the one that an old look at the reader's position leaves.
@@ -509,8 +509,7 @@ impl io::Write for Writer {
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        // Says nothing new if the stream has been ended.
-        self.end.leave(EndReason::Dropped, &self.waited);
+        self.end.leave(State::Ended(EndReason::Dropped), &self.waited);
     }
 }
 

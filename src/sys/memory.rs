@@ -1,9 +1,11 @@
 //! How much memory there is.
 
+use nix::sys::resource::{Resource, getrlimit};
 use std::os::fd::AsFd;
 
 /// Bytes that may still be reserved through `fd` (a file in tmpfs): what its file system has left,
-/// if that has a limit, and what the machine has. `None` if nothing tells.
+/// if that has a limit, what the machine has, and what this process may have in one file (past which
+/// the kernel would end it by SIGXFSZ). `None` if nothing tells.
 pub(crate) fn available(fd: impl AsFd) -> Option<u64> {
     let file_system = nix::sys::statvfs::fstatvfs(fd)
         .ok()
@@ -15,7 +17,8 @@ pub(crate) fn available(fd: impl AsFd) -> Option<u64> {
         let kibibytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
         Some(kibibytes.saturating_mul(1024))
     });
-    [file_system, machine].into_iter().flatten().min()
+    let process = getrlimit(Resource::RLIMIT_FSIZE).ok().map(|(soft, _)| soft);
+    [file_system, machine, process].into_iter().flatten().min()
 }
 
 /// The size of a page.
