@@ -41,6 +41,8 @@ fn a_wider_mode_than_was_asked_for() {
         assert_eq!(io::Error::from(found).kind(), io::ErrorKind::PermissionDenied);
         let narrow = error(options().mode(0o640).open::<Reader>(&name), &name, &["0644", "0640"]);
         assert!(matches!(narrow.kind(), OpenErrorKind::Mode { .. }));
+        let exists = error(options().create_new::<Reader>(&name), &name, &["exists already"]);
+        assert!(matches!(exists.kind(), OpenErrorKind::AlreadyExists));
         // What is asked for, more than is there, and whom one trusts.
         drop(options().mode(0o644).open::<Reader>(&name).unwrap());
         drop(options().mode(0o666).open::<Reader>(&name).unwrap());

@@ -142,6 +142,7 @@ fn a_full_dev_shm() {
         // One page is not enough either, and then there is room again.
         let file = File::options().write(true).open(filler.path()).unwrap();
         file.set_len(file.metadata().unwrap().len() - page_size() as u64).unwrap();
+        drop(file);
         let error = error(options().create_new::<Writer>(&new), &new, &["available"]);
         assert_no_space(&error, needed, page_size() as u64);
         new.assert_gone();
