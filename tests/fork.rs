@@ -14,6 +14,8 @@ use std::{
         unix::process::CommandExt,
     },
     process::{Command, Stdio},
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
     time::{Duration, Instant},
 };
 use support::{Child, DEADLINE, Orphan, RingName, alone, eventually, page_size, wait_to_be_killed};
@@ -370,6 +372,42 @@ fn a_survivor_of_a_fork_keeps_no_role() {
         drop(reader);
         name.assert_gone();
         orphan.assert_alive();
+    });
+}
+
+/// A thread attaches and leaves all the time while another forks: no child, however long it lives,
+/// has caught a role or the build lock.
+#[test]
+fn a_fork_at_any_moment_catches_no_lock() {
+    alone(|| {
+        let name = RingName::new("any-moment");
+        let _writer: Writer = options().open_or_create(&name).unwrap();
+        let done = AtomicBool::new(false);
+        let (mut lifeline, held) = io::pipe().unwrap();
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    drop(options().open::<Reader>(&name).unwrap());
+                }
+            });
+            for _ in 0..200 {
+                // SAFETY: the child makes system calls only, until the test's process is gone.
+                match unsafe { libc::fork() } {
+                    -1 => panic!("fork: {}", io::Error::last_os_error()),
+                    0 => {
+                        // SAFETY: as above; `held` is not used in this process any more.
+                        unsafe {
+                            libc::close(held.as_raw_fd());
+                            let _ = lifeline.read(&mut [0]);
+                            libc::_exit(0)
+                        }
+                    }
+                    _ => thread::yield_now(),
+                }
+            }
+            done.store(true, Ordering::Relaxed);
+        });
+        drop(options().open::<Reader>(&name).unwrap());
     });
 }
 
