@@ -7,17 +7,24 @@
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous};
 use std::{
     ffi::OsStr,
     fmt::Debug,
     fs,
     io::{self, BufRead, BufReader, Read, Write},
-    os::unix::{net::UnixStream, process::CommandExt},
+    num::NonZeroUsize,
+    ops::Deref,
+    os::{
+        fd::AsRawFd,
+        unix::{net::UnixStream, process::CommandExt},
+    },
     panic::{self, AssertUnwindSafe},
     path::PathBuf,
     process::{Command, Stdio},
+    ptr::NonNull,
     sync::{
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
         mpsc,
     },
     thread,
@@ -302,6 +309,49 @@ impl Drop for Child {
     }
 }
 
+/// A process that outlives the child that forks it: it inherits whatever that child holds.
+#[derive(Debug)]
+pub struct Orphan {
+    line: Line,
+    theirs: UnixStream,
+}
+
+impl Orphan {
+    /// In the test's own process, before the child is forked.
+    pub fn prepare() -> Self {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        Self { line: Line::new(ours), theirs }
+    }
+
+    /// In the child: forks it. It lives until the test's own process is gone.
+    pub fn fork(&self) {
+        // SAFETY: as in `Child::fork`; the new process only makes system calls.
+        match unsafe { libc::fork() } {
+            -1 => panic!("fork: {}", io::Error::last_os_error()),
+            0 => {
+                // SAFETY: a descriptor of ours, not used again in this process: as long as it was
+                // open, the test's end would not be seen.
+                unsafe { libc::close(self.line.0.get_ref().as_raw_fd()) };
+                let mut theirs = &self.theirs;
+                let mut byte = [0];
+                while matches!(theirs.read(&mut byte), Ok(1)) {
+                    let _ = theirs.write_all(&byte);
+                }
+                // SAFETY: ends the process, at once.
+                unsafe { libc::_exit(0) }
+            }
+            _ => {}
+        }
+    }
+
+    /// In the test's own process: it lives.
+    #[track_caller]
+    pub fn assert_alive(&mut self) {
+        self.line.say("");
+        assert_eq!(self.line.hear(), "", "the orphan answers");
+    }
+}
+
 /// What a [`Child`] and its parent tell each other: lines of text.
 #[derive(Debug)]
 pub struct Line(BufReader<UnixStream>);
@@ -338,6 +388,66 @@ impl Line {
     #[track_caller]
     pub fn expect(&mut self, word: &str) {
         assert_eq!(self.hear(), word);
+    }
+}
+
+/// Words that a test shares with the processes it forks. All zero at first.
+#[derive(Debug)]
+pub struct Shared(NonNull<[AtomicU64; 16]>);
+
+impl Shared {
+    pub fn new() -> Self {
+        let length = NonZeroUsize::new(size_of::<[AtomicU64; 16]>()).unwrap();
+        let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+        // SAFETY: new memory at no particular address.
+        let page = unsafe { mmap_anonymous(None, length, access, MapFlags::MAP_SHARED) }.unwrap();
+        Self(page.cast())
+    }
+}
+
+impl Deref for Shared {
+    type Target = [AtomicU64; 16];
+
+    fn deref(&self) -> &Self::Target {
+        // SAFETY: mapped by `new`, aligned, zeroed, never unmapped, and used as these atomics only.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+// SAFETY: atomics, which live as long as the process.
+unsafe impl Send for Shared {}
+// SAFETY: as above.
+unsafe impl Sync for Shared {}
+
+/// The size of a page.
+pub fn page_size() -> usize {
+    // SAFETY: takes a constant, returns a number.
+    unsafe { libc::sysconf(libc::_SC_PAGESIZE) as usize }
+}
+
+/// What a process holds that could be left over: its descriptors, and its mappings of shared
+/// memory.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Holdings {
+    descriptors: Vec<PathBuf>,
+    mappings: Vec<String>,
+}
+
+impl Holdings {
+    /// Of this process, now.
+    pub fn now() -> Self {
+        let mut descriptors: Vec<_> = fs::read_dir("/proc/self/fd")
+            .unwrap()
+            .flatten()
+            .filter_map(|entry| fs::read_link(entry.path()).ok())
+            // The directory being read.
+            .filter(|target| !target.starts_with("/proc"))
+            .collect();
+        descriptors.sort();
+        let maps = fs::read_to_string("/proc/self/maps").unwrap();
+        let shared = |line: &&str| line.contains("/dev/shm/") || line.contains("/memfd:");
+        let mappings = maps.lines().filter(shared).map(str::to_owned).collect();
+        Self { descriptors, mappings }
     }
 }
 
