@@ -3,7 +3,7 @@
 //!
 //! Both parts run in forked processes, which have one thread each.
 
-use super::{Site, bytes_from, check, page};
+use super::{Rendezvous, Site, bytes_from, check, page};
 use shmpipe::Options;
 use std::{
     hint::spin_loop,
@@ -29,6 +29,13 @@ impl Pauses {
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         self.0
+    }
+
+    /// Pauses for up to so many looks.
+    fn spin(&mut self, at_most: u64) {
+        for _ in 0..self.random() % (at_most + 1) {
+            spin_loop();
+        }
     }
 
     pub fn pause(&mut self) {
@@ -94,21 +101,25 @@ pub fn read_all(site: &Site, options: &Options) -> u64 {
     }
 }
 
-/// Sends a byte over one ring and waits for it to come back over the other.
+/// Sends a message over one ring and waits for it to come back over the other.
+///
+/// The messages are long enough to keep the processor that writes them busy with fetching the
+/// lines that the other has just read: the longer its stores are under way, the longer is the
+/// moment in which only the fences keep the other from missing them.
 pub fn serve(there: &Site, back: &Site, options: &Options, time: Duration) {
     let (mut writer, mut reader) = (there.writer(options), back.reader(options));
     let mut pauses = Pauses::new(0x1111_2222_3333);
     let started = Instant::now();
-    let mut round = 0_u64;
+    let mut position = 0;
+    let mut answer = vec![0; LONGEST];
     while started.elapsed() < time {
         for _ in 0..64 {
-            let byte = [round as u8];
-            writer.write_all(&byte).unwrap();
-            let mut answer = [0];
-            reader.read_exact(&mut answer).unwrap();
-            assert_eq!(answer, byte);
+            let message = bytes_from(position, round_trip(position));
+            writer.write_all(&message).unwrap();
+            reader.read_exact(&mut answer[..message.len()]).unwrap();
+            check(&answer[..message.len()], position);
+            position += message.len() as u64;
             pauses.pause();
-            round += 1;
         }
     }
     writer.finish_and_wait().unwrap();
@@ -118,10 +129,85 @@ pub fn serve(there: &Site, back: &Site, options: &Options, time: Duration) {
 pub fn answer(there: &Site, back: &Site, options: &Options) {
     let (mut reader, mut writer) = (there.reader(options), back.writer(options));
     let mut pauses = Pauses::new(0x4444_5555_6666);
-    let mut byte = [0];
-    while reader.read(&mut byte).unwrap() == 1 {
+    let mut message = vec![0; LONGEST];
+    let mut position = 0;
+    loop {
+        let n = round_trip(position);
+        // The first byte alone, to be told of the end.
+        if reader.read(&mut message[..1]).unwrap() == 0 {
+            break;
+        }
+        reader.read_exact(&mut message[1..n]).unwrap();
         pauses.pause();
-        writer.write_all(&byte).unwrap();
+        writer.write_all(&message[..n]).unwrap();
+        position += n as u64;
     }
     writer.finish_and_wait().unwrap();
+}
+
+const LONGEST: usize = 1024;
+
+/// Bytes in the message of a round trip.
+fn round_trip(position: u64) -> usize {
+    1 + (position * 7919 % LONGEST as u64) as usize
+}
+
+/// How the reader and the writer of a duel begin a round.
+#[derive(Clone, Copy, Debug)]
+pub enum Duel {
+    /// On an empty ring: the one reads, the other writes.
+    Empty,
+    /// On a full ring: the one reserves, the other consumes.
+    Full,
+}
+
+/// At most so many looks pass between the meeting and the publication: about as long as the other
+/// takes to go to sleep.
+const SPREAD: u64 = 120;
+
+/// One end goes to sleep while the other publishes, at each moment of it.
+pub fn duel_of_writer(site: &Site, options: &Options, duel: Duel, meet: Rendezvous, rounds: u64) {
+    let mut writer = site.writer(options);
+    let mut pauses = Pauses::new(0x7777_8888_9999);
+    let mut position = 0;
+    if let Duel::Full = duel {
+        writer.write_all(&bytes_from(0, page())).unwrap();
+        position += page() as u64;
+    }
+    for _ in 0..rounds {
+        let bytes = bytes_from(position, round_trip(position));
+        meet.meet(0);
+        if let Duel::Empty = duel {
+            pauses.spin(SPREAD);
+        }
+        writer.write_all(&bytes).unwrap();
+        position += bytes.len() as u64;
+        assert_eq!(writer.stats().late_wakeups, 0);
+    }
+    meet.meet(0);
+    writer.finish_and_wait().unwrap();
+}
+
+pub fn duel_of_reader(site: &Site, options: &Options, duel: Duel, meet: Rendezvous, rounds: u64) {
+    let mut reader = site.reader(options);
+    let mut pauses = Pauses::new(0xaaaa_bbbb_cccc);
+    let mut message = vec![0; LONGEST];
+    let mut position = 0;
+    let mut written = if let Duel::Full = duel { page() as u64 } else { 0 };
+    for _ in 0..rounds {
+        let n = round_trip(written);
+        meet.meet(1);
+        if let Duel::Full = duel {
+            pauses.spin(SPREAD);
+        }
+        reader.read_exact(&mut message[..n]).unwrap();
+        check(&message[..n], position);
+        position += n as u64;
+        written += n as u64;
+        assert_eq!(reader.stats().late_wakeups, 0);
+    }
+    meet.meet(1);
+    let mut rest = Vec::new();
+    reader.read_to_end(&mut rest).unwrap();
+    check(&rest, position);
 }
