@@ -1,6 +1,7 @@
 //! `--to NAME`: files into a ring.
 
 use std::ffi::{OsStr, OsString};
+use std::mem;
 use std::thread;
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use crate::stats::Totals;
 /// reader has something to do while the next block is read.
 const BLOCK: usize = 256 << 10;
 
-/// How often it is tried again to open a ring whose reader is busy with the stream before.
+/// How long until it is tried again to open a ring that holds as many streams as it can.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// Sends the inputs and waits until the reader has them. Returns whether all of them could be read.
@@ -59,36 +60,33 @@ pub fn send(
     sent.map_err(|error| failure(ring, error))
 }
 
-/// Opens the writing end, whatever became of the stream before: behind one that is whole and waits for
-/// its reader, in place of what a broken one left. A reader that is still busy with either is not the
-/// one that this stream is for, and is waited for.
+/// Opens the writing end, whatever became of the streams before: behind one that is whole, in place of
+/// what a broken one left. Readers that have yet to take up either are waited for, like those of a FIFO.
 fn open(
     ring: &OsStr,
     options: &Options,
     watch: &Watch,
     console: &Console,
 ) -> Result<Writer, OpenError> {
-    let mut wish = options.clone();
-    let mut wished = false;
+    let mut options = options.clone();
     let mut told = false;
     loop {
-        let opened = watch.attach(|| wish.open_or_create::<Writer>(ring), Writer::aborter);
+        let opened = watch.attach(|| options.open_or_create::<Writer>(ring), Writer::aborter);
         let Err(error) = opened else { return opened };
         match *error.kind() {
-            OpenErrorKind::Unfinished { reader_attached: true, .. } => {
-                if !std::mem::replace(&mut told, true) {
+            OpenErrorKind::Unfinished { reason, reader_attached: false, .. }
+                if reason != EndReason::Finished =>
+            {
+                options = options.discard();
+            }
+            OpenErrorKind::Unfinished { .. } => {
+                if !mem::replace(&mut told, true) {
                     let ring = quoted(ring);
-                    console
-                        .say_on_terminal(format_args!("{ring}: waiting for its reader to leave"));
+                    console.say_on_terminal(format_args!(
+                        "{ring}: waiting for the reader of an earlier stream"
+                    ));
                 }
                 thread::sleep(LOOK_AGAIN);
-            }
-            OpenErrorKind::Unfinished { reason, .. } if !wished => {
-                wished = true;
-                wish = match reason {
-                    EndReason::Finished => wish.resume(),
-                    _ => wish.discard(),
-                };
             }
             _ => return Err(error),
         }

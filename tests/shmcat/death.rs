@@ -110,6 +110,37 @@ fn a_new_writer_comes_behind_a_whole_stream() {
 }
 
 #[test]
+fn a_writer_waits_where_no_room_is_left_for_a_third_stream() {
+    let place = Place::new();
+    for line in ["first", "second"] {
+        let writer = place.start_shmcat(&format!("--to $R <<< {line}"));
+        until_waiting(writer.pid(), Waits::ForPeer);
+        kill_now(writer);
+    }
+    let writer = place.start_shmcat("--to $R <<< third");
+    until_waiting(writer.pid(), Waits::ToTryAgain);
+    for line in ["first\n", "second\n", "third\n"] {
+        place.bash("shmcat --from $R").exits(0).prints(line).silent();
+    }
+    writer.finish().exits(0).silent();
+}
+
+#[test]
+fn a_new_writer_waits_for_a_reader_that_is_busy_with_a_broken_stream() {
+    let place = Place::new();
+    let writer = place.start_shmcat("--to $R --capacity 64K /dev/zero");
+    let reader = place.start_shmcat("--from $R");
+    until_waiting(reader.pid(), Waits::ToWrite);
+    kill_now(writer);
+    let writer = place.start_shmcat("--to $R <<< new");
+    until_waiting(writer.pid(), Waits::ToTryAgain);
+    reader.finish().exits(1).says("the writer died in mid-stream");
+    until_waiting(writer.pid(), Waits::ForPeer);
+    place.bash("shmcat --from $R").exits(0).prints("new\n").silent();
+    writer.finish().exits(0).silent();
+}
+
+#[test]
 fn both_killed_and_the_name_is_good_for_another_stream() {
     let place = Place::new();
     place.file("in", 100_000);

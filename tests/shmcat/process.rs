@@ -1,6 +1,6 @@
 //! What a running process is doing, from /proc.
 
-use std::fs;
+use std::{fs, thread, time::Duration};
 
 use nix::unistd::Pid;
 
@@ -15,6 +15,8 @@ pub enum Waits {
     ToRead,
     /// For room in its output.
     ToWrite,
+    /// Until it is time to try again.
+    ToTryAgain,
 }
 
 impl Waits {
@@ -23,6 +25,7 @@ impl Waits {
             Self::ForPeer => libc::SYS_futex,
             Self::ToRead => libc::SYS_read,
             Self::ToWrite => libc::SYS_write,
+            Self::ToTryAgain => libc::SYS_clock_nanosleep,
         }
     }
 }
@@ -47,6 +50,14 @@ fn is_waiting(pid: Pid, how: Waits) -> bool {
     }
 }
 
+/// Whether its main thread is held up by a tracer, and not just stopped at a system call.
+pub fn is_held_up(pid: Pid) -> bool {
+    (0..50).all(|_| {
+        thread::sleep(Duration::from_millis(1));
+        state(pid) == Some('t')
+    })
+}
+
 /// The letter of `ps`: S asleep, T stopped, Z dead and not yet waited for; none when it is gone.
 pub fn state(pid: Pid) -> Option<char> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
@@ -58,14 +69,4 @@ pub fn state(pid: Pid) -> Option<char> {
 fn program(pid: Pid) -> Option<String> {
     let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
     Some(name.trim_end().to_owned())
-}
-
-/// Bytes that crossed between the process and the kernel: read and written.
-pub fn crossed(pid: Pid) -> (u64, u64) {
-    let io = fs::read_to_string(format!("/proc/{pid}/io")).expect("/proc/PID/io of a child");
-    let field = |name: &str| {
-        let line = io.lines().find_map(|line| line.strip_prefix(name));
-        line.and_then(|value| value.trim().parse().ok()).expect("rchar and wchar in /proc/PID/io")
-    };
-    (field("rchar:"), field("wchar:"))
 }

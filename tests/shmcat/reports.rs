@@ -82,6 +82,14 @@ fn progress_that_is_asked_for_is_shown_in_a_log_too() {
 }
 
 #[test]
+fn progress_counts_what_is_left_of_standard_input() {
+    let place = Place::new();
+    place.file("in", 3 << 20);
+    let script = "{ dd bs=1M count=1 status=none >/dev/null; shmcat --progress > out; } < in";
+    place.bash(script).exits(0).says("shmcat: 2.00 MiB of 2.00 MiB in ");
+}
+
+#[test]
 fn progress_of_an_unknown_size_has_no_percentage() {
     let place = Place::new();
     place.file("in", 3 << 20);

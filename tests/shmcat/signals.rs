@@ -3,7 +3,7 @@
 use nix::sys::signal::Signal;
 
 use crate::{
-    process::{Waits, until_waiting},
+    process::{Waits, is_held_up, until_waiting},
     support::{Place, Running, until},
 };
 
@@ -129,6 +129,30 @@ fn reader_that_waits_for_more() {
         place.bash("echo more > p").exits(0);
         writer.finish().dies_of(Signal::SIGPIPE).silent();
     });
+}
+
+#[test]
+fn ends_that_are_about_to_leave() {
+    let place = Place::new();
+    if !place.can_trace() {
+        return;
+    }
+    // An end that leaves writes its pid beside the lock under which it removes the name. There both
+    // are held up, as they can be by the scheduler; one of them has the lock, the other waits for it.
+    let held_up = "strace -D -f -o /dev/null -e trace=pwrite64 \
+                   -e inject=pwrite64:delay_exit=500000 shmcat";
+    for signal in SIGNALS {
+        let writer = place.start_bash(&format!("exec {held_up} --to $R <<< hello"));
+        until_waiting(writer.pid(), Waits::ForPeer);
+        let reader = place.start_bash(&format!("exec {held_up} --from $R > out"));
+        until("the line is there", || place.holds("out", b"hello\n"));
+        until("one is held up", || is_held_up(writer.pid()) || is_held_up(reader.pid()));
+        writer.signal(signal);
+        reader.signal(signal);
+        let ends = [writer.finish(), reader.finish()];
+        assert!(place.left_in_shm().is_empty(), "after {signal}: {ends:?}");
+        place.bash("rm out").exits(0);
+    }
 }
 
 #[test]

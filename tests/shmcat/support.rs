@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::{
-        OnceLock,
+        Once, OnceLock,
         atomic::{AtomicU32, Ordering},
     },
     thread::{self, JoinHandle},
@@ -47,6 +47,15 @@ pub fn shmcat() -> &'static Path {
     })
 }
 
+/// What the scripts of these tests call besides `shmcat` and what bash has built in.
+fn assert_tools() {
+    const TOOLS: &str = "cat cmp cp dd grep head ln mkdir mkfifo rm sleep tail tr wc yes";
+    let script = format!("for tool in {TOOLS}; do type -P $tool > /dev/null || echo $tool; done");
+    let output = Command::new("bash").args(["-c", &script]).output().expect("bash is needed");
+    let missing = String::from_utf8_lossy(&output.stdout);
+    assert!(missing.is_empty(), "these tools are needed and missing: {missing}");
+}
+
 fn newest(directory: &Path) -> Option<SystemTime> {
     let entries = fs::read_dir(directory).ok()?.filter_map(|entry| Some(entry.ok()?.path()));
     entries.map(|path| if path.is_dir() { newest(&path) } else { changed(&path) }).max()?
@@ -65,6 +74,8 @@ pub struct Place {
 
 impl Place {
     pub fn new() -> Self {
+        static TOOLS: Once = Once::new();
+        TOOLS.call_once(assert_tools);
         static COUNTER: AtomicU32 = AtomicU32::new(0);
         let number = COUNTER.fetch_add(1, Ordering::Relaxed);
         Self {
@@ -95,6 +106,16 @@ impl Place {
     /// Whether the file is there and has this content so far.
     pub fn holds(&self, name: &str, content: &[u8]) -> bool {
         fs::read(self.path(name)).is_ok_and(|found| found == content)
+    }
+
+    /// Whether there is an strace here that may trace, which is what holds up and interrupts calls;
+    /// says so if there is none.
+    pub fn can_trace(&self) -> bool {
+        let possible = self.bash("strace -o /dev/null true").status.success();
+        if !possible {
+            println!("skipped: no strace here that may trace");
+        }
+        possible
     }
 
     /// What lies in /dev/shm under this place's name.
@@ -300,7 +321,7 @@ pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
     let started = Instant::now();
     while !condition() {
         assert!(started.elapsed() < DEADLINE, "never came to pass: {what}");
-        thread::sleep(Duration::from_millis(2));
+        thread::sleep(Duration::from_millis(1));
     }
 }
 
