@@ -286,6 +286,7 @@ fn attach(
         geometry,
         persistent: identity.persistent(),
         process,
+        left: Arc::default(),
         usable: AtomicU64::new(process.number()),
         broken: std::sync::OnceLock::new(),
         next_probe: AtomicU64::new(0),

@@ -37,7 +37,7 @@ use stats::Waited;
 use std::{
     mem::ManuallyDrop,
     sync::{
-        OnceLock,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -185,6 +185,8 @@ pub(crate) struct End {
     geometry: Geometry,
     persistent: bool,
     process: Process,
+    /// Set once it has been dropped; see [`Aborter`].
+    left: Arc<OnceLock<()>>,
     /// The number of the process that may use it; `NOBODY` once it is aborted or broken.
     usable: AtomicU64,
     /// What broke it.

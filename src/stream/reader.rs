@@ -271,7 +271,7 @@ impl Reader {
     /// A handle by which another thread can end this end.
     #[must_use]
     pub fn aborter(&self) -> Aborter {
-        Aborter::new(Arc::downgrade(&self.end))
+        Aborter::new(&self.end)
     }
 
     fn show(&mut self, patience: Patience) -> Result<&[u8], ReadError> {

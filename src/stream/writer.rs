@@ -341,7 +341,7 @@ impl Writer {
     /// A handle by which another thread can end this end.
     #[must_use]
     pub fn aborter(&self) -> Aborter {
-        Aborter::new(Arc::downgrade(&self.end))
+        Aborter::new(&self.end)
     }
 
     fn reserve_exact(

@@ -1,0 +1,141 @@
+//! Ends come and go: who is let in, who takes the name away, what becomes of a stream whose ends
+//! come and go in every order.
+
+mod building;
+mod generations;
+mod last_out;
+mod meeting;
+mod roles;
+#[path = "../support/mod.rs"]
+mod support;
+mod takeover;
+
+use shmpipe::{
+    EndReason, OpenError, OpenErrorKind, Options,
+    stream::{ReadError, Reader, Writer},
+};
+use std::{
+    io::Write,
+    time::{Duration, Instant},
+};
+use support::{Child, DEADLINE, RingName, page_size, wait_to_be_killed};
+
+/// Small rings, and deaths that are noticed soon.
+fn options() -> Options {
+    Options::new().capacity(page_size()).liveness_interval(Duration::from_millis(5))
+}
+
+fn writer(name: &RingName) -> Writer {
+    options().open_or_create(name).unwrap()
+}
+
+fn reader(name: &RingName) -> Reader {
+    options().open_or_create(name).unwrap()
+}
+
+/// All bytes up to the end of the stream, and how it ended.
+#[track_caller]
+fn read_stream(reader: &mut Reader) -> (Vec<u8>, EndReason) {
+    let mut bytes = Vec::new();
+    loop {
+        match reader.fill_buf_timeout(DEADLINE) {
+            Ok([]) => return (bytes, EndReason::Finished),
+            Ok(shown) => {
+                bytes.extend_from_slice(shown);
+                let n = shown.len();
+                reader.consume(n);
+            }
+            Err(ReadError::Failed(code)) => return (bytes, EndReason::Failed(code)),
+            Err(ReadError::Dropped) => return (bytes, EndReason::Dropped),
+            Err(ReadError::Died) => return (bytes, EndReason::Died),
+            Err(error) => panic!("after {} bytes: {error:?}", bytes.len()),
+        }
+    }
+}
+
+#[track_caller]
+fn assert_stream(reader: &mut Reader, bytes: &[u8], reason: EndReason) {
+    let (read, ended) = read_stream(reader);
+    assert_eq!((String::from_utf8_lossy(&read), ended), (String::from_utf8_lossy(bytes), reason));
+}
+
+/// Opens a writer, writes, and ends in the given way.
+#[track_caller]
+fn write_stream(
+    options: &Options,
+    name: &RingName,
+    bytes: &[u8],
+    reason: EndReason,
+) -> Result<(), OpenError> {
+    if reason == EndReason::Died {
+        // Found out here, where the error is wanted.
+        return kill_writer(options, name, bytes);
+    }
+    let mut writer: Writer = options.open_or_create(name)?;
+    writer.write_all(bytes).unwrap();
+    match reason {
+        EndReason::Finished => writer.finish().unwrap(),
+        EndReason::Failed(code) => writer.fail(code),
+        EndReason::Dropped | EndReason::Died => drop(writer),
+    }
+    Ok(())
+}
+
+/// A process opens a writer, writes and is killed; or is refused, and then this one is as well.
+fn kill_writer(options: &Options, name: &RingName, bytes: &[u8]) -> Result<(), OpenError> {
+    let mut child = Child::fork(|line| match options.open_or_create::<Writer>(name) {
+        Ok(mut writer) => {
+            writer.write_all(bytes).unwrap();
+            line.say("written");
+            wait_to_be_killed();
+        }
+        Err(_) => line.say("refused"),
+    });
+    if child.hear() == "refused" {
+        child.join();
+        return Err(options.open_or_create::<Writer>(name).expect_err("refused like the child"));
+    }
+    child.kill();
+    Ok(())
+}
+
+/// Runs `work` in a process that is killed, each time at another moment of it; `check` sees what
+/// that left behind, and tidies up.
+fn kill_at_any_moment(rounds: u32, prepare: impl Fn(), work: impl Fn(), check: impl Fn()) {
+    let mut longest = Duration::ZERO;
+    for round in 0..rounds {
+        prepare();
+        let mut child = Child::fork(|line| {
+            line.say("go");
+            let started = Instant::now();
+            work();
+            line.show(started.elapsed().as_nanos());
+            wait_to_be_killed();
+        });
+        child.expect("go");
+        if round < 4 {
+            // How long it takes; the first time longer.
+            let took = Duration::from_nanos(child.hear().parse().unwrap());
+            longest = if round == 0 { took } else { took.max(longest.min(took * 2)) };
+        } else {
+            let started = Instant::now();
+            // Each part of it as often, in an order that has nothing to do with what else happens.
+            while started.elapsed() < longest * (round * 37 % 101) / 90 {
+                std::hint::spin_loop();
+            }
+        }
+        child.kill();
+        check();
+    }
+}
+
+#[track_caller]
+fn assert_taken<E>(opened: Result<E, OpenError>, name: &RingName, asked: &str, holder: u32) {
+    let Err(error) = opened else { panic!("a second {asked} was let in") };
+    let OpenErrorKind::RoleTaken { role, pid, .. } = *error.kind() else { panic!("{error:?}") };
+    assert_eq!((role, pid), (asked, holder));
+    let message = error.to_string();
+    for part in [name.as_str(), asked, &holder.to_string()] {
+        assert!(message.contains(part), "{message}");
+    }
+}

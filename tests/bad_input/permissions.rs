@@ -1,0 +1,205 @@
+//! What belongs to others, or is open to them.
+
+use super::*;
+use nix::unistd::{Uid, geteuid, setgid, setuid};
+use shmpipe::Trust;
+use std::{
+    fs::{self, File, Permissions},
+    io::{self, Read, Write},
+    os::unix::fs::{MetadataExt, PermissionsExt, fchown},
+};
+use support::{Child, alone, skip};
+
+/// nobody.
+const OTHER: u32 = 65534;
+
+/// Root can be another user for a while; anybody else cannot.
+fn is_root() -> bool {
+    let root = geteuid() == Uid::from_raw(0);
+    if !root {
+        skip("only root can be two users");
+    }
+    root
+}
+
+/// From here on this process is another user's, for good.
+fn become_other() {
+    nix::unistd::setgroups(&[]).unwrap();
+    setgid(OTHER.into()).unwrap();
+    setuid(OTHER.into()).unwrap();
+}
+
+#[test]
+fn a_wider_mode_than_was_asked_for() {
+    alone(|| {
+        let name = RingName::new("wider");
+        let _writer: Writer = options().mode(0o644).create_new(&name).unwrap();
+        let found = error(options().open::<Reader>(&name), &name, &["0644", "0600"]);
+        let OpenErrorKind::Mode { found: 0o644, asked: 0o600, .. } = found.kind() else {
+            panic!("{found:?}")
+        };
+        assert_eq!(io::Error::from(found).kind(), io::ErrorKind::PermissionDenied);
+        let narrow = error(options().mode(0o640).open::<Reader>(&name), &name, &["0644", "0640"]);
+        assert!(matches!(narrow.kind(), OpenErrorKind::Mode { .. }));
+        let exists = error(options().create_new::<Reader>(&name), &name, &["exists already"]);
+        assert!(matches!(exists.kind(), OpenErrorKind::AlreadyExists));
+        // What is asked for, more than is there, and whom one trusts.
+        drop(options().mode(0o644).open::<Reader>(&name).unwrap());
+        drop(options().mode(0o666).open::<Reader>(&name).unwrap());
+        drop(options().trust(Trust::AnyUser).open::<Reader>(&name).unwrap());
+    });
+}
+
+#[test]
+fn a_mode_that_was_widened_later() {
+    alone(|| {
+        let name = RingName::new("widened");
+        let writer: Writer = options().create_new(&name).unwrap();
+        fs::set_permissions(name.path(), Permissions::from_mode(0o622)).unwrap();
+        refused(&options(), &name, &["0622", "0600"]);
+        fs::set_permissions(name.path(), Permissions::from_mode(0o600)).unwrap();
+        drop(options().open::<Reader>(&name).unwrap());
+        drop(writer);
+        name.assert_gone();
+
+        // Nor is a ring built upon what is open to others.
+        let name = RingName::new("empty");
+        File::create(name.path()).unwrap();
+        fs::set_permissions(name.path(), Permissions::from_mode(0o666)).unwrap();
+        refused(&options(), &name, &["0666", "0600"]);
+        assert_eq!(fs::metadata(name.path()).unwrap().len(), 0);
+    });
+}
+
+#[test]
+fn an_anonymous_ring_that_was_opened_to_others() {
+    alone(|| {
+        let (_, reader) = options().anonymous::<Writer>().unwrap();
+        let fd = std::os::fd::OwnedFd::from(reader);
+        let mode = nix::sys::stat::Mode::from_bits_truncate(0o666);
+        nix::sys::stat::fchmod(&fd, mode).unwrap();
+        let error = shmpipe::Unclaimed::<Reader>::from(fd.try_clone().unwrap()).claim();
+        let error = error.unwrap_err();
+        assert!(matches!(error.kind(), OpenErrorKind::Mode { found: 0o666, .. }), "{error:?}");
+        let trusting = options().trust(Trust::AnyUser);
+        drop(shmpipe::Unclaimed::<Reader>::from(fd).claim_with(&trusting).unwrap());
+    });
+}
+
+#[test]
+fn a_ring_of_another_user() {
+    alone(|| {
+        if !is_root() {
+            return;
+        }
+        // Whom the owner keeps out.
+        let name = RingName::new("root-private");
+        let _writer: Writer = options().create_new(&name).unwrap();
+        Child::fork(|_| {
+            become_other();
+            let error = refused(&options(), &name, &["shm_open", "Permission denied"]);
+            assert_eq!(io::Error::from(error).kind(), io::ErrorKind::PermissionDenied);
+        })
+        .join();
+
+        // Whom the owner lets in, but who was not asked to trust him.
+        let name = RingName::new("root-public");
+        let mut writer: Writer = options().mode(0o666).create_new(&name).unwrap();
+        writer.write_all(b"for all").unwrap();
+        Child::fork(|_| {
+            become_other();
+            let wide = options().mode(0o666);
+            let error = refused(&wide, &name, &["user 0", &format!("user {OTHER}"), "trust"]);
+            let OpenErrorKind::Owner { found: 0, own: OTHER, .. } = error.kind() else {
+                panic!("{error:?}")
+            };
+            assert_eq!(io::Error::from(error).kind(), io::ErrorKind::PermissionDenied);
+            let mut reader: Reader = options().trust(Trust::AnyUser).open(&name).unwrap();
+            assert_eq!(reader.fill_buf().unwrap(), b"for all");
+        })
+        .join();
+
+        // And root itself, who could open anything.
+        let name = RingName::new("other");
+        let mut child = Child::fork(|line| {
+            become_other();
+            let _writer: Writer = options().create_new(&name).unwrap();
+            line.say("made");
+            line.expect("go");
+        });
+        child.expect("made");
+        let error = refused(&options(), &name, &[&format!("user {OTHER}"), "user 0"]);
+        assert!(matches!(error.kind(), OpenErrorKind::Owner { found: OTHER, own: 0, .. }));
+        child.say("go");
+        child.join();
+        name.assert_gone();
+    });
+}
+
+#[test]
+fn a_file_of_another_user() {
+    alone(|| {
+        if !is_root() {
+            return;
+        }
+        for text in [&b""[..], b"shmbuild", b"precious"] {
+            let name = RingName::new("file");
+            fs::write(name.path(), text).unwrap();
+            fs::set_permissions(name.path(), Permissions::from_mode(0o600)).unwrap();
+            fchown(File::open(name.path()).unwrap(), Some(OTHER), None).unwrap();
+            let error = refused(&options(), &name, &[&format!("user {OTHER}")]);
+            assert!(matches!(error.kind(), OpenErrorKind::Owner { .. }));
+            assert_eq!(fs::read(name.path()).unwrap(), text);
+        }
+    });
+}
+
+#[test]
+fn bytes_go_from_user_to_user_where_both_trust() {
+    alone(|| {
+        if !is_root() {
+            return;
+        }
+        let name = RingName::new("trust");
+        let trust = options().trust(Trust::AnyUser).mode(0o666);
+        let text: Vec<u8> = (0..3 * page_size()).map(|i| (i * 13) as u8).collect();
+        let child = Child::fork(|_| {
+            become_other();
+            let mut writer: Writer = trust.open_or_create(&name).unwrap();
+            writer.write_all(&text[..page_size()]).unwrap();
+            let mut reserved = writer.reserve(100).unwrap();
+            reserved.copy_from_slice(&text[page_size()..page_size() + 100]);
+            reserved.commit(100).unwrap();
+            writer.write_all(&text[page_size() + 100..]).unwrap();
+            writer.finish().unwrap();
+        });
+        let mut reader: Reader = trust.open_or_create(&name).unwrap();
+        let mut read = Vec::new();
+        reader.read_to_end(&mut read).unwrap();
+        assert!(read == text);
+        child.join();
+        drop(reader);
+        name.assert_gone();
+    });
+}
+
+/// As a daemon that gave up its rights: what it may do in /proc is not what others may.
+#[test]
+fn a_process_that_changed_its_user_is_the_new_user() {
+    alone(|| {
+        if !is_root() {
+            return;
+        }
+        let name = RingName::new("changed");
+        Child::fork(|_| {
+            become_other();
+            let mut writer: Writer = options().open_or_create(&name).unwrap();
+            let mut reader: Reader = options().open_or_create(&name).unwrap();
+            assert_eq!(fs::metadata(name.path()).unwrap().uid(), OTHER);
+            writer.write_all(b"x").unwrap();
+            assert_eq!(reader.fill_buf().unwrap(), b"x");
+        })
+        .join();
+        name.assert_gone();
+    });
+}
