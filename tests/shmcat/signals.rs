@@ -136,7 +136,7 @@ fn ends_that_are_about_to_leave() {
     // An end that leaves writes its pid beside the lock under which it removes the name. There both
     // are held up, as they can be by the scheduler; one of them has the lock, the other waits for it.
     let held_up = "strace -D -f -o /dev/null -e trace=pwrite64 \
-                   -e inject=pwrite64:delay_exit=500000 shmcat";
+                   -e inject=pwrite64:delay_exit=300000 shmcat";
     for signal in SIGNALS {
         let writer = place.start_bash(&format!("exec {held_up} --to $R <<< hello"));
         until_waiting(writer.pid(), Waits::ForPeer);
