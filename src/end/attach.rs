@@ -33,7 +33,7 @@ use crate::{
     segment::{Backend, Object, Place, memfd, mirror::Mapping, name::Name, posix},
     sync::Ordering,
     sys::memory,
-    wait::fence::AsymmetricFence,
+    wait::{fence::AsymmetricFence, gate::ANYTHING},
 };
 use bytemuck::Zeroable;
 use std::sync::{Arc, atomic::AtomicU64};
@@ -296,6 +296,6 @@ fn attach(
         liveness_interval: settings.liveness_interval,
     };
     // The other end may be asleep until somebody comes.
-    end.notify_peer();
+    end.notify_peer(ANYTHING);
     Ok(Attached { end: Arc::new(end), start, epoch })
 }
