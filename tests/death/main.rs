@@ -20,11 +20,11 @@ use std::{
 };
 use support::Child;
 
-/// Kills the victim and waits for what the survivor comes to. A death must be noticed within two
-/// seconds on the busiest machine; how soon it was is printed.
+/// Kills the victim and waits for what the survivor comes to. How soon it was is printed; the bound
+/// is one that holds on the busiest machine.
 #[track_caller]
 fn kill_and_join<T>(what: &str, victim: Child, survivor: JoinHandle<T>) -> T {
-    const BOUND: Duration = Duration::from_secs(2);
+    const BOUND: Duration = Duration::from_secs(10);
     victim.kill();
     let killed = Instant::now();
     let came_to = stream_support::joined(survivor);
