@@ -63,6 +63,14 @@ impl Watch {
     }
 }
 
+impl Drop for Watch {
+    /// To be dropped after the end. If a signal is about to kill this process, waits for that: to exit
+    /// meanwhile would cut short what the abort has to do.
+    fn drop(&mut self) {
+        *lock(&self.ring) = None;
+    }
+}
+
 /// Waits for the death that the abort of this process's own end announces.
 pub fn await_death() -> ! {
     loop {

@@ -33,7 +33,7 @@ use crate::{
     segment::{Backend, Object, Place, memfd, mirror::Mapping, name::Name, posix},
     sync::Ordering,
     sys::memory,
-    wait::fence::AsymmetricFence,
+    wait::{fence::AsymmetricFence, gate::ANYTHING},
 };
 use bytemuck::Zeroable;
 use std::sync::{Arc, atomic::AtomicU64};
@@ -286,6 +286,7 @@ fn attach(
         geometry,
         persistent: identity.persistent(),
         process,
+        left: Arc::default(),
         usable: AtomicU64::new(process.number()),
         broken: std::sync::OnceLock::new(),
         next_probe: AtomicU64::new(0),
@@ -295,6 +296,6 @@ fn attach(
         liveness_interval: settings.liveness_interval,
     };
     // The other end may be asleep until somebody comes.
-    end.notify_peer();
+    end.notify_peer(ANYTHING);
     Ok(Attached { end: Arc::new(end), start, epoch })
 }

@@ -11,7 +11,7 @@
 use super::{
     End, Role,
     epoch::{EndReason, State, Word},
-    fork::NOBODY,
+    fork::{NOBODY, Process},
     lock::BuildLock,
 };
 use crate::{
@@ -19,7 +19,7 @@ use crate::{
 };
 use std::{
     mem::ManuallyDrop,
-    sync::{Weak, atomic::Ordering},
+    sync::{Arc, OnceLock, Weak, atomic::Ordering},
 };
 
 #[allow(unsafe_code)]
@@ -39,6 +39,8 @@ impl Drop for End {
         // (the face, an aborter at work) hold the `Arc` that has just gone.
         unsafe { ManuallyDrop::drop(&mut self.mapping) };
         drop(lock);
+        // Whoever wanted to abort this end may let the process die now.
+        let _ = self.left.set(());
     }
 }
 
@@ -90,11 +92,15 @@ impl End {
 /// It keeps nothing alive: once the end is dropped, it does nothing. (If the end is dropped while
 /// [`abort`](Self::abort) is at work in another thread, its role is free when both are done.)
 #[derive(Clone, Debug)]
-pub struct Aborter(Weak<End>);
+pub struct Aborter {
+    end: Weak<End>,
+    process: Process,
+    left: Arc<OnceLock<()>>,
+}
 
 impl Aborter {
-    pub(crate) fn new(end: Weak<End>) -> Self {
-        Self(end)
+    pub(crate) fn new(end: &Arc<End>) -> Self {
+        Self { end: Arc::downgrade(end), process: end.process, left: Arc::clone(&end.left) }
     }
 
     /// Ends the stream as if the end were dropped, wakes the peer, and, if no other end is
@@ -103,8 +109,20 @@ impl Aborter {
     /// The end itself stays where it is, and each operation on it fails from now on, also one that
     /// is waiting for the peer. A read(2) or write(2) that it is in the middle of is not
     /// interrupted. In a forked child of the process that made the end this does nothing.
+    ///
+    /// If another thread is dropping the end, this waits until it has: the process may die
+    /// afterwards without cutting the removal of the name short.
     pub fn abort(&self) {
-        let Some(end) = self.0.upgrade().filter(|end| end.is_mapped()) else { return };
+        if self.process.running() != self.process.number() {
+            return;
+        }
+        let Some(end) = self.end.upgrade() else {
+            self.left.wait();
+            return;
+        };
+        if !end.is_mapped() {
+            return;
+        }
         // Relaxed: the end's own thread finds it at its next operation or wake-up.
         end.usable.store(NOBODY, Ordering::Relaxed);
         let reason = match end.role {

@@ -28,7 +28,12 @@ use crate::{
     segment::{Backend, Object, mirror::Mapping},
     sync::AtomicU64 as SharedU64,
     sys::OsError,
-    wait::{Wait, fence::AsymmetricFence, gate::Gate, posix_sem::Semaphore},
+    wait::{
+        Wait,
+        fence::AsymmetricFence,
+        gate::{ANYTHING, Gate},
+        posix_sem::Semaphore,
+    },
 };
 use epoch::{EndReason, State, Unfinished, Word};
 use error::Stop;
@@ -37,7 +42,7 @@ use stats::Waited;
 use std::{
     mem::ManuallyDrop,
     sync::{
-        OnceLock,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -185,6 +190,8 @@ pub(crate) struct End {
     geometry: Geometry,
     persistent: bool,
     process: Process,
+    /// Set once it has been dropped; see [`Aborter`].
+    left: Arc<OnceLock<()>>,
     /// The number of the process that may use it; `NOBODY` once it is aborted or broken.
     usable: AtomicU64,
     /// What broke it.
@@ -267,7 +274,7 @@ impl End {
 
     fn say_last(&self, state: State) -> bool {
         let said = epoch::end_epoch(self.role.word(self.control()), self.start_word, state);
-        self.notify_peer();
+        self.notify_peer(ANYTHING);
         said
     }
 
@@ -280,15 +287,21 @@ impl End {
         }
     }
 
-    /// Wakes the peer if it sleeps. To be called after each publication.
+    /// Wakes the peer if it sleeps until this end's position is `published` or less. To be called
+    /// after each publication.
     #[inline]
-    pub(crate) fn notify_peer(&self) {
-        self.gate(self.role.other()).notify();
+    pub(crate) fn notify_peer(&self, published: u64) {
+        self.gate(self.role.other()).notify(published);
     }
 
     fn gate(&self, role: Role) -> Gate<'_, Semaphore, AsymmetricFence> {
         let line = role.own_gate(self.control());
-        Gate { parked: &line.parked, sleeper: &line.semaphore, fence: &self.fence }
+        Gate {
+            parked: &line.parked,
+            wake_at: &line.wake_at,
+            sleeper: &line.semaphore,
+            fence: &self.fence,
+        }
     }
 
     /// The peer's own word on itself.

@@ -1,7 +1,11 @@
 //! What an end counts.
 
 use super::End;
-use crate::{sync::Ordering, sys::clock, wait::gate::Parked};
+use crate::{
+    sync::Ordering,
+    sys::clock,
+    wait::{gate::Parked, pace::Rest},
+};
 use std::time::{Duration, Instant};
 
 /// What an end has done so far.
@@ -26,6 +30,7 @@ pub struct Stats {
 pub(crate) struct Waited {
     stats: Stats,
     since: Option<Instant>,
+    rest: Rest,
 }
 
 impl Waited {
@@ -45,19 +50,31 @@ impl Waited {
         self.since.get_or_insert_with(Instant::now);
     }
 
-    pub(super) fn end(&mut self) {
-        if let Some(since) = self.since.take() {
-            self.stats.blocked += since.elapsed();
+    /// Whether it was.
+    pub(super) fn end(&mut self) -> bool {
+        let since = self.since.take();
+        self.stats.blocked += since.map_or(Duration::ZERO, |since| since.elapsed());
+        since.is_some()
+    }
+
+    /// A sleep or a nap is over; `found` what it was for, or for a nap anything.
+    pub(super) fn slept(&mut self, parked: Parked, nap: bool, found: bool) {
+        if parked == Parked::Ready {
+            return;
         }
+        self.stats.sleeps += 1;
+        let late = parked == Parked::TimedOut && !nap && found;
+        self.stats.late_wakeups += u64::from(late);
+        self.rest = match parked {
+            Parked::TimedOut if nap => Rest::Vain,
+            _ if self.rest == Rest::Vain => Rest::Vain,
+            _ => Rest::Sound,
+        };
     }
 
-    pub(super) fn slept(&mut self, parked: Parked) {
-        self.stats.sleeps += u64::from(parked != Parked::Ready);
-    }
-
-    /// There was something when the sleep had ended.
-    pub(super) fn awoke(&mut self, parked: Parked) {
-        self.stats.late_wakeups += u64::from(parked == Parked::TimedOut);
+    /// How the waits since the last call went.
+    pub(crate) fn take_rest(&mut self) -> Rest {
+        std::mem::take(&mut self.rest)
     }
 }
 

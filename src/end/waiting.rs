@@ -6,6 +6,7 @@
 //!  spin and try, as the policy says
 //!   |
 //!  park on the own gate, at most until the cap ----- woken ---> spin anew
+//!   |   (before that, in a stream, one nap without spinning: see `crate::wait::pace`)
 //!   | the cap passed
 //!  is the peer's role held? is the object whole? then try once more, knowing that
 //!   |
@@ -18,7 +19,11 @@
 use super::{Broken, End, epoch::Word, error::Stop, stats::Waited};
 use crate::{
     sys::clock,
-    wait::{gate::Parked, spin::Spinner},
+    wait::{
+        gate::{ANYTHING, Parked},
+        pace::NAP,
+        spin::Spinner,
+    },
 };
 use std::{
     sync::atomic::Ordering,
@@ -48,6 +53,15 @@ impl Patience {
     }
 }
 
+/// What a waiting end waits for: positions of the other end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Until {
+    /// From here on there is what was asked for.
+    pub(crate) there: u64,
+    /// From here on there is enough to end a nap; `None` for an ordinary sleep.
+    pub(crate) nap: Option<u64>,
+}
+
 /// A peer that is no more: its word, read before its role was found free.
 ///
 /// An attempt that is given one reads the word again. If it is the same, that peer died.
@@ -64,6 +78,7 @@ impl End {
     pub(crate) fn wait<T, E: From<Stop>>(
         &self,
         patience: Patience,
+        until: Until,
         waited: &mut Waited,
         mut attempt: impl FnMut(Gone) -> Result<Option<T>, E>,
     ) -> Result<T, E> {
@@ -73,9 +88,8 @@ impl End {
         if patience == Patience::Never {
             return self.look_for_a_death(&mut attempt)?.ok_or_else(|| Stop::WouldBlock.into());
         }
-        let result = self.wait_long(patience, waited, attempt);
-        waited.end();
-        if self.is_mapped() {
+        let result = self.wait_long(patience, until, waited, attempt);
+        if waited.end() && self.is_mapped() {
             self.publish_stats(waited);
         }
         result
@@ -85,15 +99,19 @@ impl End {
     fn wait_long<T, E: From<Stop>>(
         &self,
         patience: Patience,
+        until: Until,
         waited: &mut Waited,
         mut attempt: impl FnMut(Gone) -> Result<Option<T>, E>,
     ) -> Result<T, E> {
         let mut spinner = Spinner::new(self.wait);
+        let mut nap = until.nap.filter(|_| spinner.sleeps());
         let mut cap = self.liveness_interval.unwrap_or(FIRST_CAP);
-        let mut looked = None;
         let last_cap = self.liveness_interval.unwrap_or(LAST_CAP);
+        let mut looked = None;
         loop {
-            while spinner.pause(patience.left().map_or(cap, |left| left.min(cap))) {
+            // Who naps has no need to hurry.
+            while nap.is_none() && spinner.pause(patience.left().map_or(cap, |left| left.min(cap)))
+            {
                 if let Some(there) = attempt(None)? {
                     return Ok(there);
                 }
@@ -108,24 +126,26 @@ impl End {
             }
             let last_look = *looked.get_or_insert_with(Instant::now);
             if spinner.sleeps() {
-                let timeout = left.map_or(cap, |left| left.min(cap));
+                let napping = nap.take();
+                let (wake_at, longest) = napping.map_or((until.there, cap), |at| (at, NAP));
+                let timeout = left.map_or(longest, |left| left.min(longest));
+                // A peer that naps until more has come from us need not wait for it: we wait too.
+                self.notify_peer(ANYTHING);
                 let mut found = None;
-                let parked = self.gate(self.role).park(timeout, || {
+                let parked = self.gate(self.role).park(timeout, wake_at, || {
                     found = attempt(None).transpose();
                     // Aborting posts a token, which must not be slept past either.
                     found.is_some() || self.check().is_err()
                 });
-                waited.slept(parked);
                 self.check()?;
-                if let Some(found) = found {
-                    return found;
-                }
-                let found = attempt(None)?;
-                if parked != Parked::Ready && found.is_some() {
-                    waited.awoke(parked);
-                }
+                let found = match found {
+                    Some(found) => Some(found?),
+                    None => attempt(None)?,
+                };
+                waited.slept(parked, napping.is_some(), found.is_some());
                 match found {
                     Some(there) => return Ok(there),
+                    None if napping.is_some() => continue,
                     // However often we are woken for nothing, a death is not overlooked.
                     None if parked == Parked::Woken && last_look.elapsed() < cap => {
                         spinner.restart();

@@ -5,8 +5,8 @@
 //!  256  life           end states, epochs             both, when ends come and go
 //!  384  producer       tail                           producer, at every publication
 //!  512  consumer       head, taken                    consumer, at every release
-//!  640  data           parked, mode, semaphore        consumer sleeps, producer wakes
-//!  768  space          parked, mode, semaphore        producer sleeps, consumer wakes
+//!  640  data           parked, wake_at, semaphore     consumer sleeps, producer wakes
+//!  768  space          parked, wake_at, semaphore     producer sleeps, consumer wakes
 //!  896  producer stats                                producer, now and then
 //! 1024  consumer stats                                consumer, now and then
 //! 1152
@@ -87,6 +87,8 @@ pub(crate) struct GateLine {
     pub(crate) parked: AtomicU32,
     /// 0 = sleeps on the semaphore. For ends that will be waited for by descriptor.
     pub(crate) mode: AtomicU32,
+    /// The position of the other end at which this one wants to be woken.
+    pub(crate) wake_at: AtomicU64,
     pub(crate) semaphore: Semaphore,
 }
 
@@ -124,4 +126,4 @@ const _: () = assert!(at(offset_of!(Control, consumer_stats)) == 1024, "layout v
 const _: () = assert!(at(size_of::<Control>()) == 1152, "layout version 1");
 const _: () = assert!(at(size_of::<Control>()) <= 4096, "fits the smallest control area");
 const _: () = assert!(OFFSET.is_multiple_of(align_of::<Control>()), "aligned in the segment");
-const _: () = assert!(offset_of!(GateLine, semaphore) == 8, "layout version 1");
+const _: () = assert!(offset_of!(GateLine, semaphore) == 16, "layout version 1");

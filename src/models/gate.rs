@@ -75,6 +75,7 @@ impl Fence for Full {
 
 struct Shared {
     parked: AtomicU32,
+    wake_at: AtomicU64,
     tokens: Tokens,
     published: AtomicU64,
 }
@@ -83,25 +84,26 @@ impl Shared {
     fn new(impatient: bool) -> Arc<Self> {
         Arc::new(Self {
             parked: AtomicU32::new(0),
+            wake_at: AtomicU64::new(0),
             tokens: Tokens::new(impatient),
             published: AtomicU64::new(0),
         })
     }
 
     fn gate(&self) -> Gate<'_, Tokens, Full> {
-        Gate { parked: &self.parked, sleeper: &self.tokens, fence: &Full }
+        Gate { parked: &self.parked, wake_at: &self.wake_at, sleeper: &self.tokens, fence: &Full }
     }
 
     fn publish(&self) {
-        self.published.fetch_add(1, Ordering::Release);
-        self.gate().notify();
+        let published = self.published.fetch_add(1, Ordering::Release) + 1;
+        self.gate().notify(published);
     }
 
     /// Sleeps until `n` were published.
     fn await_published(&self, n: u64) {
         let ready = || self.published.load(Ordering::Acquire) >= n;
         while !ready() {
-            self.gate().park(Duration::MAX, ready);
+            self.gate().park(Duration::MAX, n, ready);
         }
     }
 }
@@ -133,6 +135,20 @@ fn a_sleeper_that_sleeps_twice_is_woken_twice() {
 }
 
 #[test]
+fn a_sleeper_that_waits_for_two_is_woken_by_the_second() {
+    loom::model(|| {
+        let shared = Shared::new(false);
+        let theirs = Arc::clone(&shared);
+        let waker = thread::spawn(move || {
+            theirs.publish();
+            theirs.publish();
+        });
+        shared.await_published(2);
+        waker.join().unwrap();
+    });
+}
+
+#[test]
 fn a_sleep_that_times_out_does_not_spoil_the_next() {
     loom::model(|| {
         let shared = Shared::new(true);
@@ -142,7 +158,7 @@ fn a_sleep_that_times_out_does_not_spoil_the_next() {
             theirs.publish();
         });
         let published = || shared.published.load(Ordering::Acquire);
-        shared.gate().park(Duration::ZERO, || published() >= 1);
+        shared.gate().park(Duration::ZERO, 1, || published() >= 1);
         // The second sleep is a patient one; what the first left behind must not swallow its
         // wake-up.
         shared.tokens.be_patient();
@@ -158,7 +174,7 @@ fn a_sleep_that_timed_out_leaves_no_announcement_behind() {
         let theirs = Arc::clone(&shared);
         let waker = thread::spawn(move || theirs.publish());
         let parked =
-            shared.gate().park(Duration::ZERO, || shared.published.load(Ordering::Acquire) == 1);
+            shared.gate().park(Duration::ZERO, 1, || shared.published.load(Ordering::Acquire) == 1);
         waker.join().unwrap();
         assert_eq!(shared.parked.load(Ordering::Acquire), 0);
         // At most the one token whose poster was not waited for.

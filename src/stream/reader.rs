@@ -9,7 +9,7 @@ use crate::{
         epoch::{EndReason, State, Word},
         error::OpenErrorKind,
         stats::Waited,
-        waiting::{Gone, Patience},
+        waiting::{Gone, Patience, Until},
     },
     layout::{control::Control, identity::Face},
     options::{self, sealed},
@@ -19,6 +19,7 @@ use crate::{
     },
     sync::Ordering,
     sys,
+    wait::{gate::ANYTHING, pace::Pace},
 };
 use std::{
     cell::Cell,
@@ -48,6 +49,7 @@ pub struct Reader {
     end: Arc<End>,
     epochs: Epochs,
     waited: Waited,
+    pace: Pace,
     /// How many bytes the caller has been shown and has not consumed.
     shown: usize,
     /// Where bytes are shown that must not be shown in place: see [`Trust::AnyUser`].
@@ -71,6 +73,7 @@ impl sealed::End for Reader {
             end,
             epochs: Epochs { ring, until: start.head, reading: epoch, entered: false, ended: None },
             waited: Waited::default(),
+            pace: Pace::new(start.head),
             shown: 0,
             staging: Vec::new(),
             not_sync: PhantomData,
@@ -271,7 +274,7 @@ impl Reader {
     /// A handle by which another thread can end this end.
     #[must_use]
     pub fn aborter(&self) -> Aborter {
-        Aborter::new(Arc::downgrade(&self.end))
+        Aborter::new(&self.end)
     }
 
     fn show(&mut self, patience: Patience) -> Result<&[u8], ReadError> {
@@ -334,7 +337,7 @@ impl Reader {
             self.epochs.ring.release(n as u64, &self.end.control().consumer.0.head);
             self.shown = self.shown.saturating_sub(n);
             self.waited.moved(n as u64);
-            self.end.notify_peer();
+            self.end.notify_peer(self.epochs.ring.position());
         }
     }
 
@@ -342,12 +345,17 @@ impl Reader {
     /// finished stream. A look at the writer's position is saved if `wanted` are known to be there.
     #[inline]
     fn await_bytes(&mut self, wanted: usize, patience: Patience) -> Result<usize, ReadError> {
-        let Self { end, epochs, waited, .. } = self;
+        let Self { end, epochs, waited, pace, .. } = self;
         end.check()?;
         if epochs.available() >= wanted as u64 {
             return Ok(epochs.available() as usize);
         }
-        match end.wait(patience, waited, |gone| epochs.look(end, gone))? {
+        let at = epochs.ring.position();
+        let nap = pace.nap(at, end.geometry().capacity as u64 / 4);
+        let until = Until { there: at.saturating_add(1), nap: nap.map(|n| at.saturating_add(n)) };
+        let seen = end.wait(patience, until, waited, |gone| epochs.look(end, gone));
+        pace.rested(at, waited.take_rest());
+        match seen? {
             Seen::Bytes => Ok(epochs.available() as usize),
             Seen::End(reason) => ReadError::stream_ended(reason).map_or(Ok(0), Err),
         }
@@ -466,7 +474,7 @@ impl Epochs {
         self.reading += 1;
         self.entered = false;
         self.until = self.ring.position();
-        end.notify_peer();
+        end.notify_peer(ANYTHING);
     }
 }
 

@@ -9,13 +9,14 @@ use crate::{
         epoch::{EndReason, State},
         error::OpenErrorKind,
         stats::Waited,
-        waiting::Patience,
+        waiting::{Patience, Until},
     },
     layout::identity::Face,
     options::{self, sealed},
     ring::spsc::Producer,
     sync::Ordering,
     sys,
+    wait::{gate::ANYTHING, pace::Pace},
 };
 use std::{
     cell::Cell,
@@ -47,6 +48,7 @@ pub struct Writer {
     ring: Producer,
     epoch: u32,
     waited: Waited,
+    pace: Pace,
     /// Where bytes are made that must not be made in place: see [`Trust::AnyUser`].
     staging: Vec<u8>,
     not_sync: PhantomData<Cell<()>>,
@@ -68,6 +70,7 @@ impl sealed::End for Writer {
             ring,
             epoch,
             waited: Waited::default(),
+            pace: Pace::new(start.tail),
             staging: Vec::new(),
             not_sync: PhantomData,
         })
@@ -341,7 +344,7 @@ impl Writer {
     /// A handle by which another thread can end this end.
     #[must_use]
     pub fn aborter(&self) -> Aborter {
-        Aborter::new(Arc::downgrade(&self.end))
+        Aborter::new(&self.end)
     }
 
     fn reserve_exact(
@@ -425,7 +428,7 @@ impl Writer {
         if n > 0 {
             self.ring.publish(n as u64, &self.end.control().producer.0.tail);
             self.waited.moved(n as u64);
-            self.end.notify_peer();
+            self.end.notify_peer(self.ring.position());
         }
     }
 
@@ -447,13 +450,19 @@ impl Writer {
     /// Waits until there is room for `n` bytes, and somebody to read them.
     #[inline]
     fn await_room(&mut self, n: usize, patience: Patience) -> Result<(), WriteError> {
-        let Self { end, ring, waited, .. } = self;
+        let Self { end, ring, waited, pace, .. } = self;
         end.check()?;
         if ring.free() >= n as u64 && !end.peer_word()?.is_ended() {
             return Ok(());
         }
         let head = &end.control().consumer.0.head;
-        end.wait(patience, waited, |gone| {
+        let capacity = end.geometry().capacity as u64;
+        let at = ring.position();
+        // Where the reader must be for there to be room for so many.
+        let room_for = |n: u64| at.saturating_add(n).saturating_sub(capacity);
+        let nap = pace.nap(at, capacity / 4).filter(|enough| *enough > n as u64);
+        let until = Until { there: room_for(n as u64), nap: nap.map(room_for) };
+        let room = end.wait(patience, until, waited, |gone| {
             let word = end.peer_word()?;
             match word.state {
                 State::Ended(reason) => return Err(WriteError::reader_gone(reason)),
@@ -462,7 +471,9 @@ impl Writer {
             }
             end.checked(ring.refresh(head))?;
             Ok((ring.free() >= n as u64).then_some(()))
-        })
+        });
+        pace.rested(at, waited.take_rest());
+        room
     }
 
     fn say_finished(&self) -> Result<(), WriteError> {
@@ -476,7 +487,9 @@ impl Writer {
         let Self { end, ring, waited, epoch, .. } = &mut self;
         let control = end.control();
         let epoch = u64::from(*epoch);
-        end.wait(patience, waited, |gone| {
+        // Not for what it reads, but for what it says.
+        let until = Until { there: ANYTHING, nap: None };
+        end.wait(patience, until, waited, |gone| {
             // The reader's word before its position: a reader that left says so last.
             let word = end.peer_word()?;
             // Acquire: pairs with the Release in `Epochs::acknowledge`.

@@ -3,17 +3,18 @@
 //! ```text
 //! sleeper                                   waker
 //!   take a stray token                        publish (Release)
-//!   parked = 1                                light fence
-//!   heavy fence                               parked != 0 ?
-//!   re-check: something there? -> un-park         swap(parked, 0) was 1: post a token
+//!   wake_at = what it waits for               light fence
+//!   parked = 1                                parked != 0 and wake_at <= what is published ?
+//!   heavy fence                                   swap(parked, 0) was 1: post a token
+//!   re-check: something there? -> un-park
 //!   sleep until a token or a time-out
 //!   timed out -> un-park
 //!
 //! un-park: swap(parked, 0) was 0: take the token if it is there
 //! ```
 //!
-//! The subtle race is Dekker's: the sleeper writes `parked` and reads the ring, the waker writes
-//! the ring and reads `parked`. If both could read the old value, the sleeper would sleep on a full
+//! The subtle race is Dekker's: the sleeper writes its words and reads the ring, the waker writes
+//! the ring and reads those words. If both could read the old value, the sleeper would sleep on a full
 //! ring. A full fence between write and read on *both* sides rules that out. The waker runs once
 //! per publication and the sleeper once per sleep, so the fence is asymmetric: the sleeper's is
 //! heavy (it makes the other processor execute one, see [`super::fence`]), the waker's costs
@@ -27,7 +28,7 @@
 //! flag: the second, taking what it believes a stray, takes the token that was posted for the
 //! first (loom finds that schedule at once).
 
-use crate::sync::{AtomicU32, Ordering};
+use crate::sync::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Something a process can sleep on and another can wake.
@@ -60,6 +61,9 @@ pub(crate) enum Parked {
     TimedOut,
 }
 
+/// A position that is past whatever a sleeper waits for.
+pub(crate) const ANYTHING: u64 = u64::MAX;
+
 /// A sleep must be this short if the fence cannot be relied upon.
 const UNFENCED_SLEEP: Duration = Duration::from_millis(1);
 
@@ -67,18 +71,22 @@ const UNFENCED_SLEEP: Duration = Duration::from_millis(1);
 #[derive(Clone, Copy)]
 pub(crate) struct Gate<'a, S, F> {
     pub(crate) parked: &'a AtomicU32,
+    pub(crate) wake_at: &'a AtomicU64,
     pub(crate) sleeper: &'a S,
     pub(crate) fence: &'a F,
 }
 
 impl<S: Sleeper, F: Fence> Gate<'_, S, F> {
-    /// Wakes whoever is parked. To be called after each publication.
+    /// Wakes whoever is parked until `published` or less. To be called after each publication;
+    /// with [`ANYTHING`] if it is something else that the sleeper must know.
     #[inline]
-    pub(crate) fn notify(&self) {
+    pub(crate) fn notify(&self, published: u64) {
         self.fence.light();
-        // Relaxed: the fence orders it after the publication; paired with the heavy fence in
-        // `park`, either we see the flag or the sleeper's re-check sees what we published.
-        if self.parked.load(Ordering::Relaxed) != 0 {
+        // Relaxed, both: the fence orders them after the publication; paired with the heavy fence
+        // in `park`, either we see what the sleeper said or its re-check sees what we published.
+        if self.parked.load(Ordering::Relaxed) != 0
+            && self.wake_at.load(Ordering::Relaxed) <= published
+        {
             self.wake_parked();
         }
     }
@@ -91,11 +99,18 @@ impl<S: Sleeper, F: Fence> Gate<'_, S, F> {
         }
     }
 
-    /// Sleeps for at most `timeout`, unless `ready` says after the announcement that there is
-    /// nothing to wait for.
-    pub(crate) fn park(&self, timeout: Duration, ready: impl FnOnce() -> bool) -> Parked {
+    /// Sleeps for at most `timeout`, or until `wake_at` is published, unless `ready` says after the
+    /// announcement that there is nothing to wait for.
+    pub(crate) fn park(
+        &self,
+        timeout: Duration,
+        wake_at: u64,
+        ready: impl FnOnce() -> bool,
+    ) -> Parked {
         // A stray of the sleep before.
         self.sleeper.take_token();
+        // Relaxed: the heavy fence orders it before the re-check.
+        self.wake_at.store(wake_at, Ordering::Relaxed);
         // Relaxed: the heavy fence orders it before the re-check. A swap where a store would do,
         // because loom's order of a store and another thread's swap is looser than C++'s.
         self.parked.swap(1, Ordering::Relaxed);

@@ -2,12 +2,14 @@
 //!
 //! [`gate`] is the protocol (announce, re-check, sleep; publish, wake), generic over what sleeps
 //! and over the fence between; [`fence`] is that fence, [`posix_sem`] the sleeper that lives in the
-//! segment, [`spin`] what happens before anybody sleeps.
+//! segment, [`spin`] what happens before anybody sleeps, [`pace`] how much a sleeper leaves to the other.
 
 pub(crate) mod gate;
 
 #[cfg(not(shmpipe_loom))]
 pub(crate) mod fence;
+#[cfg(not(shmpipe_loom))]
+pub(crate) mod pace;
 #[cfg(not(shmpipe_loom))]
 #[allow(unsafe_code)]
 pub(crate) mod posix_sem;

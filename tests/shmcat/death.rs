@@ -29,7 +29,7 @@ fn kill_now(child: Running) {
 #[test]
 fn a_writer_killed_in_mid_stream_is_told_by_its_reader() {
     let place = Place::new();
-    let writer = place.start_shmcat("--to $R < <(echo hello; exec sleep 1000)");
+    let writer = place.start_writer_of("hello");
     let reader = place.start_shmcat("--from $R > out");
     until("the line is there", || place.holds("out", b"hello\n"));
     kill_now(writer);
@@ -68,7 +68,7 @@ fn a_reader_killed_before_the_end_of_a_finished_stream() {
 #[test]
 fn what_a_dead_writer_left_is_delivered_and_called_incomplete() {
     let place = Place::new();
-    let writer = place.start_shmcat("--to $R < <(echo hello; exec sleep 1000)");
+    let writer = place.start_writer_of("hello");
     until_waiting(writer.pid(), Waits::ToRead);
     kill_now(writer);
     let ran = place.bash("shmcat --from $R").exits(1).prints("hello\n");
@@ -78,7 +78,7 @@ fn what_a_dead_writer_left_is_delivered_and_called_incomplete() {
 #[test]
 fn a_new_writer_starts_clean_after_a_dead_one() {
     let place = Place::new();
-    let writer = place.start_shmcat("--to $R < <(echo old; exec sleep 1000)");
+    let writer = place.start_writer_of("old");
     until_waiting(writer.pid(), Waits::ToRead);
     kill_now(writer);
     let writer = place.start_shmcat("--to $R <<< new");

@@ -52,10 +52,7 @@ fn writer_that_waits_for_its_input() {
 
 #[test]
 fn writer_that_waits_for_its_input_with_bytes_in_the_ring() {
-    dies_of_each_signal(|place| {
-        let input = "<(echo hello; exec sleep 1000)";
-        (place.start_shmcat(&format!("--to $R < {input}")), Waits::ToRead)
-    });
+    dies_of_each_signal(|place| (place.start_writer_of("hello"), Waits::ToRead));
 }
 
 #[test]
@@ -92,7 +89,7 @@ fn writer_that_waits_for_a_reader_that_is_held_up() {
 #[test]
 fn writer_that_waits_for_its_input_beside_a_reader() {
     let start = |place: &Place| {
-        let writer = place.start_shmcat("--to $R < <(echo hello; exec sleep 1000)");
+        let writer = place.start_writer_of("hello");
         let reader = place.start_shmcat("--from $R");
         until_waiting(reader.pid(), Waits::ForPeer);
         (writer, Waits::ToRead, reader)
@@ -118,8 +115,7 @@ fn reader_that_waits_for_room_in_a_pipe() {
 #[test]
 fn reader_that_waits_for_more() {
     let start = |place: &Place| {
-        let input = "mkfifo p; exec 3<>p; echo hello >&3";
-        let writer = place.start_bash(&format!("{input}; exec shmcat --to $R < p"));
+        let writer = place.start_writer_of("hello");
         let reader = place.start_shmcat("--from $R > out");
         until("the first line is there", || place.holds("out", b"hello\n"));
         (reader, Waits::ForPeer, writer)
@@ -140,7 +136,7 @@ fn ends_that_are_about_to_leave() {
     // An end that leaves writes its pid beside the lock under which it removes the name. There both
     // are held up, as they can be by the scheduler; one of them has the lock, the other waits for it.
     let held_up = "strace -D -f -o /dev/null -e trace=pwrite64 \
-                   -e inject=pwrite64:delay_exit=500000 shmcat";
+                   -e inject=pwrite64:delay_exit=300000 shmcat";
     for signal in SIGNALS {
         let writer = place.start_bash(&format!("exec {held_up} --to $R <<< hello"));
         until_waiting(writer.pid(), Waits::ForPeer);

@@ -177,6 +177,14 @@ impl Place {
         self.start_bash(&format!("exec shmcat {words}"))
     }
 
+    /// Starts a `shmcat` that sends a line and then waits for more, which the FIFO `p` would bring. The
+    /// line is there before it is: once it is found waiting for its input, the line is in the ring.
+    #[track_caller]
+    pub fn start_writer_of(&self, line: &str) -> Running {
+        let input = "mkfifo p; exec 3<>p; echo";
+        self.start_bash(&format!("{input} {line} >&3; exec shmcat --to $R < p"))
+    }
+
     /// Runs a script to its end.
     #[track_caller]
     pub fn bash(&self, script: &str) -> Ran {
