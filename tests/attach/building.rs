@@ -1,4 +1,4 @@
-//! Builders that were killed half way, and builders that stand still.
+//! What builders leave that were killed half way, and builders that stand still.
 
 use super::*;
 use std::{
@@ -72,30 +72,6 @@ fn what_a_dead_builder_left_is_no_ring() {
             // And so it can be made.
             let _writer: Writer = options().create_new(&name).unwrap();
         }
-    });
-}
-
-#[test]
-fn a_builder_killed_at_any_moment_is_in_nobodys_way() {
-    alone(|| {
-        let name = RingName::new("killed");
-        // Long enough to build that many kills fall into it.
-        let large = options().capacity(1 << 20);
-        kill_at_any_moment(
-            300,
-            || name.assert_gone(),
-            || large.open_or_create::<Writer>(&name).unwrap().finish().unwrap(),
-            || {
-                // What is found is nothing, remains, or a ring of that capacity.
-                let mut writer: Writer = large.open_or_create(&name).unwrap();
-                let mut reader: Reader = large.open_or_create(&name).unwrap();
-                writer.write_all(b"built").unwrap();
-                writer.finish().unwrap();
-                assert_stream(&mut reader, b"built", EndReason::Finished);
-                drop(reader);
-                name.assert_gone();
-            },
-        );
     });
 }
 

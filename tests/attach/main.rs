@@ -3,6 +3,7 @@
 
 mod building;
 mod generations;
+mod killed;
 mod last_out;
 mod meeting;
 mod roles;
@@ -14,10 +15,7 @@ use shmpipe::{
     EndReason, OpenError, OpenErrorKind, Options,
     stream::{ReadError, Reader, Writer},
 };
-use std::{
-    io::Write,
-    time::{Duration, Instant},
-};
+use std::{io::Write, time::Duration};
 use support::{Child, DEADLINE, RingName, page_size, wait_to_be_killed};
 
 /// Small rings, and deaths that are noticed soon.
@@ -99,36 +97,6 @@ fn kill_writer(options: &Options, name: &RingName, bytes: &[u8]) -> Result<(), O
     Ok(())
 }
 
-/// Runs `work` in a process that is killed, each time at another moment of it; `check` sees what
-/// that left behind, and tidies up.
-fn kill_at_any_moment(rounds: u32, prepare: impl Fn(), work: impl Fn(), check: impl Fn()) {
-    let mut longest = Duration::ZERO;
-    for round in 0..rounds {
-        prepare();
-        let mut child = Child::fork(|line| {
-            line.say("go");
-            let started = Instant::now();
-            work();
-            line.show(started.elapsed().as_nanos());
-            wait_to_be_killed();
-        });
-        child.expect("go");
-        if round < 4 {
-            // How long it takes; the first time longer.
-            let took = Duration::from_nanos(child.hear().parse().unwrap());
-            longest = if round == 0 { took } else { took.max(longest.min(took * 2)) };
-        } else {
-            let started = Instant::now();
-            // Each part of it as often, in an order that has nothing to do with what else happens.
-            while started.elapsed() < longest * (round * 37 % 101) / 90 {
-                std::hint::spin_loop();
-            }
-        }
-        child.kill();
-        check();
-    }
-}
-
 #[track_caller]
 fn assert_taken<E>(opened: Result<E, OpenError>, name: &RingName, asked: &str, holder: u32) {
     let Err(error) = opened else { panic!("a second {asked} was let in") };
@@ -138,4 +106,21 @@ fn assert_taken<E>(opened: Result<E, OpenError>, name: &RingName, asked: &str, h
     for part in [name.as_str(), asked, &holder.to_string()] {
         assert!(message.contains(part), "{message}");
     }
+}
+
+#[track_caller]
+fn assert_unfinished<E>(
+    opened: Result<E, OpenError>,
+    name: &RingName,
+    expected: (EndReason, u64, u64, bool),
+) {
+    let Err(error) = opened else { panic!("an unfinished stream was taken over unasked") };
+    let OpenErrorKind::Unfinished { reason, at, unread, reader_attached, .. } = *error.kind()
+    else {
+        panic!("{error:?}")
+    };
+    assert_eq!((reason, at, unread, reader_attached), expected);
+    let message = error.to_string();
+    assert!(message.contains(name.as_str()) && message.contains("resume"), "{message}");
+    assert!(unread == 0 || message.contains(&format!("{unread} ")), "{message}");
 }

@@ -1,25 +1,8 @@
 //! A dead end's place is taken.
 
 use super::*;
-use shmpipe::stream::WriteError;
+use shmpipe::{Peer, stream::WriteError};
 use support::alone;
-
-#[track_caller]
-fn assert_unfinished<E>(
-    opened: Result<E, OpenError>,
-    name: &RingName,
-    expected: (EndReason, u64, u64, bool),
-) {
-    let Err(error) = opened else { panic!("an unfinished stream was taken over unasked") };
-    let OpenErrorKind::Unfinished { reason, at, unread, reader_attached, .. } = *error.kind()
-    else {
-        panic!("{error:?}")
-    };
-    assert_eq!((reason, at, unread, reader_attached), expected);
-    let message = error.to_string();
-    assert!(message.contains(name.as_str()) && message.contains("resume"), "{message}");
-    assert!(unread == 0 || message.contains(&format!("{unread} ")), "{message}");
-}
 
 #[test]
 fn a_dead_writers_stream_is_not_taken_over_unasked() {
@@ -206,66 +189,6 @@ fn finished_streams_queue_up_as_far_as_their_ends_can_be_kept() {
     });
 }
 
-/// The streams in the ring, until there is no more.
-fn read_all_streams(name: &RingName) -> Vec<(Vec<u8>, EndReason)> {
-    let mut reader = reader(name);
-    let mut streams = Vec::new();
-    while streams.last().is_none_or(|(bytes, _): &(Vec<u8>, _)| bytes != b"second") {
-        streams.push(read_stream(&mut reader));
-    }
-    drop(reader);
-    name.assert_gone();
-    streams
-}
-
-#[test]
-fn resume_killed_at_any_moment_neither_loses_nor_doubles_an_end() {
-    alone(|| {
-        let name = RingName::new("resume-killed");
-        kill_at_any_moment(
-            300,
-            || kill_writer(&options(), &name, b"first").unwrap(),
-            || std::mem::forget(options().resume().open::<Writer>(&name).unwrap()),
-            || {
-                write_stream(&options().resume(), &name, b"second", EndReason::Finished).unwrap();
-                let expected = [
-                    (b"first".to_vec(), EndReason::Died),
-                    (b"second".to_vec(), EndReason::Finished),
-                ];
-                assert_eq!(read_all_streams(&name), expected);
-            },
-        );
-    });
-}
-
-#[test]
-fn discard_killed_at_any_moment_throws_away_all_or_nothing() {
-    alone(|| {
-        let name = RingName::new("discard-killed");
-        let discarded = std::cell::Cell::new([0; 2]);
-        kill_at_any_moment(
-            300,
-            || kill_writer(&options(), &name, b"first").unwrap(),
-            || std::mem::forget(options().discard().open::<Writer>(&name).unwrap()),
-            || {
-                let plain = write_stream(&options(), &name, b"second", EndReason::Finished);
-                let mut expected = vec![(b"second".to_vec(), EndReason::Finished)];
-                let mut counts = discarded.get();
-                counts[usize::from(plain.is_ok())] += 1;
-                discarded.set(counts);
-                if plain.is_err() {
-                    assert_unfinished(plain, &name, (EndReason::Died, 5, 5, false));
-                    let resume = options().resume();
-                    write_stream(&resume, &name, b"second", EndReason::Finished).unwrap();
-                    expected.insert(0, (b"first".to_vec(), EndReason::Died));
-                }
-                assert_eq!(read_all_streams(&name), expected);
-            },
-        );
-        println!("kept, discarded: {discarded:?}");
-    });
-}
-
 #[test]
 fn a_dead_readers_place_is_taken_and_the_writer_goes_on() {
     alone(|| {
@@ -315,5 +238,26 @@ fn a_reader_that_left_can_be_followed_by_another() {
         writer.write_all(b"gh").unwrap();
         writer.finish().unwrap();
         assert_stream(&mut second, b"cdefgh", EndReason::Finished);
+    });
+}
+
+#[test]
+fn a_reader_that_left_is_not_the_next_writers() {
+    alone(|| {
+        let name = RingName::new("not-the-next");
+        let mut first: Writer = options().persistent(true).create_new(&name).unwrap();
+        first.write_all(b"first").unwrap();
+        drop(reader(&name));
+        let left = first.write_timeout(b"x", DEADLINE);
+        assert!(matches!(left, Err(WriteError::ReaderLeft)), "{left:?}");
+        first.finish().unwrap();
+        // It was this one's reader that left.
+        let mut second = writer(&name);
+        assert_eq!(second.peer().unwrap(), Peer::NoneYet);
+        second.write_all(b"second").unwrap();
+        second.finish().unwrap();
+        let mut reader = reader(&name);
+        assert_stream(&mut reader, b"first", EndReason::Finished);
+        assert_stream(&mut reader, b"second", EndReason::Finished);
     });
 }

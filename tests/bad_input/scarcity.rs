@@ -10,7 +10,7 @@ use std::{
     fs::{self, File},
     io::{self, Write},
 };
-use support::{Holdings, alone, skip};
+use support::{Child, Holdings, alone, skip};
 
 #[test]
 fn more_than_there_is() {
@@ -42,33 +42,42 @@ fn assert_no_space(error: &OpenError, expected: u64, at_most: u64) {
     }
 }
 
-/// A /dev/shm of this process's own, of so many bytes. False where that is not permitted.
-fn tiny_shm(bytes: usize) -> bool {
-    private_mounts() && {
-        let size = format!("size={bytes},mode=1777");
-        mount(c"/dev/shm", c"tmpfs", 0, &CString::new(size).unwrap())
-            .map_err(|error| skip(format!("cannot mount: {error}")))
-            .is_ok()
-    }
+/// Runs `body` in a process with a /dev/shm of its own, of so many bytes, where that is permitted.
+fn with_tiny_shm(bytes: usize, body: impl FnOnce()) {
+    with_private_mounts(|| {
+        let size = CString::new(format!("size={bytes},mode=1777")).unwrap();
+        match mount(c"/dev/shm", c"tmpfs", 0, &size) {
+            Ok(()) => body(),
+            Err(error) => skip(format!("cannot mount: {error}")),
+        }
+    });
 }
 
-/// Mounts of this process's own, by its own right or as the root of a user namespace.
-fn private_mounts() -> bool {
+/// Runs `body` in a process with mounts of its own, by its own right or as the root of a user
+/// namespace, where that is permitted.
+fn with_private_mounts(body: impl FnOnce()) {
+    // A process with several threads, as this one, gets no user namespace.
+    let child = Child::fork(|_| {
+        let private = private_mounts().map_err(io::Error::from);
+        match private.and_then(|()| mount(c"/", c"none", libc::MS_REC | libc::MS_PRIVATE, c"")) {
+            Ok(()) => body(),
+            Err(error) => skip(format!("no mount namespace: {error}")),
+        }
+    });
+    child.join();
+}
+
+fn private_mounts() -> nix::Result<()> {
     let (uid, gid) = (nix::unistd::geteuid(), nix::unistd::getegid());
     let mounts = CloneFlags::CLONE_NEWNS;
-    let unshared = unshare(mounts).or_else(|_| {
+    unshare(mounts).or_else(|_| {
         unshare(mounts | CloneFlags::CLONE_NEWUSER)?;
         let map = |file, text: String| fs::write(format!("/proc/self/{file}"), text);
         let mapped = map("setgroups", "deny".into())
             .and_then(|()| map("uid_map", format!("{uid} {uid} 1")))
             .and_then(|()| map("gid_map", format!("{gid} {gid} 1")));
         mapped.map_err(|_| nix::errno::Errno::EPERM)
-    });
-    unshared
-        .map_err(io::Error::from)
-        .and_then(|()| mount(c"/", c"none", libc::MS_REC | libc::MS_PRIVATE, c""))
-        .map_err(|error| skip(format!("no mount namespace: {error}")))
-        .is_ok()
+    })
 }
 
 /// mount(2). The source is named like the type.
@@ -94,60 +103,58 @@ fn fill() -> RingName {
 #[test]
 fn more_than_dev_shm_holds() {
     alone(|| {
-        if !tiny_shm(64 * page_size()) {
-            return;
-        }
-        let name = RingName::new("tiny");
-        let asking = options().capacity(64 * page_size());
-        let needed = 65 * page_size() as u64;
-        for opened in [asking.open_or_create::<Writer>(&name), asking.create_new(&name)] {
-            let error = error(opened, &name, &["available"]);
-            assert_no_space(&error, needed, 64 * page_size() as u64);
+        with_tiny_shm(64 * page_size(), || {
+            let name = RingName::new("tiny");
+            let asking = options().capacity(64 * page_size());
+            let needed = 65 * page_size() as u64;
+            for opened in [asking.open_or_create::<Writer>(&name), asking.create_new(&name)] {
+                let error = error(opened, &name, &["available"]);
+                assert_no_space(&error, needed, 64 * page_size() as u64);
+                name.assert_gone();
+            }
+            drop(options().capacity(32 * page_size()).open_or_create::<Writer>(&name).unwrap());
             name.assert_gone();
-        }
-        drop(options().capacity(32 * page_size()).open_or_create::<Writer>(&name).unwrap());
-        name.assert_gone();
+        });
     });
 }
 
 #[test]
 fn a_full_dev_shm() {
     alone(|| {
-        if !tiny_shm(64 * page_size()) {
-            return;
-        }
-        let old = RingName::new("old");
-        let ring = options().capacity(16 * page_size());
-        let mut writer: Writer = ring.create_new(&old).unwrap();
-        let mut reader: Reader = ring.open(&old).unwrap();
-        let filler = fill();
+        with_tiny_shm(64 * page_size(), || {
+            let old = RingName::new("old");
+            let ring = options().capacity(16 * page_size());
+            let mut writer: Writer = ring.create_new(&old).unwrap();
+            let mut reader: Reader = ring.open(&old).unwrap();
+            let filler = fill();
 
-        let new = RingName::new("new");
-        let needed = 2 * page_size() as u64;
-        for opened in [options().open_or_create::<Writer>(&new), options().create_new(&new)] {
-            let error = error(opened, &new, &[&needed.to_string(), "available"]);
-            assert_no_space(&error, needed, 0);
-            assert_eq!(io::Error::from(error).kind(), io::ErrorKind::StorageFull);
+            let new = RingName::new("new");
+            let needed = 2 * page_size() as u64;
+            for opened in [options().open_or_create::<Writer>(&new), options().create_new(&new)] {
+                let error = error(opened, &new, &[&needed.to_string(), "available"]);
+                assert_no_space(&error, needed, 0);
+                assert_eq!(io::Error::from(error).kind(), io::ErrorKind::StorageFull);
+                new.assert_gone();
+            }
+
+            // A ring that was made before has its pages: no SIGBUS in mid-stream.
+            let text: Vec<u8> = (0..16 * page_size()).map(|i| (i >> 4) as u8).collect();
+            for _ in 0..2 {
+                writer.write_all(&text).unwrap();
+                assert!(reader.fill_buf().unwrap() == text);
+                reader.consume(text.len());
+            }
+
+            // One page is not enough either, and then there is room again.
+            let file = File::options().write(true).open(filler.path()).unwrap();
+            file.set_len(file.metadata().unwrap().len() - page_size() as u64).unwrap();
+            drop(file);
+            let error = error(options().create_new::<Writer>(&new), &new, &["available"]);
+            assert_no_space(&error, needed, page_size() as u64);
             new.assert_gone();
-        }
-
-        // A ring that was made before has its pages: no SIGBUS in mid-stream.
-        let text: Vec<u8> = (0..16 * page_size()).map(|i| (i >> 4) as u8).collect();
-        for _ in 0..2 {
-            writer.write_all(&text).unwrap();
-            assert!(reader.fill_buf().unwrap() == text);
-            reader.consume(text.len());
-        }
-
-        // One page is not enough either, and then there is room again.
-        let file = File::options().write(true).open(filler.path()).unwrap();
-        file.set_len(file.metadata().unwrap().len() - page_size() as u64).unwrap();
-        drop(file);
-        let error = error(options().create_new::<Writer>(&new), &new, &["available"]);
-        assert_no_space(&error, needed, page_size() as u64);
-        new.assert_gone();
-        drop(filler);
-        drop(options().create_new::<Writer>(&new).unwrap());
+            drop(filler);
+            drop(options().create_new::<Writer>(&new).unwrap());
+        });
     });
 }
 
@@ -224,24 +231,23 @@ fn no_addresses_left() {
 #[test]
 fn no_proc() {
     alone(|| {
-        if !private_mounts() {
-            return;
-        }
-        if let Err(error) = mount(c"/proc", c"tmpfs", 0, c"") {
-            return skip(format!("cannot hide /proc: {error}"));
-        }
-        let name = RingName::new("no-proc");
-        let mut writer: Writer = options().open_or_create(&name).unwrap();
-        let mut reader: Reader = options().open_or_create(&name).unwrap();
-        writer.write_all(b"by name").unwrap();
-        assert_eq!(reader.fill_buf().unwrap(), b"by name");
-        let taken = options().open::<Writer>(&name).unwrap_err();
-        assert!(matches!(taken.kind(), OpenErrorKind::RoleTaken { .. }), "{taken:?}");
-        drop(writer);
-        drop(reader);
-        name.assert_gone();
-        // What has no name cannot be found without /proc.
-        let error = options().anonymous::<Writer>().unwrap_err();
-        assert!(error.to_string().contains("/proc"), "{error}");
+        with_private_mounts(|| {
+            if let Err(error) = mount(c"/proc", c"tmpfs", 0, c"") {
+                return skip(format!("cannot hide /proc: {error}"));
+            }
+            let name = RingName::new("no-proc");
+            let mut writer: Writer = options().open_or_create(&name).unwrap();
+            let mut reader: Reader = options().open_or_create(&name).unwrap();
+            writer.write_all(b"by name").unwrap();
+            assert_eq!(reader.fill_buf().unwrap(), b"by name");
+            let taken = options().open::<Writer>(&name).unwrap_err();
+            assert!(matches!(taken.kind(), OpenErrorKind::RoleTaken { .. }), "{taken:?}");
+            drop(writer);
+            drop(reader);
+            name.assert_gone();
+            // What has no name cannot be found without /proc.
+            let error = options().anonymous::<Writer>().unwrap_err();
+            assert!(error.to_string().contains("/proc"), "{error}");
+        });
     });
 }

@@ -24,6 +24,7 @@ use std::{
     process::{Command, Stdio},
     ptr::NonNull,
     sync::{
+        OnceLock,
         atomic::{AtomicU32, AtomicU64, Ordering},
         mpsc,
     },
@@ -53,6 +54,7 @@ const ALONE: &str = "SHMPIPE_TEST_ALONE";
 /// The closure must be written in the test function itself: its type tells the test's name.
 pub fn alone<F: FnOnce()>(body: F) {
     if std::env::var_os(ALONE).is_some() {
+        test_process();
         return body();
     }
     let path = std::any::type_name::<F>();
@@ -121,9 +123,9 @@ pub struct RingName {
 impl RingName {
     pub fn new(hint: &str) -> Self {
         static COUNTER: AtomicU32 = AtomicU32::new(0);
-        let owner = std::process::id();
+        let (test, owner) = (test_process(), std::process::id());
         let number = COUNTER.fetch_add(1, Ordering::Relaxed);
-        Self { name: format!("/{PREFIX}-{owner}-{number}-{hint}"), owner }
+        Self { name: format!("/{PREFIX}-{test}-{owner}-{number}-{hint}"), owner }
     }
 
     /// `/shmpipe-test-...`
@@ -164,6 +166,12 @@ impl Drop for RingName {
             let _ = fs::remove_file(self.path());
         }
     }
+}
+
+/// The pid of the process that the test began in, also in those it forked.
+fn test_process() -> u32 {
+    static TEST: OnceLock<u32> = OnceLock::new();
+    *TEST.get_or_init(std::process::id)
 }
 
 /// What a test that crashed left behind.
