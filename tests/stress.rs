@@ -44,7 +44,18 @@ fn no_wake_up_was_lost(what: &str, site: &Site) {
 
 /// One process streams to another.
 fn one_way(of_writer: Wait, of_reader: Wait, time: Duration, interrupted: Interrupted) {
-    for site in Site::each() {
+    through(Site::each(), [of_writer, of_reader], time, interrupted);
+}
+
+/// The same through rings that are large enough for an end to sleep until much has come together.
+fn one_way_in_bulk(policy: Wait, time: Duration) {
+    let sites = [true, false].map(|named| Site::new(named, 512 << 10));
+    through(sites, [policy, policy], time, Interrupted::No);
+}
+
+fn through(sites: [Site; 2], policies: [Wait; 2], time: Duration, interrupted: Interrupted) {
+    let [of_writer, of_reader] = policies;
+    for site in sites {
         let mut writing = Child::fork(|line| {
             let written = interrupted.run(|| write_for(&site, &options(of_writer), time));
             line.show(written);
@@ -126,6 +137,14 @@ fn adaptive_ends() {
 }
 
 #[test]
+fn in_bulk() {
+    alone(|| {
+        one_way_in_bulk(Wait::Sleep, SHORT / 2);
+        one_way_in_bulk(Wait::Adaptive, SHORT / 2);
+    });
+}
+
+#[test]
 fn round_trips_of_sleepers() {
     alone(|| round_trips(Wait::Sleep, SHORT, Interrupted::No));
 }
@@ -151,6 +170,12 @@ fn adaptive_ends_for_long() {
 #[ignore = "takes a minute"]
 fn unlike_ends_for_long() {
     alone(|| one_way(Wait::Sleep, Wait::Adaptive, LONG, Interrupted::No));
+}
+
+#[test]
+#[ignore = "takes a minute"]
+fn in_bulk_for_long() {
+    alone(|| one_way_in_bulk(Wait::Sleep, LONG));
 }
 
 #[test]

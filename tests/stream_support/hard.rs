@@ -50,31 +50,49 @@ impl Pauses {
     }
 }
 
-/// In which stretches the writer is the slow one, so that the reader sleeps; in the others it is
-/// the other way round.
-fn writer_is_slow(position: u64) -> bool {
-    (position / (4 * page() as u64)).is_multiple_of(2)
+/// What is sent through a ring of some capacity, the same for both ends.
+#[derive(Clone, Copy, Debug)]
+struct Shape {
+    capacity: u64,
 }
 
-/// Bytes in the message at a position, the same for both ends: few where the reader shall sleep
-/// for each, many where the writer shall sleep for space after a few.
-fn message(position: u64) -> usize {
-    let n = if writer_is_slow(position) { position % 61 } else { 900 + position % 901 };
-    n as usize + 1
+impl Shape {
+    fn of(capacity: usize) -> Self {
+        Self { capacity: capacity as u64 }
+    }
+
+    /// In which stretches the writer is the slow one, so that the reader sleeps; in the others it
+    /// is the other way round.
+    fn writer_is_slow(self, position: u64) -> bool {
+        (position / (4 * self.capacity)).is_multiple_of(2)
+    }
+
+    /// Bytes in the message at a position. In a small ring few where the reader shall sleep for
+    /// each, and many where the writer shall sleep for space after a few. In a large one so many
+    /// that both are taken for ends of a stream.
+    fn message(self, position: u64) -> usize {
+        let n = match self.capacity {
+            65_536.. => position % 60_013,
+            _ if self.writer_is_slow(position) => position % 61,
+            _ => 900 + position % 901,
+        };
+        n as usize + 1
+    }
 }
 
-/// Streams for so long; what is late is found out at once.
+/// Streams for so long.
 pub fn write_for(site: &Site, options: &Options, time: Duration) -> u64 {
     let mut writer = site.writer(options);
+    let shape = Shape::of(writer.capacity());
     let mut pauses = Pauses::new(0x1234_5678_9abc);
     let started = Instant::now();
     let mut position = 0;
     while started.elapsed() < time {
         for _ in 0..64 {
-            if writer_is_slow(position) {
+            if shape.writer_is_slow(position) {
                 pauses.pause();
             }
-            let bytes = bytes_from(position, message(position));
+            let bytes = bytes_from(position, shape.message(position));
             writer.write_all(&bytes).unwrap();
             position += bytes.len() as u64;
         }
@@ -85,11 +103,12 @@ pub fn write_for(site: &Site, options: &Options, time: Duration) -> u64 {
 
 pub fn read_all(site: &Site, options: &Options) -> u64 {
     let mut reader = site.reader(options);
+    let shape = Shape::of(reader.capacity());
     let mut pauses = Pauses::new(0xfedc_ba98_7654);
     let mut position = 0;
-    let mut into = [0; 600];
+    let mut into = vec![0; reader.capacity() / 7];
     loop {
-        if !writer_is_slow(position) {
+        if !shape.writer_is_slow(position) {
             pauses.pause();
         }
         let n = reader.read(&mut into).unwrap();
