@@ -148,6 +148,33 @@ fn a_writer_starts_clean() {
     });
 }
 
+/// A reader that looks for a death once an hour hears of it from the one who takes the place.
+#[test]
+fn a_writer_that_comes_wakes_a_reader_that_waits_for_the_dead_one() {
+    alone(|| {
+        for site in Site::each() {
+            let mut reader = site.reader(&Options::new().liveness_interval(FOR_EVER));
+            let mut victim = Child::fork(|line| {
+                let mut writer = site.writer(&Options::new());
+                writer.write_all(b"last words").unwrap();
+                line.say("written");
+                wait_to_be_killed();
+            });
+            victim.expect("written");
+            reader.read_exact(&mut [0; 10]).unwrap();
+            let thread = thread::spawn(move || (reader.fill_buf().map(drop), reader));
+            let words = site.words();
+            until("the reader sleeps", || words.is_parked(DATA_PARKED));
+            victim.kill();
+            let mut writer = site.writer(&Options::new().resume());
+            let (end, mut reader) = joined(thread);
+            assert_fails!(end, ReadError::Died);
+            writer.write_all(b"on").unwrap();
+            assert_eq!(reader.fill_buf().unwrap(), b"on");
+        }
+    });
+}
+
 /// A name that is not persistent stays when both were killed, is taken over, and goes with the last
 /// end out.
 #[test]

@@ -1,7 +1,7 @@
 //! `reserve` and `commit`.
 
 use crate::{assert_fails, stream_support::*};
-use shmpipe::{Options, stream::WriteError};
+use shmpipe::{Options, Peer, stream::WriteError};
 use std::{
     io::{Read, Write},
     thread,
@@ -194,6 +194,24 @@ fn a_waiting_reserve_waits_for_all_of_it() {
         reader.read_to_end(&mut rest).unwrap();
         assert_eq!(rest, bytes_from(page() as u64 / 2, page()), "{kind:?}");
         thread.join().unwrap();
+    }
+}
+
+/// It sleeps until there is room for all of it: the last byte that is missing wakes it.
+#[test]
+fn a_sleeping_reserve_is_woken_by_the_last_byte_it_needs() {
+    for kind in KINDS {
+        for n in [1, 2, 100, page()] {
+            let (_name, mut writer, mut reader) = kind.uncapped();
+            writer.write_all(&bytes_from(0, page())).unwrap();
+            let thread = thread::spawn(move || writer.reserve(n).unwrap().len());
+            until("the writer sleeps", || reader.peer().unwrap() == Peer::Waiting);
+            reader.fill_buf().unwrap();
+            reader.consume(n - 1);
+            assert!(!thread.is_finished());
+            reader.consume(1);
+            assert_eq!(joined(thread), n, "{kind:?}");
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{assert_fails, stream_support::*};
 use shmpipe::{
-    Options, Wait,
+    Options, Peer, Wait,
     stream::{ReadError, Reader, WriteError, Writer},
 };
 use std::{
@@ -153,16 +153,19 @@ fn a_timed_wait_ends_as_soon_as_there_is_something() {
     for policy in POLICIES {
         let options = Options::new().capacity(page()).wait(policy).liveness_interval(FOR_EVER);
         let (_name, mut writer, mut reader) = KINDS[0].pair(&options);
+        let sleeps = |peer: Result<Peer, ()>| policy == Wait::Spin || peer == Ok(Peer::Waiting);
         let thread = thread::spawn(move || {
             let n = reader.read_timeout(&mut [0; 10], FOR_EVER).unwrap();
             (n, reader)
         });
+        until("the reader sleeps", || sleeps(writer.peer().map_err(drop)));
         writer.write_all(b"x").unwrap();
         let (n, mut reader) = joined(thread);
         assert_eq!(n, 1);
 
         writer.write_all(&vec![0; page()]).unwrap();
         let thread = thread::spawn(move || writer.write_timeout(b"x", FOR_EVER).unwrap());
+        until("the writer sleeps", || sleeps(reader.peer().map_err(drop)));
         reader.fill_buf().unwrap();
         reader.consume(1);
         assert_eq!(joined(thread), 1);
