@@ -16,7 +16,7 @@ use std::{
 fn read_on(reader: &mut Reader, mut position: u64) {
     let mut into = [0; 700];
     loop {
-        let n = if position % 2 == 0 {
+        let n = if position.is_multiple_of(2) {
             let bytes = reader.fill_buf().unwrap();
             check(bytes, position);
             let n = bytes.len().min(1 + (position * 7 % 1009) as usize);

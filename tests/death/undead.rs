@@ -27,6 +27,7 @@ enum Offspring {
 }
 
 impl Offspring {
+    #[expect(clippy::zombie_processes, reason = "whoever begets it is killed while it lives")]
     fn beget(self, until_closed: PipeReader) {
         match self {
             Self::Forked => {

@@ -196,7 +196,8 @@ fn the_reader_left_while_a_reservation_was_being_filled() {
 #[test]
 fn a_reader_that_sleeps_is_woken_by_each_end() {
     type Ending = fn(Writer);
-    let endings: [(Ending, fn(Result<usize, ReadError>) -> bool); 3] = [
+    type IsEnd = fn(Result<usize, ReadError>) -> bool;
+    let endings: [(Ending, IsEnd); 3] = [
         (|writer| writer.finish().unwrap(), |read| matches!(read, Ok(0))),
         (|writer| writer.fail(5), |read| matches!(read, Err(ReadError::Failed(5)))),
         (drop, |read| matches!(read, Err(ReadError::Dropped))),
@@ -215,7 +216,8 @@ fn a_reader_that_sleeps_is_woken_by_each_end() {
 #[test]
 fn a_writer_that_sleeps_is_woken_by_each_end() {
     type Ending = fn(Reader);
-    let endings: [(Ending, fn(WriteError) -> bool); 2] = [
+    type IsEnd = fn(WriteError) -> bool;
+    let endings: [(Ending, IsEnd); 2] = [
         (drop, |error| matches!(error, WriteError::ReaderLeft)),
         (|reader| reader.fail(5), |error| matches!(error, WriteError::ReaderFailed(5))),
     ];

@@ -3,7 +3,7 @@
 //!
 //! Both parts run in forked processes, which have one thread each.
 
-use super::{Site, bytes_from, check, page};
+use super::{Rendezvous, Site, bytes_from, check, page};
 use shmpipe::Options;
 use std::{
     hint::spin_loop,
@@ -31,6 +31,13 @@ impl Pauses {
         self.0
     }
 
+    /// Pauses for up to so many looks.
+    fn spin(&mut self, at_most: u64) {
+        for _ in 0..self.random() % (at_most + 1) {
+            spin_loop();
+        }
+    }
+
     pub fn pause(&mut self) {
         let random = self.random();
         let longest = [0, 16, 128, 1024][(random % 4) as usize];
@@ -43,31 +50,49 @@ impl Pauses {
     }
 }
 
-/// In which stretches the writer is the slow one, so that the reader sleeps; in the others it is
-/// the other way round.
-fn writer_is_slow(position: u64) -> bool {
-    (position / (4 * page() as u64)).is_multiple_of(2)
+/// What is sent through a ring of some capacity, the same for both ends.
+#[derive(Clone, Copy, Debug)]
+struct Shape {
+    capacity: u64,
 }
 
-/// Bytes in the message at a position, the same for both ends: few where the reader shall sleep
-/// for each, many where the writer shall sleep for space after a few.
-fn message(position: u64) -> usize {
-    let n = if writer_is_slow(position) { position % 61 } else { 900 + position % 901 };
-    n as usize + 1
+impl Shape {
+    fn of(capacity: usize) -> Self {
+        Self { capacity: capacity as u64 }
+    }
+
+    /// In which stretches the writer is the slow one, so that the reader sleeps; in the others it
+    /// is the other way round.
+    fn writer_is_slow(self, position: u64) -> bool {
+        (position / (4 * self.capacity)).is_multiple_of(2)
+    }
+
+    /// Bytes in the message at a position. In a small ring few where the reader shall sleep for
+    /// each, and many where the writer shall sleep for space after a few. In a large one so many
+    /// that both are taken for ends of a stream.
+    fn message(self, position: u64) -> usize {
+        let n = match self.capacity {
+            65_536.. => position % 60_013,
+            _ if self.writer_is_slow(position) => position % 61,
+            _ => 900 + position % 901,
+        };
+        n as usize + 1
+    }
 }
 
-/// Streams for so long; what is late is found out at once.
+/// Streams for so long.
 pub fn write_for(site: &Site, options: &Options, time: Duration) -> u64 {
     let mut writer = site.writer(options);
+    let shape = Shape::of(writer.capacity());
     let mut pauses = Pauses::new(0x1234_5678_9abc);
     let started = Instant::now();
     let mut position = 0;
     while started.elapsed() < time {
         for _ in 0..64 {
-            if writer_is_slow(position) {
+            if shape.writer_is_slow(position) {
                 pauses.pause();
             }
-            let bytes = bytes_from(position, message(position));
+            let bytes = bytes_from(position, shape.message(position));
             writer.write_all(&bytes).unwrap();
             position += bytes.len() as u64;
         }
@@ -78,11 +103,12 @@ pub fn write_for(site: &Site, options: &Options, time: Duration) -> u64 {
 
 pub fn read_all(site: &Site, options: &Options) -> u64 {
     let mut reader = site.reader(options);
+    let shape = Shape::of(reader.capacity());
     let mut pauses = Pauses::new(0xfedc_ba98_7654);
     let mut position = 0;
-    let mut into = [0; 600];
+    let mut into = vec![0; reader.capacity() / 7];
     loop {
-        if !writer_is_slow(position) {
+        if !shape.writer_is_slow(position) {
             pauses.pause();
         }
         let n = reader.read(&mut into).unwrap();
@@ -94,21 +120,25 @@ pub fn read_all(site: &Site, options: &Options) -> u64 {
     }
 }
 
-/// Sends a byte over one ring and waits for it to come back over the other.
+/// Sends a message over one ring and waits for it to come back over the other.
+///
+/// The messages are long enough to keep the processor that writes them busy with fetching the
+/// lines that the other has just read: the longer its stores are under way, the longer is the
+/// moment in which only the fences keep the other from missing them.
 pub fn serve(there: &Site, back: &Site, options: &Options, time: Duration) {
     let (mut writer, mut reader) = (there.writer(options), back.reader(options));
     let mut pauses = Pauses::new(0x1111_2222_3333);
     let started = Instant::now();
-    let mut round = 0_u64;
+    let mut position = 0;
+    let mut answer = vec![0; LONGEST];
     while started.elapsed() < time {
         for _ in 0..64 {
-            let byte = [round as u8];
-            writer.write_all(&byte).unwrap();
-            let mut answer = [0];
-            reader.read_exact(&mut answer).unwrap();
-            assert_eq!(answer, byte);
+            let message = bytes_from(position, round_trip(position));
+            writer.write_all(&message).unwrap();
+            reader.read_exact(&mut answer[..message.len()]).unwrap();
+            check(&answer[..message.len()], position);
+            position += message.len() as u64;
             pauses.pause();
-            round += 1;
         }
     }
     writer.finish_and_wait().unwrap();
@@ -118,10 +148,85 @@ pub fn serve(there: &Site, back: &Site, options: &Options, time: Duration) {
 pub fn answer(there: &Site, back: &Site, options: &Options) {
     let (mut reader, mut writer) = (there.reader(options), back.writer(options));
     let mut pauses = Pauses::new(0x4444_5555_6666);
-    let mut byte = [0];
-    while reader.read(&mut byte).unwrap() == 1 {
+    let mut message = vec![0; LONGEST];
+    let mut position = 0;
+    loop {
+        let n = round_trip(position);
+        // The first byte alone, to be told of the end.
+        if reader.read(&mut message[..1]).unwrap() == 0 {
+            break;
+        }
+        reader.read_exact(&mut message[1..n]).unwrap();
         pauses.pause();
-        writer.write_all(&byte).unwrap();
+        writer.write_all(&message[..n]).unwrap();
+        position += n as u64;
     }
     writer.finish_and_wait().unwrap();
+}
+
+const LONGEST: usize = 1024;
+
+/// Bytes in the message of a round trip.
+fn round_trip(position: u64) -> usize {
+    1 + (position * 7919 % LONGEST as u64) as usize
+}
+
+/// How the reader and the writer of a duel begin a round.
+#[derive(Clone, Copy, Debug)]
+pub enum Duel {
+    /// On an empty ring: the one reads, the other writes.
+    Empty,
+    /// On a full ring: the one reserves, the other consumes.
+    Full,
+}
+
+/// At most so many looks pass between the meeting and the publication: about as long as the other
+/// takes to go to sleep.
+const SPREAD: u64 = 120;
+
+/// One end goes to sleep while the other publishes, at each moment of it.
+pub fn duel_of_writer(site: &Site, options: &Options, duel: Duel, meet: Rendezvous, rounds: u64) {
+    let mut writer = site.writer(options);
+    let mut pauses = Pauses::new(0x7777_8888_9999);
+    let mut position = 0;
+    if let Duel::Full = duel {
+        writer.write_all(&bytes_from(0, page())).unwrap();
+        position += page() as u64;
+    }
+    for _ in 0..rounds {
+        let bytes = bytes_from(position, round_trip(position));
+        meet.meet(0);
+        if let Duel::Empty = duel {
+            pauses.spin(SPREAD);
+        }
+        writer.write_all(&bytes).unwrap();
+        position += bytes.len() as u64;
+        assert_eq!(writer.stats().late_wakeups, 0);
+    }
+    meet.meet(0);
+    writer.finish_and_wait().unwrap();
+}
+
+pub fn duel_of_reader(site: &Site, options: &Options, duel: Duel, meet: Rendezvous, rounds: u64) {
+    let mut reader = site.reader(options);
+    let mut pauses = Pauses::new(0xaaaa_bbbb_cccc);
+    let mut message = vec![0; LONGEST];
+    let mut position = 0;
+    let mut written = if let Duel::Full = duel { page() as u64 } else { 0 };
+    for _ in 0..rounds {
+        let n = round_trip(written);
+        meet.meet(1);
+        if let Duel::Full = duel {
+            pauses.spin(SPREAD);
+        }
+        reader.read_exact(&mut message[..n]).unwrap();
+        check(&message[..n], position);
+        position += n as u64;
+        written += n as u64;
+        assert_eq!(reader.stats().late_wakeups, 0);
+    }
+    meet.meet(1);
+    let mut rest = Vec::new();
+    reader.read_to_end(&mut rest).unwrap();
+    check(&rest, position);
 }

@@ -1,10 +1,10 @@
 //! What the tests of the byte stream have in common: rings of each kind, bytes that know where
 //! they belong, and waiting that gives up.
 
-// Each test binary uses a part of it.
-#![allow(dead_code)]
+#![allow(dead_code, unused_imports, reason = "each test binary uses a part of it")]
 
 mod hard;
+mod rendezvous;
 mod site;
 
 use crate::support::eventually;
@@ -16,6 +16,7 @@ use std::{sync::OnceLock, thread::JoinHandle, time::Duration};
 
 pub use crate::support::RingName;
 pub use hard::*;
+pub use rendezvous::*;
 pub use site::*;
 
 /// Longer than any test waits.

@@ -1,25 +1,17 @@
-//! The byte stream against a model: random operations of both ends, every byte compared.
-//!
-//! The model is a queue of bytes. In one thread, with the forms that never wait, each answer is
-//! known beforehand; in two threads, with the forms that do, what comes out must be what went in.
+//! In one thread, with the forms that never wait: each answer is known beforehand.
 
-mod stream_support;
-mod support;
-
+use crate::{capacities, config, endings, kinds, stream_support::*};
 use proptest::{collection::vec, prelude::*};
 use shmpipe::{
-    Options, Wait,
+    Options,
     stream::{ReadError, Reader, TransferError, WriteError, Writer},
 };
 use std::{
     collections::VecDeque,
     fs::File,
-    io::{Read, Seek, Write},
+    io::{Read, Seek},
     os::unix::fs::FileExt,
-    thread,
-    time::Duration,
 };
-use stream_support::*;
 
 /// How many bytes an operation asks for: in terms of the capacity, so that the ring is often full,
 /// often empty, and asked for too much now and then.
@@ -49,24 +41,6 @@ fn sizes() -> impl Strategy<Value = Size> {
         1 => (-3..=3_isize).prop_map(Size::Capacity),
         3 => (-3..=3_isize).prop_map(Size::Rest),
     ]
-}
-
-fn kinds() -> impl Strategy<Value = Kind> {
-    prop::sample::select(KINDS.to_vec())
-}
-
-/// One page and more, up to more than one call moves at a time.
-fn capacities() -> impl Strategy<Value = usize> {
-    prop_oneof![
-        4 => Just(page()),
-        4 => (1..4_u32).prop_map(|power| page() << power),
-        1 => Just(1 << 20),
-    ]
-}
-
-fn config(cases: u32) -> ProptestConfig {
-    // What fails is printed; regressions worth keeping become tests of their own.
-    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -259,37 +233,6 @@ impl Model {
     }
 }
 
-#[derive(Clone, Copy, Debug)]
-enum Ending {
-    Finish,
-    Fail(i32),
-    Drop,
-}
-
-fn endings() -> impl Strategy<Value = Ending> {
-    prop_oneof![Just(Ending::Finish), any::<i32>().prop_map(Ending::Fail), Just(Ending::Drop)]
-}
-
-impl Ending {
-    fn end(self, writer: Writer) {
-        match self {
-            Self::Finish => writer.finish().unwrap(),
-            Self::Fail(code) => writer.fail(code),
-            Self::Drop => drop(writer),
-        }
-    }
-
-    /// Whether a reader that has read everything is told so.
-    fn is_told(self, end: Result<&[u8], ReadError>) -> bool {
-        match (self, end) {
-            (Self::Finish, Ok(bytes)) => bytes.is_empty(),
-            (Self::Fail(code), Err(ReadError::Failed(told))) => code == told,
-            (Self::Drop, Err(ReadError::Dropped)) => true,
-            _ => false,
-        }
-    }
-}
-
 proptest! {
     #![proptest_config(config(200))]
 
@@ -315,172 +258,5 @@ proptest! {
         for _ in 0..2 {
             prop_assert!(ending.is_told(reader.try_fill_buf()));
         }
-    }
-}
-
-/// One blocking operation of a writer.
-#[derive(Clone, Copy, Debug)]
-enum Put {
-    Write(usize),
-    WriteAll(usize),
-    Reserve(usize),
-    ReserveUpTo(usize),
-    ReadFrom(usize),
-    Pause,
-}
-
-/// One blocking operation of a reader.
-#[derive(Clone, Copy, Debug)]
-enum Take {
-    Read(usize),
-    Timed(usize),
-    Fill(usize),
-    WriteTo(usize),
-    Pause,
-}
-
-fn puts() -> impl Strategy<Value = Put> {
-    let size = || prop_oneof![4 => 0..200_usize, 1 => 0..10_000_usize];
-    prop_oneof![
-        size().prop_map(Put::Write),
-        size().prop_map(Put::WriteAll),
-        size().prop_map(Put::Reserve),
-        size().prop_map(Put::ReserveUpTo),
-        size().prop_map(Put::ReadFrom),
-        Just(Put::Pause),
-    ]
-}
-
-fn takes() -> impl Strategy<Value = Take> {
-    let size = || prop_oneof![4 => 1..200_usize, 1 => 1..10_000_usize];
-    prop_oneof![
-        size().prop_map(Take::Read),
-        size().prop_map(Take::Timed),
-        size().prop_map(Take::Fill),
-        size().prop_map(Take::WriteTo),
-        Just(Take::Pause),
-    ]
-}
-
-/// Long enough that the other end catches up and sleeps, now and then.
-const PAUSE: Duration = Duration::from_micros(60);
-
-fn put(writer: &mut Writer, operation: Put, position: u64) -> usize {
-    let reserved = |mut reservation: shmpipe::stream::Reservation<'_>| {
-        fill(&mut reservation, position);
-        let n = reservation.len();
-        reservation.commit(n).unwrap();
-        n
-    };
-    match operation {
-        Put::Write(n) => writer.write(&bytes_from(position, n)).unwrap(),
-        Put::WriteAll(n) => {
-            writer.write_all(&bytes_from(position, n)).unwrap();
-            n
-        }
-        Put::Reserve(n) => {
-            let n = n.min(writer.capacity());
-            reserved(writer.reserve(n).unwrap())
-        }
-        Put::ReserveUpTo(n) => reserved(writer.reserve_up_to(n).unwrap()),
-        Put::ReadFrom(n) => {
-            let mut file = tempfile::tempfile().unwrap();
-            file.write_all(&bytes_from(position, n)).unwrap();
-            file.rewind().unwrap();
-            writer.read_from(&file, n).unwrap()
-        }
-        Put::Pause => {
-            thread::sleep(PAUSE);
-            0
-        }
-    }
-}
-
-/// Takes bytes as the operation says; `None` at the end, which is still to be told.
-fn take(reader: &mut Reader, operation: Take, file: &File) -> Result<Option<Vec<u8>>, ReadError> {
-    let mut into = vec![0; 10_000];
-    let n = match operation {
-        Take::Read(n) => match reader.read(&mut into[..n]) {
-            Ok(n) => n,
-            Err(error) => return Err(error.downcast().unwrap()),
-        },
-        Take::Timed(n) => match reader.read_timeout(&mut into[..n], PAUSE) {
-            Err(ReadError::Timeout) => return Ok(Some(Vec::new())),
-            read => read?,
-        },
-        Take::Fill(n) => {
-            let shown = reader.fill_buf()?;
-            let n = n.min(shown.len());
-            into[..n].copy_from_slice(&shown[..n]);
-            reader.consume(n);
-            n
-        }
-        Take::WriteTo(n) => match reader.write_to(file, n) {
-            Ok(n) => {
-                let mut file = file;
-                file.rewind().unwrap();
-                file.read_exact(&mut into[..n]).unwrap();
-                file.rewind().unwrap();
-                n
-            }
-            Err(TransferError::Ring(error)) => return Err(error),
-            Err(error) => panic!("{error}"),
-        },
-        Take::Pause => {
-            thread::sleep(PAUSE);
-            return Ok(Some(Vec::new()));
-        }
-    };
-    into.truncate(n);
-    Ok((n > 0).then_some(into))
-}
-
-proptest! {
-    #![proptest_config(config(60))]
-
-    #[test]
-    fn in_two_threads_what_comes_out_is_what_went_in(
-        kind in kinds(),
-        capacity in capacities(),
-        policies in prop::array::uniform2(
-            prop::sample::select(vec![Wait::Adaptive, Wait::Adaptive, Wait::Sleep, Wait::Spin])
-        ),
-        puts in vec(puts(), 1..200),
-        takes in vec(takes(), 1..200),
-        ending in endings(),
-    ) {
-        let options = Options::new().capacity(capacity).liveness_interval(FOR_EVER);
-        let [of_writer, of_reader] = policies.map(|policy| options.clone().wait(policy));
-        let (_name, mut writer, mut reader) = kind.pair_of(&of_writer, &of_reader);
-        let writing = thread::spawn(move || {
-            let mut position = 0;
-            for operation in puts {
-                position += put(&mut writer, operation, position) as u64;
-            }
-            ending.end(writer);
-            position
-        });
-        let reading = thread::spawn(move || {
-            let file = tempfile::tempfile().unwrap();
-            let mut position = 0;
-            let mut last = Ok(());
-            for operation in takes.iter().cycle() {
-                match take(&mut reader, *operation, &file) {
-                    Ok(Some(bytes)) => {
-                        check(&bytes, position);
-                        position += bytes.len() as u64;
-                    }
-                    Ok(None) => break,
-                    Err(error) => {
-                        last = Err(error);
-                        break;
-                    }
-                }
-            }
-            assert!(ending.is_told(last.map(|()| &[][..])));
-            assert!(ending.is_told(reader.fill_buf()));
-            position
-        });
-        prop_assert_eq!(joined(reading), joined(writing));
     }
 }
