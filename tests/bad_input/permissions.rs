@@ -191,7 +191,6 @@ fn bytes_go_from_user_to_user_where_both_trust() {
 
 /// Whatever the umask takes away, a ring for all is one from its first moment.
 #[test]
-#[ignore = "the umask narrows a ring until its builder widens it, and who comes between is kept out"]
 fn a_ring_that_is_just_being_made_for_all_is_open_to_all() {
     alone(|| {
         if !is_root() {
