@@ -376,7 +376,7 @@ impl Reader {
             return Ok(epochs.available() as usize);
         }
         let at = epochs.ring.position();
-        let nap = pace.nap(at, end.geometry().capacity as u64 / 4);
+        let nap = pace.nap(at, end.geometry().capacity as u64 / 2);
         let until = Until { there: at.saturating_add(1), nap: nap.map(|n| at.saturating_add(n)) };
         let seen = end.wait(patience, until, waited, |gone| epochs.look(end, gone));
         pace.rested(at, waited.take_rest());
