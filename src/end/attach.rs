@@ -36,7 +36,10 @@ use crate::{
     wait::{fence::AsymmetricFence, gate::ANYTHING},
 };
 use bytemuck::Zeroable;
-use std::sync::{Arc, atomic::AtomicU64};
+use std::{
+    sync::{Arc, atomic::AtomicU64},
+    time::{Duration, Instant},
+};
 
 /// Whether an object must, must not, or may exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,13 +140,26 @@ fn check_wishes(settings: &Settings) -> Result<(), OpenErrorKind> {
     Ok(())
 }
 
+/// Longer than a builder takes from creating the object to giving it its mode.
+const BEING_MADE: Duration = Duration::from_millis(200);
+
 /// Opens the object that the name leads to, or makes an empty one.
 ///
 /// That it exists does not say yet that there is a ring: see `look_at`.
 fn obtain(name: &Name, existence: Existence, settings: &Settings) -> Result<Object, OpenErrorKind> {
+    let started = Instant::now();
     loop {
         let fd = match posix::open(name) {
             Ok(fd) => fd,
+            // Another user may be making it, and have yet to give it its mode: the umask cuts that.
+            Err(error)
+                if error.errno() == Some(libc::EACCES)
+                    && settings.trust == Trust::AnyUser
+                    && started.elapsed() < BEING_MADE =>
+            {
+                std::thread::sleep(Duration::from_millis(1));
+                continue;
+            }
             Err(error) if error.errno() != Some(libc::ENOENT) => return Err(error.into()),
             Err(_) if existence == Existence::Required => return Err(OpenErrorKind::NotFound),
             Err(_) => match posix::create(name, settings.mode) {

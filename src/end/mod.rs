@@ -60,7 +60,9 @@ pub enum Trust {
     /// peer cannot change them under this process.
     ///
     /// It can end it, though: by cutting a named ring short (SIGBUS), or by changing the semaphore
-    /// while this end is in a call on it, which makes the C library give up (SIGABRT).
+    /// while this end is in a call on it, which makes the C library give up (SIGABRT). And in a
+    /// directory such as /dev/shm only the owner can remove the name: if the other user's end is
+    /// the last one out, the name stays.
     AnyUser,
 }
 

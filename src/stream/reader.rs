@@ -31,6 +31,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// This many bytes are asked for before they are needed.
+const AHEAD: u64 = 64 << 10;
+
+/// A copy of fewer bytes asks for none.
+const PREFETCH_FROM: usize = 4 << 10;
+
 /// The reading end of a byte stream. See [the module](super).
 ///
 /// Dropped, it leaves in good order: the writer gets
@@ -50,6 +56,8 @@ pub struct Reader {
     epochs: Epochs,
     waited: Waited,
     pace: Pace,
+    /// Up to here bytes have been asked for; see `prefetch`.
+    prefetched: u64,
     /// How many bytes the caller has been shown and has not consumed.
     shown: usize,
     /// Where bytes are shown that must not be shown in place: see [`Trust::AnyUser`].
@@ -74,6 +82,7 @@ impl sealed::End for Reader {
             epochs: Epochs { ring, until: start.head, reading: epoch, entered: false, ended: None },
             waited: Waited::default(),
             pace: Pace::new(start.head),
+            prefetched: start.head,
             shown: 0,
             staging: Vec::new(),
             not_sync: PhantomData,
@@ -279,6 +288,7 @@ impl Reader {
 
     fn show(&mut self, patience: Patience) -> Result<&[u8], ReadError> {
         let n = self.await_bytes(usize::MAX, patience)?;
+        self.prefetch();
         let first = self.first();
         if self.end.trust == Trust::AnyUser {
             let n = n.min(TRANSFER);
@@ -299,6 +309,9 @@ impl Reader {
 
     fn read_some(&mut self, bytes: &mut [u8], patience: Patience) -> Result<usize, ReadError> {
         let n = self.await_bytes(bytes.len(), patience)?.min(bytes.len());
+        if n >= PREFETCH_FROM {
+            self.prefetch();
+        }
         // SAFETY: `n` unread bytes are mapped from `first` on; `bytes` is private memory of that
         // length at least. No reference to shared bytes is formed.
         unsafe { std::ptr::copy_nonoverlapping(self.first().as_ptr(), bytes.as_mut_ptr(), n) };
@@ -323,6 +336,18 @@ impl Reader {
             .map_err(TransferError::Descriptor)?;
         self.release(n);
         Ok(n)
+    }
+
+    /// Asks for bytes that will soon be looked at, each once.
+    #[inline]
+    fn prefetch(&mut self) {
+        let at = self.epochs.ring.position();
+        let from = self.prefetched.max(at);
+        let to = self.epochs.until.min(at.saturating_add(AHEAD));
+        if to > from {
+            sys::cache::prefetch(self.end.mapping().at(from).as_ptr(), (to - from) as usize);
+            self.prefetched = to;
+        }
     }
 
     /// The first byte not consumed.
@@ -351,7 +376,7 @@ impl Reader {
             return Ok(epochs.available() as usize);
         }
         let at = epochs.ring.position();
-        let nap = pace.nap(at, end.geometry().capacity as u64 / 4);
+        let nap = pace.nap(at, end.geometry().capacity as u64 / 2);
         let until = Until { there: at.saturating_add(1), nap: nap.map(|n| at.saturating_add(n)) };
         let seen = end.wait(patience, until, waited, |gone| epochs.look(end, gone));
         pace.rested(at, waited.take_rest());

@@ -460,7 +460,7 @@ impl Writer {
         let at = ring.position();
         // Where the reader must be for there to be room for so many.
         let room_for = |n: u64| at.saturating_add(n).saturating_sub(capacity);
-        let nap = pace.nap(at, capacity / 4).filter(|enough| *enough > n as u64);
+        let nap = pace.nap(at, capacity / 2).filter(|enough| *enough > n as u64);
         let until = Until { there: room_for(n as u64), nap: nap.map(room_for) };
         let room = end.wait(patience, until, waited, |gone| {
             let word = end.peer_word()?;

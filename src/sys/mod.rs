@@ -3,6 +3,7 @@
 
 #![allow(unsafe_code)]
 
+pub(crate) mod cache;
 pub(crate) mod clock;
 pub(crate) mod io;
 pub(crate) mod membarrier;

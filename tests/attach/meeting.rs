@@ -79,7 +79,7 @@ fn two_processes_open_at_the_same_moment() {
 #[test]
 fn crowds_that_come_and_go_always_meet() {
     alone(|| {
-        const TOKENS: u64 = 400;
+        const TOKENS: u64 = 2_000;
         let name = RingName::new("crowd");
         // How many tokens were handed to writers, how many came out.
         let counts = Shared::new();

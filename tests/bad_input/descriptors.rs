@@ -9,7 +9,10 @@ use shmpipe::{LayoutError, Unclaimed};
 use std::{
     fs::File,
     io::{self, Write},
-    os::{fd::OwnedFd, unix::net::UnixStream},
+    os::{
+        fd::{AsFd, AsRawFd, OwnedFd},
+        unix::{fs::OpenOptionsExt, net::UnixStream},
+    },
 };
 use support::{Holdings, alone};
 
@@ -76,6 +79,12 @@ fn descriptors_of_something_else() {
         for path in ["/dev/null", "/dev/zero", "/proc/self/mem", "/proc/self/cmdline", "/"] {
             assert_eq!(refuse(File::open(path).unwrap()), Kind::NotSealed, "{path}");
         }
+        // A sound ring, but a descriptor that can only name it.
+        let (writer, _) = options().anonymous::<Writer>().unwrap();
+        let path = format!("/proc/self/fd/{}", writer.as_fd().as_raw_fd());
+        let named = File::options().read(true).custom_flags(libc::O_PATH).open(path).unwrap();
+        drop(writer);
+        assert_eq!(refuse(named), Kind::NotSealed);
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(&ring()).unwrap();
         assert_eq!(refuse(file), Kind::NotSealed);

@@ -1,14 +1,18 @@
 //! What belongs to others, or is open to them.
 
 use super::*;
-use nix::unistd::{Uid, geteuid, setgid, setuid};
+use nix::{
+    sys::stat::{Mode, umask},
+    unistd::{Uid, geteuid, setgid, setuid},
+};
 use shmpipe::Trust;
 use std::{
     fs::{self, File, Permissions},
     io::{self, Read, Write},
     os::unix::fs::{MetadataExt, PermissionsExt, fchown},
+    sync::atomic::Ordering,
 };
-use support::{Child, alone, skip};
+use support::{Child, DEADLINE, Shared, alone, skip};
 
 /// nobody.
 const OTHER: u32 = 65534;
@@ -76,7 +80,7 @@ fn an_anonymous_ring_that_was_opened_to_others() {
     alone(|| {
         let (_, reader) = options().anonymous::<Writer>().unwrap();
         let fd = std::os::fd::OwnedFd::from(reader);
-        let mode = nix::sys::stat::Mode::from_bits_truncate(0o666);
+        let mode = Mode::from_bits_truncate(0o666);
         nix::sys::stat::fchmod(&fd, mode).unwrap();
         let error = shmpipe::Unclaimed::<Reader>::from(fd.try_clone().unwrap()).claim();
         let error = error.unwrap_err();
@@ -163,9 +167,10 @@ fn bytes_go_from_user_to_user_where_both_trust() {
         let name = RingName::new("trust");
         let trust = options().trust(Trust::AnyUser).mode(0o666);
         let text: Vec<u8> = (0..3 * page_size()).map(|i| (i * 13) as u8).collect();
-        let child = Child::fork(|_| {
+        let mut child = Child::fork(|line| {
             become_other();
-            let mut writer: Writer = trust.open_or_create(&name).unwrap();
+            line.expect("made");
+            let mut writer: Writer = trust.open(&name).unwrap();
             writer.write_all(&text[..page_size()]).unwrap();
             let mut reserved = writer.reserve(100).unwrap();
             reserved.copy_from_slice(&text[page_size()..page_size() + 100]);
@@ -173,13 +178,55 @@ fn bytes_go_from_user_to_user_where_both_trust() {
             writer.write_all(&text[page_size() + 100..]).unwrap();
             writer.finish().unwrap();
         });
-        let mut reader: Reader = trust.open_or_create(&name).unwrap();
+        let mut reader: Reader = trust.create_new(&name).unwrap();
+        child.say("made");
         let mut read = Vec::new();
         reader.read_to_end(&mut read).unwrap();
         assert!(read == text);
         child.join();
         drop(reader);
         name.assert_gone();
+    });
+}
+
+/// Whatever the umask takes away, a ring for all is one from its first moment.
+#[test]
+fn a_ring_that_is_just_being_made_for_all_is_open_to_all() {
+    alone(|| {
+        if !is_root() {
+            return;
+        }
+        const ROUNDS: u64 = 500;
+        umask(Mode::from_bits_truncate(0o022));
+        let name = RingName::new("being-made");
+        let trust = options().trust(Trust::AnyUser).mode(0o666);
+        let arrived = Shared::new();
+        let meet = |time: u64| {
+            arrived[0].fetch_add(1, Ordering::AcqRel);
+            while arrived[0].load(Ordering::Acquire) < 2 * time {
+                std::thread::yield_now();
+            }
+        };
+        let child = Child::fork(|_| {
+            become_other();
+            for round in 0..ROUNDS {
+                meet(2 * round + 1);
+                let mut reader: Reader = trust.open_or_create(&name).unwrap();
+                assert_eq!(reader.fill_buf().unwrap(), b"x");
+                reader.consume(1);
+                assert_eq!(reader.fill_buf().unwrap(), b"");
+                drop(reader);
+                meet(2 * round + 2);
+            }
+        });
+        for round in 0..ROUNDS {
+            meet(2 * round + 1);
+            let mut writer: Writer = trust.open_or_create(&name).unwrap();
+            writer.write_all(b"x").unwrap();
+            writer.finish_and_wait_timeout(DEADLINE).unwrap();
+            meet(2 * round + 2);
+        }
+        child.join();
     });
 }
 

@@ -1,129 +1,20 @@
 //! What every kind of memory must do, whatever it is made of: one suite for all backends.
 
+mod backends;
+#[path = "../support/mod.rs"]
 mod support;
 
-use nix::sys::stat::{FileStat, Mode, fstat, umask};
+use backends::{Memfd, Posix, Ring};
+use nix::sys::stat::{Mode, umask};
 use shmpipe::{
-    Backend, OpenError, OpenErrorKind, Options, Peer, Unclaimed,
-    stream::{ReadError, Reader, WriteError, Writer},
+    OpenError, OpenErrorKind, Options, Peer,
+    stream::{ReadError, WriteError},
 };
 use std::{
-    fs::File,
     io::{Read, Write},
-    os::fd::OwnedFd,
     thread,
 };
-use support::{
-    Child, DEADLINE, Holdings, Orphan, RingName, alone, eventually, page_size, wait_to_be_killed,
-};
-
-/// A ring of one backend, which either end can be attached to any number of times.
-trait Ring: Sized {
-    /// Whether somebody could cut the memory short.
-    const CAN_BE_CUT: bool;
-
-    fn make(options: &Options) -> Self;
-    fn writer(&self) -> Result<Writer, OpenError>;
-    fn reader(&self) -> Result<Reader, OpenError>;
-    /// The memory as a file. Of a ring with a name, only while an end is attached.
-    fn file(&self) -> File;
-    /// What comes of making a ring with these options, which cannot be had.
-    fn refusal(options: &Options) -> OpenErrorKind;
-    /// To be called when no end is attached.
-    fn assert_gone(self);
-
-    fn stat(&self) -> FileStat {
-        fstat(self.file()).unwrap()
-    }
-}
-
-struct Posix {
-    name: RingName,
-    options: Options,
-}
-
-impl Ring for Posix {
-    const CAN_BE_CUT: bool = true;
-
-    fn make(options: &Options) -> Self {
-        let options = options.clone().backend(Backend::Posix);
-        Self { name: RingName::new("conformance"), options }
-    }
-
-    fn writer(&self) -> Result<Writer, OpenError> {
-        self.options.open_or_create(&self.name)
-    }
-
-    fn reader(&self) -> Result<Reader, OpenError> {
-        self.options.open_or_create(&self.name)
-    }
-
-    fn file(&self) -> File {
-        File::options().read(true).write(true).open(self.name.path()).unwrap()
-    }
-
-    fn refusal(options: &Options) -> OpenErrorKind {
-        let name = RingName::new("refusal");
-        let error = options.open_or_create::<Writer>(&name).unwrap_err();
-        assert_eq!(error.ring(), Some(name.as_ref()));
-        assert!(error.to_string().starts_with(&format!("ring {}: ", name.as_str())), "{error}");
-        name.assert_gone();
-        kind(error)
-    }
-
-    fn assert_gone(self) {
-        self.name.assert_gone();
-    }
-}
-
-struct Memfd {
-    fd: OwnedFd,
-    options: Options,
-}
-
-impl Ring for Memfd {
-    const CAN_BE_CUT: bool = false;
-
-    fn make(options: &Options) -> Self {
-        let options = options.clone().backend(Backend::Memfd);
-        let (writer, _) = options.anonymous::<Writer>().unwrap();
-        Self { fd: writer.into(), options }
-    }
-
-    fn writer(&self) -> Result<Writer, OpenError> {
-        Unclaimed::from(self.fd.try_clone().unwrap()).claim_with(&self.options)
-    }
-
-    fn reader(&self) -> Result<Reader, OpenError> {
-        Unclaimed::from(self.fd.try_clone().unwrap()).claim_with(&self.options)
-    }
-
-    fn file(&self) -> File {
-        self.fd.try_clone().unwrap().into()
-    }
-
-    fn refusal(options: &Options) -> OpenErrorKind {
-        let error = options.anonymous::<Writer>().unwrap_err();
-        assert_eq!(error.ring(), None);
-        assert!(error.to_string().starts_with("anonymous ring: "), "{error}");
-        kind(error)
-    }
-
-    fn assert_gone(self) {
-        // Gone with its last descriptor.
-    }
-}
-
-/// The errors of refusals that are compared here hold numbers only.
-fn kind(error: OpenError) -> OpenErrorKind {
-    match error.kind() {
-        OpenErrorKind::Capacity(bytes) => OpenErrorKind::Capacity(*bytes),
-        OpenErrorKind::NoSpace { needed, available } => {
-            OpenErrorKind::NoSpace { needed: *needed, available: *available }
-        }
-        other => panic!("{other:?}"),
-    }
-}
+use support::{Child, DEADLINE, Holdings, Orphan, alone, eventually, page_size, wait_to_be_killed};
 
 macro_rules! conformance {
     ($($case:ident)*) => {
