@@ -23,7 +23,7 @@ fn ring_at(position: u64, named: bool) -> (RingName, Writer, Reader, Words) {
     let options = Options::new().capacity(page()).persistent(true);
     let name = RingName::new("positions");
     let begin_at = |words: &Words| {
-        for offset in [TAIL, HEAD, BOUNDARY] {
+        for offset in [TAIL, HEAD].into_iter().chain(BOUNDARIES) {
             assert_eq!(words.get(offset), 0, "a new ring begins at 0");
             words.set(offset, position);
         }
@@ -352,20 +352,20 @@ fn words_of_life_that_cannot_be() {
     let scribbles: [Scribble; 5] = [
         |words| words.set(PRODUCER, EPOCH + 9 * KIND),
         |words| {
-            words.set(BOUNDARY, 9);
+            words.set(BOUNDARIES[0], 9);
             words.set(PRODUCER, 2 * EPOCH + KIND);
         },
         |words| {
-            words.set(BOUNDARY, 11);
+            words.set(BOUNDARIES[0], 11);
             words.set(PRODUCER, 2 * EPOCH + KIND);
         },
         |words| {
-            words.set(BOUNDARY, 10);
+            words.set(BOUNDARIES[0], 10);
             words.set(PREVIOUS, 7 * EPOCH + 2 * KIND);
             words.set(PRODUCER, 2 * EPOCH + KIND);
         },
         |words| {
-            words.set(BOUNDARY, 10);
+            words.set(BOUNDARIES[0], 10);
             words.set(PREVIOUS, EPOCH + 9 * KIND);
             words.set(PRODUCER, 2 * EPOCH + KIND);
         },
@@ -385,7 +385,8 @@ fn words_of_life_that_cannot_be() {
 /// Nothing that stands in the words makes attaching panic.
 #[test]
 fn attaching_to_words_that_cannot_be() {
-    for offset in [PRODUCER, CONSUMER, BOUNDARY, PREVIOUS, ACKNOWLEDGED, TAIL, HEAD] {
+    let [even, odd] = BOUNDARIES;
+    for offset in [PRODUCER, CONSUMER, even, odd, PREVIOUS, ACKNOWLEDGED, TAIL, HEAD] {
         for bad in [1, 7, 1 << 31, 1 << 36, (1 << 36) + (1 << 32), 1 << 63, u64::MAX - 1, u64::MAX]
         {
             let (name, mut writer, mut reader, words) = ring_at(1 << 20, true);

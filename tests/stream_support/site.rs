@@ -86,9 +86,10 @@ pub struct Words(pub File);
 /// Offsets in the segment, layout version 1.
 pub const PRODUCER: u64 = 256;
 pub const CONSUMER: u64 = 264;
-pub const BOUNDARY: u64 = 272;
-pub const PREVIOUS: u64 = 280;
-pub const ACKNOWLEDGED: u64 = 288;
+/// Of even epochs and of odd ones.
+pub const BOUNDARIES: [u64; 2] = [272, 280];
+pub const PREVIOUS: u64 = 288;
+pub const ACKNOWLEDGED: u64 = 296;
 pub const TAIL: u64 = 384;
 pub const HEAD: u64 = 512;
 /// Whether the reader sleeps.
