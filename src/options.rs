@@ -3,7 +3,7 @@
 use crate::{
     Trust, Wait,
     end::{
-        Settings,
+        DEFAULT_CAPACITY, Settings,
         attach::{self, Existence},
         epoch::Unfinished,
         error::{OpenError, OpenErrorKind},
@@ -51,7 +51,7 @@ impl Default for Options {
 
 impl Options {
     /// The capacity of a ring that is made without a wish for one, in bytes.
-    pub const DEFAULT_CAPACITY: usize = 4 << 20;
+    pub const DEFAULT_CAPACITY: usize = DEFAULT_CAPACITY;
 
     /// A ring of [`Options::DEFAULT_CAPACITY`], mode 0600, gone with its last end.
     pub fn new() -> Self {

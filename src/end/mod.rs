@@ -97,6 +97,9 @@ impl From<EndReason> for Peer {
     }
 }
 
+/// The capacity of a ring that is made without a wish for one: from the sweep in BENCHMARKS.md.
+pub(crate) const DEFAULT_CAPACITY: usize = 4 << 20;
+
 /// What an end is opened with; [`crate::Options`] fills it in.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
@@ -115,7 +118,7 @@ pub(crate) struct Settings {
 
 impl Settings {
     fn capacity(&self) -> usize {
-        self.capacity.unwrap_or(crate::Options::DEFAULT_CAPACITY)
+        self.capacity.unwrap_or(DEFAULT_CAPACITY)
     }
 }
 
