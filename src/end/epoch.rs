@@ -138,8 +138,8 @@ pub(crate) struct Start {
 
 /// Begins a producer's epoch. The caller holds the build lock and the producer's role.
 ///
-/// It may be killed after any of its stores: until the last but one, which is the new word, the
-/// epoch before stands as it was.
+/// It may be killed after any of its stores: until the new word, the epoch before stands as it was,
+/// but for what was to be skipped anyway; after it, the next producer does the rest.
 pub(crate) fn begin_producer(
     control: &Control,
     capacity: u64,
@@ -166,16 +166,21 @@ pub(crate) fn begin_producer(
         State::Ended(reason) => Some(reason),
     };
     if !told && !discard {
-        if last.state != State::None && published_nothing && !consumer_attached {
+        let unseen = published_nothing && !consumer_attached;
+        let unmissed = consumer.state != State::Open || !is_broken(reason);
+        if last.state != State::None && unseen && unmissed {
             // Nobody saw the last producer, nobody misses it: we are in its place.
-            forget_consumer(consumer, life);
             Word { epoch: last.epoch, state: State::Open }.store(&life.producer);
+            forget_consumer(consumer, life);
+            // What lies before its boundary is nobody's, if the end before it was told.
+            let nobodys = acknowledged + 1 == u64::from(last.epoch);
+            let head = if nobodys { tail } else { head };
+            control.consumer.0.head.store(head, Ordering::Release);
             return Ok(Start { epoch: last.epoch, tail, head });
         }
         // There is room to keep one end that no consumer was told of, not two.
         let no_room = acknowledged + 1 < u64::from(last.epoch);
-        let broken = !matches!(reason, None | Some(EndReason::Finished));
-        if no_room || broken && unfinished != Unfinished::Resume {
+        if no_room || is_broken(reason) && unfinished != Unfinished::Resume {
             let reason = reason.unwrap_or(EndReason::Died);
             let reader_attached = consumer_attached;
             return Err(OpenErrorKind::Unfinished { reason, at: tail, unread, reader_attached });
@@ -183,14 +188,12 @@ pub(crate) fn begin_producer(
     }
     // What nobody is left to be told. A reader that was killed may come back, and is.
     let consumer_died = consumer.state == State::Open && !consumer_attached;
-    let whole = matches!(reason, None | Some(EndReason::Finished)) && unread == 0;
-    let nobody_to_tell = !consumer_attached && !consumer_died && whole;
+    let consumer_gone = !consumer_attached || consumer.is_ended();
+    let whole = !is_broken(reason) && unread == 0;
+    let nobody_to_tell = consumer_gone && !consumer_died && whole;
     let skip = told || discard || nobody_to_tell;
     if skip {
         life.acknowledged.store(u64::from(last.epoch), Ordering::Relaxed);
-    }
-    if !consumer_attached || consumer.is_ended() {
-        forget_consumer(consumer, life);
     }
     let epoch = last.next_epoch()?;
     let state = reason.map_or(State::None, State::Ended);
@@ -198,12 +201,20 @@ pub(crate) fn begin_producer(
     life.boundary(epoch).store(tail, Ordering::Relaxed);
     // Release: a consumer that sees the new epoch sees its boundary and what came before.
     Word { epoch, state: State::Open }.store(&life.producer);
+    if consumer_gone {
+        forget_consumer(consumer, life);
+    }
     if skip && !consumer_attached {
         // Room for us. Last, because until the new epoch has begun these bytes may be wanted.
         control.consumer.0.head.store(tail, Ordering::Release);
         return Ok(Start { epoch, tail, head: tail });
     }
     Ok(Start { epoch, tail, head })
+}
+
+/// Whether a stream with this end is not whole.
+fn is_broken(reason: Option<EndReason>) -> bool {
+    !matches!(reason, None | Some(EndReason::Finished))
 }
 
 /// The reader that has gone, or is about to, is not the one that a new stream is for.

@@ -30,6 +30,9 @@ pub(super) const NOBODY: u64 = 2;
 /// A mutex that pthread_atfork(3) handlers take around each fork. Attaching and leaving hold it, for
 /// microseconds, or as long as it takes to reserve a new ring's memory. (clone(2) called without the
 /// C library runs no handlers.)
+///
+/// So this library must not be used in a signal handler, and who registers handlers of his own that
+/// take a lock must not open or drop an end while he holds that lock.
 #[derive(Debug)]
 pub(super) struct NoFork(());
 

@@ -79,7 +79,11 @@ impl End {
         let consumer = Word::load(Role::Consumer.word(control))?;
         let told = acknowledged >= u64::from(producer.epoch);
         Ok(match consumer.state {
-            State::None => head != tail,
+            // Of the last stream its bytes; or the end of the one before it.
+            State::None => {
+                let older_untold = acknowledged.saturating_add(1) < u64::from(producer.epoch);
+                !told && (head != tail || older_untold)
+            }
             State::Open => head != tail || !told,
             State::Ended(_) => false,
         })

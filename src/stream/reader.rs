@@ -411,7 +411,7 @@ struct Epochs {
 impl Epochs {
     #[inline]
     fn available(&self) -> u64 {
-        self.until - self.ring.position()
+        self.until.saturating_sub(self.ring.position())
     }
 
     /// Looks whether there are bytes or an end.
@@ -430,8 +430,19 @@ impl Epochs {
                 // Nobody has come since the end that we told of, if we did.
                 return Ok(self.ended.map(Seen::End));
             }
+            if !self.entered {
+                // What lies before our epoch's boundary is nobody's. (The word's Acquire makes the
+                // tail at least the boundary, once read again.)
+                end.checked(self.ring.refresh(tail))?;
+                let nobodys = end.checked(self.before_boundary(control, self.reading))?;
+                self.ring.release(nobodys, &control.consumer.0.head);
+                self.until = self.ring.position();
+                self.entered = true;
+                end.notify_peer(self.ring.position());
+                continue;
+            }
             if word.epoch > self.reading {
-                // The word's Acquire makes the tail at least the boundary, once read again.
+                // As above.
                 end.checked(self.ring.refresh(tail))?;
                 let rest = self.before_boundary(control, self.reading + 1);
                 self.until = self.ring.position() + end.checked(rest)?;
@@ -445,14 +456,6 @@ impl Epochs {
                 if let State::Ended(reason) = previous.state {
                     return Ok(Some(self.say(reason)));
                 }
-                continue;
-            }
-            if !self.entered {
-                // What lies before our epoch's boundary is nobody's.
-                end.checked(self.ring.refresh(tail))?;
-                let nobodys = end.checked(self.before_boundary(control, self.reading))?;
-                self.ring.release(nobodys, &control.consumer.0.head);
-                self.entered = true;
                 continue;
             }
             self.until = self.ring.position() + self.ring.available();

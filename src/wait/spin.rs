@@ -2,7 +2,7 @@
 
 use crossbeam_utils::Backoff;
 use std::{
-    sync::OnceLock,
+    sync::atomic::{AtomicUsize, Ordering},
     time::{Duration, Instant},
 };
 
@@ -75,6 +75,14 @@ impl Spinner {
 }
 
 fn processors() -> usize {
-    static PROCESSORS: OnceLock<usize> = OnceLock::new();
-    *PROCESSORS.get_or_init(|| std::thread::available_parallelism().map_or(1, Into::into))
+    // No lock: a child forked while another thread held it would wait for ever.
+    static PROCESSORS: AtomicUsize = AtomicUsize::new(0);
+    match PROCESSORS.load(Ordering::Relaxed) {
+        0 => {
+            let processors = std::thread::available_parallelism().map_or(1, Into::into);
+            PROCESSORS.store(processors, Ordering::Relaxed);
+            processors
+        }
+        known => known,
+    }
 }
