@@ -12,5 +12,6 @@ mod ending;
 mod epochs;
 mod finish_and_wait;
 mod looking;
+mod owed;
 mod reserving;
 mod waiting;
