@@ -12,7 +12,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::{
-        Once, OnceLock,
+        Mutex, Once, OnceLock, PoisonError,
         atomic::{AtomicU32, Ordering},
     },
     thread::{self, JoinHandle},
@@ -354,7 +354,12 @@ pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
 /// Bytes whose order can be told: a counter in every word, so that a block that is lost, doubled or in
 /// the wrong place is seen.
 pub fn bytes(size: usize) -> Vec<u8> {
-    (0u32..).flat_map(|word| word.wrapping_mul(0x9e37_79b1).to_le_bytes()).take(size).collect()
+    // They are always the same, and many tests want megabytes of them.
+    static MADE: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    let words = made.len() as u32 / 4..size.div_ceil(4) as u32;
+    made.extend(words.flat_map(|word| word.wrapping_mul(0x9e37_79b1).to_le_bytes()));
+    made[..size].to_vec()
 }
 
 /// The sizes at which off-by-one errors show, with pages, pipes and blocks in mind.

@@ -33,8 +33,8 @@ impl Table {
         }
         let prefix = format!("{program}: ");
         let line = |line: &str| line.strip_prefix(&prefix).unwrap_or(line).to_owned();
-        // The shell's own report of a death has a number in it.
-        let from_program = |line: &&str| !line.contains("limit exceeded");
+        // The shell's own reports of deaths quote the script, and have numbers in them.
+        let from_program = |line: &&str| !line.contains("$P");
         let mut messages: Vec<_> = ran.stderr.lines().filter(from_program).map(line).collect();
         messages.sort();
         (ran, messages)
