@@ -65,7 +65,7 @@ impl Scene {
     /// Lets scripts call `head_example N`, which hands on N bytes and leaves the rest in the pipe: an
     /// early-leaving reader that upgrades.
     pub fn with_head_example(self) -> Self {
-        self.place.add_program(&example("head", "examples/head.rs"), "head_example");
+        self.place.add_program(&example("head"), "head_example");
         self
     }
 
