@@ -94,6 +94,27 @@ fn a_reader_that_takes_exactly_everything() {
 }
 
 #[test]
+fn what_is_in_the_ring_of_a_finished_writer_is_left_to_the_next_reader() {
+    // All of it is in the ring or the pipe when its reader leaves, and its writer would be done.
+    let (scene, content) = Scene::with_big_file();
+    let scene = scene.with_head_example();
+    for shell in SHELLS {
+        for next in ["cat", "$S 2> r", "head_example 500000; shmcat"] {
+            for left in [1, 4096, 65_536, 100_000, 700_000] {
+                let script = format!(
+                    "($S in 2> w; echo $? > status) | (head_example {} > 1; ({next}) > 2)",
+                    BIG - left
+                );
+                shared_by(&scene, shell, &script, &["1", "2"], &content).silent();
+                assert_eq!(scene.size("2"), left, "{script}");
+                assert_eq!(scene.text("status"), "0\n", "{script}");
+                scene.stats("w").moved(BIG).over("shm");
+            }
+        }
+    }
+}
+
+#[test]
 fn readers_that_leave_a_chain_of_writers() {
     let (scene, content) = Scene::with_big_file();
     let scene = scene.with_head_example();

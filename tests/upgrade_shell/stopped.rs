@@ -22,6 +22,8 @@ use crate::{
 /// Enough for an upgrade.
 const UPGRADED: usize = 3 << 20;
 
+const AFTER: &[u8] = b"after\n";
+
 fn stop(pid: Pid) {
     kill(pid, Signal::SIGSTOP).expect("it runs");
     until("it stops", || state(pid) == Some('T'));
@@ -31,7 +33,8 @@ fn go_on(pid: Pid) {
     kill(pid, Signal::SIGCONT).expect("it is stopped");
 }
 
-/// An upgraded pipe, of which the writer waits for the feed, and the reader for the writer.
+/// An upgraded pipe, of which the writer waits for the feed, and the reader for the writer. A writer
+/// that is killed is followed by another one, which sends [`AFTER`].
 struct Upgraded {
     scene: Scene,
     feed: Feed,
@@ -46,7 +49,10 @@ impl Upgraded {
         let scene = Scene::new();
         let mut feed = scene.feed("p");
         // `-u` means nothing and tells the two apart.
-        let script = "($S - < p 2> w; echo $? > status) | $S -u 2> r > out";
+        let script = "(
+                $S - < p 2> w; echo $? > status
+                [ $(cat status) != 137 ] || { echo after; touch said; }
+            ) | $S -u 2> r > out";
         let running = scene.start(shell, script);
         feed.send(&bytes(UPGRADED));
         until("it arrives", || scene.size("out") == UPGRADED);
@@ -113,10 +119,31 @@ fn a_finished_writer_killed_while_it_waits_takes_nothing_with_it() {
         drop(pair.feed);
         until_asleep(pair.running.pid(), "-");
         kill(pair.writer, Signal::SIGKILL).expect("it waits");
+        until("the next writer has written", || pair.scene.path("said").exists());
         go_on(pair.reader);
         pair.running.finish().exits(0);
-        pair.scene.assert_holds("out", &Upgraded::expected(&more), "a finished writer");
+        let expected = Upgraded::expected(&[&more, AFTER].concat());
+        pair.scene.assert_holds("out", &expected, "a finished writer");
         assert_eq!(pair.scene.text("r").lines().count(), 1, "{}", pair.scene.text("r"));
+    }
+}
+
+#[test]
+fn what_a_killed_writer_left_in_the_ring_comes_before_what_the_next_one_sends() {
+    for shell in SHELLS {
+        let more = bytes(10_000);
+        let mut pair = Upgraded::start(shell);
+        stop(pair.reader);
+        pair.feed.send(&more);
+        pair.feed.until_read();
+        until_asleep(pair.running.pid(), "-");
+        kill(pair.writer, Signal::SIGKILL).expect("it waits");
+        until("the next writer has written", || pair.scene.path("said").exists());
+        go_on(pair.reader);
+        pair.running.finish().exits(1);
+        let expected = Upgraded::expected(&[&more, AFTER].concat());
+        pair.scene.assert_holds("out", &expected, "a killed writer");
+        assert!(pair.scene.text("r").contains("the writer died in mid-stream"));
     }
 }
 
@@ -194,7 +221,8 @@ fn a_stopped_and_killed_writer_has_died() {
         pair.feed.send(b"never read\n");
         kill(pair.writer, Signal::SIGKILL).expect("it is stopped");
         pair.running.finish().exits(1);
-        pair.scene.assert_holds("out", &bytes(UPGRADED), "a stopped and killed writer");
+        let expected = Upgraded::expected(AFTER);
+        pair.scene.assert_holds("out", &expected, "a stopped and killed writer");
         assert!(pair.scene.text("r").contains("the writer died in mid-stream"));
     }
 }
