@@ -11,6 +11,7 @@ use nix::{
     fcntl::{FcntlArg, OFlag, fcntl, open},
     poll::{PollFd, PollFlags, PollTimeout, poll},
     sys::stat::{FileStat, Mode, SFlag, fstat},
+    unistd::{Whence, lseek},
 };
 use std::{
     io,
@@ -33,6 +34,14 @@ pub(super) fn identify(fd: impl AsFd) -> Option<PipeId> {
 /// Whether reading the descriptor takes no longer than the disk does: it waits for no other process.
 pub(super) fn is_file(fd: impl AsFd) -> bool {
     fstat(fd).is_ok_and(|stat| is(&stat, SFlag::S_IFREG) || is(&stat, SFlag::S_IFBLK))
+}
+
+/// How many bytes there are to be read from a regular file from where its description stands; `None` of
+/// everything else.
+pub(super) fn left(fd: impl AsFd) -> Option<u64> {
+    let stat = fstat(&fd).ok().filter(|stat| is(stat, SFlag::S_IFREG))?;
+    let position = lseek(fd, 0, Whence::SeekCur).ok()?;
+    u64::try_from(stat.st_size.saturating_sub(position)).ok()
 }
 
 fn is(stat: &FileStat, kind: SFlag) -> bool {

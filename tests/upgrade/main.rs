@@ -20,7 +20,7 @@ use std::{
 use support::{Child, alone, eventually};
 
 /// Enough to be upgraded, and then some.
-const ENOUGH: u64 = 2 << 20;
+const ENOUGH: u64 = 4 << 20;
 
 /// Bytes of a word.
 const WORD: u64 = 8;

@@ -154,7 +154,7 @@ fn a_ring_that_was_made_for_another_pipe() {
                 let mut words = Words::of(1);
                 // In small pieces, read by ourselves.
                 let mut buffer = vec![0; 65536];
-                for _ in 0..9 {
+                for _ in 0..17 {
                     output.write_all(&words.take(65536)).unwrap();
                     (&other_read).read_exact(&mut buffer).unwrap();
                 }

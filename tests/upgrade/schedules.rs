@@ -136,7 +136,9 @@ fn run(schedule: &Schedule) -> Result<(), TestCaseError> {
         let write_end = write_end.try_clone().unwrap();
         let (read_end, result, to_result) = (read_end.as_fd(), result.as_fd(), to_result.as_fd());
         Child::fork(|_| {
-            (close(read_end), close(result), close(to_result));
+            for end in [read_end, result, to_result] {
+                close(end);
+            }
             let mut number = 0;
             for part in &schedule.in_turn {
                 let pipe = write_end.try_clone().unwrap();
@@ -150,7 +152,9 @@ fn run(schedule: &Schedule) -> Result<(), TestCaseError> {
         let (write_end, read_end) = (write_end.try_clone().unwrap(), read_end.as_fd());
         let (result, to_result) = (result.as_fd(), to_result.as_fd());
         Child::fork(move |_| {
-            (close(read_end), close(result), close(to_result));
+            for end in [read_end, result, to_result] {
+                close(end);
+            }
             // Whole words stay whole among several writers up to PIPE_BUF.
             let pieces = part.pieces.iter().map(|piece| match *piece {
                 Piece::Write { bytes, at_once } => {
