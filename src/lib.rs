@@ -9,6 +9,7 @@ compile_error!(
 
 mod ring;
 mod sync;
+pub mod upgrade;
 mod wait;
 
 #[cfg(all(test, shmpipe_loom))]
@@ -25,6 +26,8 @@ mod options;
 mod peer;
 #[cfg(not(shmpipe_loom))]
 mod segment;
+#[cfg(not(shmpipe_loom))]
+pub mod stdio;
 #[cfg(not(shmpipe_loom))]
 pub mod stream;
 #[cfg(not(shmpipe_loom))]

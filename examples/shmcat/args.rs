@@ -9,16 +9,21 @@ use shmpipe::{Backend, Options, Wait};
 const EXAMPLES: &str = "\
 Examples:
   shmcat a b > c                     as cat: a and b, one after the other, into c
+  shmcat big | shmcat > copy         the same over a pipe, which changes over to
+                                     shared memory, for both its ends speak that
   shmcat --to /r big                 into the ring /r, waiting for a reader; and
   shmcat --from /r > copy            elsewhere, before or after: out of it again
   tail -f log | shmcat --to /r       every line is at the other end at once
   shmcat --progress --to /r disk     how far it is, how fast, how long it will take
   shmcat --stats=json --from /r      one line of JSON on standard error at the end
 
+With any other program at its other end a pipe stays a pipe, and with --no-upgrade
+or SHMPIPE_UPGRADE=0 in the environment of either end. --stats tells which it was.
+
 A ring is used as a FIFO is: it has one writer and one reader, each waits for the
 other, and it is gone when both are done. Unlike a FIFO it tells its reader how the
 stream ended: if the writer died in mid-stream, --from delivers what came, says so
-and exits with status 1.
+and exits with status 1. So does the reader of a pipe that had changed over.
 
 Exit status: 0, or 1 if anything could not be read or written or made no sense.";
 
@@ -38,6 +43,10 @@ pub struct Cli {
     /// Read from the ring NAME instead of FILEs, making it if need be
     #[arg(long, value_name = "NAME", group = "ring", conflicts_with = "files")]
     pub from: Option<OsString>,
+
+    /// Leave pipes what they are: do not change over to shared memory with another shmcat
+    #[arg(long)]
+    pub no_upgrade: bool,
 
     /// (ignored: nothing is held back)
     #[arg(short)]

@@ -1,25 +1,25 @@
-//! Files to standard output, as `cat` does it.
+//! Files to standard output, as `cat` does it; a pipe that has another of us at its other end is upgraded.
 
-use std::ffi::OsString;
-use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::ffi::{OsStr, OsString};
+use std::io::{self, BufRead, Write};
+use std::os::fd::BorrowedFd;
 
-use nix::errno::Errno;
 use nix::sys::stat::fstat;
-use nix::unistd;
+use shmpipe::stream::ReadError;
+use shmpipe::upgrade::{CopyError, Input, Output};
 
 use crate::exit::Failure;
 use crate::inherited;
-use crate::input::{self, Stop, is_pipe};
+use crate::input::{self, Stop, is_pipe, is_standard_input};
+use crate::quote::quoted;
 use crate::report::{Console, reason};
 use crate::stats::{Totals, Transport};
 
-/// What is read and written at once: the size from which more has not paid for `cat` either.
-const BLOCK: usize = 128 << 10;
-/// Aligned so, a block is no more pages than it has to be.
-const PAGE: usize = 4096;
+/// What is read at once: the size from which more has not paid, into a ring. (From a file into a pipe the library
+/// takes less.)
+const BLOCK: usize = 256 << 10;
 
-/// What `--stats` calls this: a pipe where one is at either side.
+/// What `--stats` calls this if nothing goes through shared memory: a pipe where one is at either side.
 pub fn transport(names: &[OsString]) -> Transport {
     let pipe_out = inherited::stdout().is_ok_and(is_pipe);
     let pipe_in = input::reads_standard_input(names) && inherited::stdin().is_ok_and(is_pipe);
@@ -31,49 +31,104 @@ pub fn transport(names: &[OsString]) -> Transport {
 /// # Errors
 ///
 /// Standard output takes no more.
-pub fn copy(names: &[OsString], console: &Console, totals: &mut Totals) -> Result<bool, Failure> {
+pub fn copy(
+    names: &[OsString],
+    upgrade: bool,
+    console: &Console,
+    totals: &mut Totals,
+) -> Result<bool, Failure> {
     let unusable =
         |error: &io::Error| Failure::said(format_args!("standard output: {}", reason(error)));
     let stdout = inherited::stdout().map_err(|error| unusable(&error))?;
-    let output = fstat(stdout).map_err(|errno| unusable(&errno.into()))?;
+    let stat = fstat(stdout).map_err(|errno| unusable(&errno.into()))?;
+    let mut output = if upgrade { Output::new(stdout) } else { Output::plain(stdout) };
 
-    let mut memory = vec![0; BLOCK + PAGE];
-    let start = memory.as_ptr().align_offset(PAGE).min(PAGE);
-    let block = &mut memory[start..][..BLOCK];
-
-    input::for_each(names, Some(&output), console, |input| {
-        loop {
-            let read = read(input, block).map_err(|errno| Stop::Input(errno.into()))?;
-            if read == 0 {
-                return Ok(());
-            }
-            write_all(stdout, &block[..read])
-                .map_err(|error| Stop::Output(Failure::write(&error)))?;
-            totals.bytes += read as u64;
-            console.advance(read as u64);
+    let copied = input::for_each(names, Some(&stat), console, |name, input| {
+        if !is_pipe(input) {
+            return copy_file(input, &mut output, console, totals);
         }
-    })
+        let input = if upgrade { Input::new(input) } else { Input::plain(input) };
+        copy_pipe(name, input, &mut output, console, totals)
+    });
+    let copied = copied.and_then(|all_read| {
+        output.leave().map_err(|error| Failure::write(&error))?;
+        Ok(all_read)
+    });
+    let traffic = output.traffic();
+    totals.waited(&traffic);
+    totals.outgoing.shm = traffic.shm;
+    totals.outgoing.add(Transport::of(stdout), traffic.pipe);
+    copied
 }
 
-fn read(input: BorrowedFd<'_>, block: &mut [u8]) -> Result<usize, Errno> {
-    uninterrupted(|| unistd::read(input, block))
-}
-
-/// Writes all of `rest`, whatever little the descriptor takes at a time.
-pub fn write_all(output: impl AsFd, mut rest: &[u8]) -> io::Result<()> {
-    while !rest.is_empty() {
-        let written = uninterrupted(|| unistd::write(&output, rest))?;
-        rest = &rest[written..];
-    }
-    Ok(())
-}
-
-/// Repeats a call that a signal interrupted before it did anything.
-fn uninterrupted<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
+fn copy_file(
+    input: BorrowedFd<'_>,
+    output: &mut Output<BorrowedFd<'static>>,
+    console: &Console,
+    totals: &mut Totals,
+) -> Result<bool, Stop<Failure>> {
     loop {
-        match call() {
-            Err(Errno::EINTR) => {}
-            result => return result,
+        match output.read_from(input, BLOCK) {
+            Ok(0) => return Ok(true),
+            Ok(read) => {
+                totals.bytes += read as u64;
+                totals.incoming.file += read as u64;
+                console.advance(read as u64);
+            }
+            Err(CopyError::Source(error)) => return Err(Stop::Input(error)),
+            Err(CopyError::Output(error)) => return Err(Stop::Output(Failure::write(&error))),
         }
+    }
+}
+
+/// When it returns, the input has been left: the writer knows before this process dies of a broken pipe.
+fn copy_pipe(
+    name: &OsStr,
+    mut input: Input<BorrowedFd<'_>>,
+    output: &mut Output<BorrowedFd<'static>>,
+    console: &Console,
+    totals: &mut Totals,
+) -> Result<bool, Stop<Failure>> {
+    let mut whole = true;
+    let ended = loop {
+        match input.fill_buf() {
+            Ok([]) => break Ok(whole),
+            Ok(bytes) => {
+                let n = bytes.len();
+                if let Err(error) = output.write_all(bytes) {
+                    break Err(Stop::Output(Failure::write(&error)));
+                }
+                input.consume(n);
+                totals.bytes += n as u64;
+                console.advance(n as u64);
+            }
+            Err(error) => match broken_off(&error) {
+                // Other writers may have more to say.
+                Some(what) => {
+                    let name = if is_standard_input(name) {
+                        "standard input".to_owned()
+                    } else {
+                        quoted(name)
+                    };
+                    console.say(format_args!("{name}: {what}"));
+                    whole = false;
+                }
+                None => break Err(Stop::Input(error)),
+            },
+        }
+    };
+    let traffic = input.traffic();
+    totals.waited(&traffic);
+    totals.incoming.shm += traffic.shm;
+    totals.incoming.pipe += traffic.pipe;
+    ended
+}
+
+/// What became of the writer of a stream through shared memory that is not whole.
+fn broken_off(error: &io::Error) -> Option<&'static str> {
+    match error.get_ref()?.downcast_ref::<ReadError>()? {
+        ReadError::Died => Some("the writer died in mid-stream"),
+        ReadError::Dropped | ReadError::Failed(_) => Some("the writer left in mid-stream"),
+        _ => None,
     }
 }

@@ -10,7 +10,7 @@ use crate::inherited;
 use crate::quote::quoted;
 use crate::report::{Console, reason};
 use crate::signals::{Watch, await_death};
-use crate::stats::Totals;
+use crate::stats::{Totals, Transport};
 
 /// The most that one write(2) gives: large enough that the calls do not count, small enough that the
 /// writer finds room again while the block is on its way.
@@ -39,11 +39,12 @@ pub fn receive(
         console.say_on_terminal(format_args!("{}: waiting for a writer", quoted(ring)));
     }
 
+    let kind = Transport::of(stdout);
     let outcome = loop {
         match reader.write_to(stdout, BLOCK) {
             Ok(0) => break Ok(true),
             Ok(written) => {
-                totals.bytes += written as u64;
+                totals.moved(Transport::Shm, kind, written as u64);
                 console.advance(written as u64);
             }
             Err(TransferError::Descriptor(error)) => break Err(Failure::write(&error)),

@@ -21,15 +21,15 @@ pub enum Stop<E> {
     Output(E),
 }
 
-/// Gives every input to `copy` and reports those that fail, which does not stop the others.
-/// Returns whether all of them were read to their end.
+/// Gives every input to `copy` and reports those that fail, which does not stop the others. `copy` returns
+/// whether it had nothing to complain of. Returns whether all of them were read to their end.
 ///
 /// `output` is where the bytes go, if that could be one of the inputs.
 pub fn for_each<E>(
     names: &[OsString],
     output: Option<&FileStat>,
     console: &Console,
-    mut copy: impl FnMut(BorrowedFd<'_>) -> Result<(), Stop<E>>,
+    mut copy: impl FnMut(&OsStr, BorrowedFd<'_>) -> Result<bool, Stop<E>>,
 ) -> Result<bool, E> {
     let mut all_read = true;
     for name in or_standard_input(names) {
@@ -39,10 +39,10 @@ pub fn for_each<E>(
             }
             // Advice, refused by pipes and terminals: the copy goes on without it.
             let _ = posix_fadvise(&input, 0, 0, PosixFadviseAdvice::POSIX_FADV_SEQUENTIAL);
-            copy(input.as_fd())
+            copy(name, input.as_fd())
         });
         match outcome {
-            Ok(()) => {}
+            Ok(whole) => all_read &= whole,
             Err(Stop::Input(error)) => {
                 console.say(format_args!("{}: {}", quoted(name), reason(&error)));
                 all_read = false;
@@ -95,7 +95,7 @@ fn or_standard_input(names: &[OsString]) -> impl Iterator<Item = &OsStr> {
     standard_input.into_iter().chain(names.iter().map(OsString::as_os_str))
 }
 
-fn is_standard_input(name: &OsStr) -> bool {
+pub fn is_standard_input(name: &OsStr) -> bool {
     name == "-"
 }
 

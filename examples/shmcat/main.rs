@@ -29,11 +29,10 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> ExitCode {
-    let transport = match (&cli.to, &cli.from) {
+    let mut totals = Totals::new(match (&cli.to, &cli.from) {
         (None, None) => cat::transport(&cli.files),
         _ => Transport::Shm,
-    };
-    let mut totals = Totals::new(transport);
+    });
     let console = Console::new(&cli.reports, || match cli.from {
         Some(_) => None,
         None => input::total_size(&cli.files),
@@ -42,7 +41,7 @@ fn run(cli: &Cli) -> ExitCode {
     let outcome = match (&cli.to, &cli.from) {
         (Some(ring), _) => to::send(ring, &cli.files, &cli.options(), &console, &mut totals),
         (None, Some(ring)) => from::receive(ring, &cli.options(), &console, &mut totals),
-        (None, None) => cat::copy(&cli.files, &console, &mut totals),
+        (None, None) => cat::copy(&cli.files, !cli.no_upgrade, &console, &mut totals),
     };
 
     console.finish();

@@ -1,12 +1,15 @@
 //! The line that `--stats` asks for.
 
 use std::fmt;
+use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
 use indicatif::BinaryBytes;
 use serde_json::json;
+use shmpipe::upgrade::Traffic;
 
 use crate::args::StatsFormat;
+use crate::input::is_pipe;
 use crate::report::write_line;
 
 /// How the bytes went from one process to the next.
@@ -21,7 +24,10 @@ pub enum Transport {
 }
 
 impl Transport {
-    const ALL: [Self; 3] = [Self::Shm, Self::Pipe, Self::File];
+    /// What a descriptor is, as long as no ring takes its place.
+    pub fn of(fd: BorrowedFd<'_>) -> Self {
+        if is_pipe(fd) { Self::Pipe } else { Self::File }
+    }
 
     fn name(self) -> &'static str {
         match self {
@@ -32,18 +38,69 @@ impl Transport {
     }
 }
 
+/// Bytes by the way they went.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Ways {
+    pub shm: u64,
+    pub pipe: u64,
+    pub file: u64,
+}
+
+impl Ways {
+    pub fn add(&mut self, transport: Transport, bytes: u64) {
+        *match transport {
+            Transport::Shm => &mut self.shm,
+            Transport::Pipe => &mut self.pipe,
+            Transport::File => &mut self.file,
+        } += bytes;
+    }
+
+    fn list(self) -> [(&'static str, u64); 3] {
+        [("shm", self.shm), ("pipe", self.pipe), ("file", self.file)]
+    }
+
+    fn json(self) -> serde_json::Value {
+        self.list().into_iter().collect()
+    }
+}
+
 /// What a transfer came to.
 pub struct Totals {
+    /// What it is called if nothing went through shared memory.
     transport: Transport,
     started: Instant,
     pub bytes: u64,
+    /// How the bytes came.
+    pub incoming: Ways,
+    /// How they went.
+    pub outgoing: Ways,
     /// How often, and for how long in all, this end slept because of the other.
     pub blocked: (u64, Duration),
 }
 
 impl Totals {
     pub fn new(transport: Transport) -> Self {
-        Self { transport, started: Instant::now(), bytes: 0, blocked: (0, Duration::ZERO) }
+        Self {
+            transport,
+            started: Instant::now(),
+            bytes: 0,
+            incoming: Ways::default(),
+            outgoing: Ways::default(),
+            blocked: (0, Duration::ZERO),
+        }
+    }
+
+    /// Counts bytes that came and went.
+    pub fn moved(&mut self, from: Transport, to: Transport, bytes: u64) {
+        self.bytes += bytes;
+        self.incoming.add(from, bytes);
+        self.outgoing.add(to, bytes);
+    }
+
+    /// Counts what a pipe's end did for this transfer, of which `Traffic` tells.
+    pub fn waited(&mut self, traffic: &Traffic) {
+        self.blocked.0 += traffic.sleeps;
+        self.blocked.1 += traffic.blocked;
     }
 
     /// Prints the line.
@@ -55,10 +112,15 @@ impl Totals {
         }
     }
 
-    fn by_transport(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        Transport::ALL
-            .into_iter()
-            .map(|one| (one.name(), if one == self.transport { self.bytes } else { 0 }))
+    fn transport(&self) -> Transport {
+        let shared = self.incoming.shm > 0 || self.outgoing.shm > 0;
+        if shared { Transport::Shm } else { self.transport }
+    }
+
+    /// Of the side where another process is; of both, the output's.
+    fn by_transport(&self) -> Ways {
+        let to_file = self.outgoing.shm == 0 && self.outgoing.pipe == 0;
+        if to_file { self.incoming } else { self.outgoing }
     }
 
     fn rate(&self, seconds: f64) -> f64 {
@@ -67,14 +129,13 @@ impl Totals {
     }
 
     fn text(&self, seconds: f64) -> impl fmt::Display {
-        let by: Vec<_> =
-            self.by_transport().map(|(name, bytes)| format!("{name} {bytes}")).collect();
+        let by = self.by_transport().list().map(|(name, bytes)| format!("{name} {bytes}"));
         let (times, blocked) = self.blocked;
         format!(
             "{} bytes in {seconds:.6} s, {}/s, transport {} ({}), blocked {} times for {:.6} s",
             self.bytes,
             BinaryBytes(self.rate(seconds) as u64),
-            self.transport.name(),
+            self.transport().name(),
             by.join(", "),
             times,
             blocked.as_secs_f64(),
@@ -82,14 +143,14 @@ impl Totals {
     }
 
     fn json(&self, seconds: f64) -> serde_json::Value {
-        let by: serde_json::Map<_, _> =
-            self.by_transport().map(|(name, bytes)| (name.to_owned(), bytes.into())).collect();
         json!({
             "bytes": self.bytes,
             "seconds": seconds,
             "rate": self.rate(seconds),
-            "transport": self.transport.name(),
-            "bytes_by_transport": by,
+            "transport": self.transport().name(),
+            "bytes_by_transport": self.by_transport().json(),
+            "in": self.incoming.json(),
+            "out": self.outgoing.json(),
             "blocked": self.blocked.0,
             "blocked_seconds": self.blocked.1.as_secs_f64(),
         })

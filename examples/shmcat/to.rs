@@ -13,7 +13,7 @@ use crate::input::{self, Stop};
 use crate::quote::quoted;
 use crate::report::Console;
 use crate::signals::{Watch, await_death};
-use crate::stats::Totals;
+use crate::stats::{Totals, Transport};
 
 /// The most that one read(2) takes: large enough that the calls do not count, small enough that the
 /// reader has something to do while the next block is read.
@@ -41,12 +41,13 @@ pub fn send(
         console.say_on_terminal(format_args!("{}: waiting for a reader", quoted(ring)));
     }
 
-    let copied = input::for_each(names, None, console, |input| {
+    let copied = input::for_each(names, None, console, |_, input| {
+        let kind = Transport::of(input);
         loop {
             match writer.read_from(input, BLOCK) {
-                Ok(0) => return Ok(()),
+                Ok(0) => return Ok(true),
                 Ok(read) => {
-                    totals.bytes += read as u64;
+                    totals.moved(kind, Transport::Shm, read as u64);
                     console.advance(read as u64);
                 }
                 Err(TransferError::Descriptor(error)) => return Err(Stop::Input(error)),

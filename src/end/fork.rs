@@ -104,6 +104,12 @@ impl Process {
         Ok(Self { page, number })
     }
 
+    /// Whether it is the one that runs this.
+    #[inline]
+    pub(crate) fn is_this(&self) -> bool {
+        self.running() == self.number
+    }
+
     /// The number of the process that runs this.
     #[inline]
     pub(crate) fn running(&self) -> u64 {

@@ -9,7 +9,7 @@
 pub(crate) mod attach;
 pub(crate) mod epoch;
 pub(crate) mod error;
-mod fork;
+pub(crate) mod fork;
 mod leave;
 mod lock;
 pub(crate) mod stats;

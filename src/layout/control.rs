@@ -1,4 +1,4 @@
-//! The words that the ends share: 1 KiB after the identity.
+//! The words that the ends share: 1 KiB and a bit, after the identity.
 //!
 //! ```text
 //! offset in the segment                               written by
@@ -9,7 +9,8 @@
 //!  768  space          parked, wake_at, semaphore     producer sleeps, consumer wakes
 //!  896  producer stats                                producer, now and then
 //! 1024  consumer stats                                consumer, now and then
-//! 1152
+//! 1152  handover       state, pipe                    both, if a kernel pipe was upgraded to it
+//! 1280
 //! ```
 //!
 //! Each group has 128 bytes of its own: the line of 64 and the neighbour that some processors
@@ -40,6 +41,7 @@ pub(crate) struct Control {
     pub(crate) space: Line<GateLine>,
     pub(crate) producer_stats: Line<StatsLine>,
     pub(crate) consumer_stats: Line<StatsLine>,
+    pub(crate) handover: Line<HandoverLine>,
 }
 
 /// Ends and epochs; `crate::end::epoch` says what the words mean.
@@ -109,6 +111,20 @@ pub(crate) struct StatsLine {
     pub(crate) fenced: AtomicU32,
 }
 
+/// Of a ring that a kernel pipe is upgraded to; zeros in every other. See `crate::upgrade`.
+#[derive(Debug)]
+#[repr(C)]
+pub(crate) struct HandoverLine {
+    /// Which of the two carries the bytes.
+    pub(crate) state: AtomicU32,
+    /// The pipe, as fstat(2) names it; written before the ring is offered.
+    pub(crate) pipe_dev: AtomicU64,
+    pub(crate) pipe_ino: AtomicU64,
+}
+
+/// Where [`HandoverLine`] lies in the segment, for who looks before he maps.
+pub(crate) const HANDOVER: usize = at(offset_of!(Control, handover));
+
 /// Where the control block lies in the segment.
 pub(crate) const OFFSET: usize = super::identity::SIZE;
 
@@ -123,7 +139,10 @@ const _: () = assert!(at(offset_of!(Control, data)) == 640, "layout version 1");
 const _: () = assert!(at(offset_of!(Control, space)) == 768, "layout version 1");
 const _: () = assert!(at(offset_of!(Control, producer_stats)) == 896, "layout version 1");
 const _: () = assert!(at(offset_of!(Control, consumer_stats)) == 1024, "layout version 1");
-const _: () = assert!(at(size_of::<Control>()) == 1152, "layout version 1");
+const _: () = assert!(HANDOVER == 1152, "layout version 1");
+const _: () = assert!(offset_of!(HandoverLine, pipe_dev) == 8, "layout version 1");
+const _: () = assert!(offset_of!(HandoverLine, pipe_ino) == 16, "layout version 1");
+const _: () = assert!(at(size_of::<Control>()) == 1280, "layout version 1");
 const _: () = assert!(at(size_of::<Control>()) <= 4096, "fits the smallest control area");
 const _: () = assert!(OFFSET.is_multiple_of(align_of::<Control>()), "aligned in the segment");
 const _: () = assert!(offset_of!(GateLine, semaphore) == 16, "layout version 1");

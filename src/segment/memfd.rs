@@ -8,8 +8,10 @@ use nix::{
 };
 use std::os::fd::{AsFd, OwnedFd};
 
-/// What /proc shows for it: `/memfd:shmpipe`.
 const NAME: &std::ffi::CStr = c"shmpipe";
+
+/// What its descriptors' links in /proc say.
+pub(crate) const LINK: &str = "/memfd:shmpipe (deleted)";
 
 /// Makes an empty object.
 pub(crate) fn create() -> Result<OwnedFd, OsError> {

@@ -28,6 +28,7 @@
 
 mod error;
 mod reader;
+mod upgraded;
 mod writer;
 
 pub use error::{ReadError, TransferError, WriteError};

@@ -52,9 +52,9 @@ const PREFETCH_FROM: usize = 4 << 10;
 /// ```
 #[derive(Debug)]
 pub struct Reader {
-    end: Arc<End>,
-    epochs: Epochs,
-    waited: Waited,
+    pub(super) end: Arc<End>,
+    pub(super) epochs: Epochs,
+    pub(super) waited: Waited,
     pace: Pace,
     /// Up to here bytes have been asked for; see `prefetch`.
     prefetched: u64,
@@ -396,8 +396,8 @@ enum Seen {
 
 /// The consumer's positions, and how far into them the epoch being read goes.
 #[derive(Debug)]
-struct Epochs {
-    ring: Consumer,
+pub(super) struct Epochs {
+    pub(super) ring: Consumer,
     /// Bytes up to here may be handed out: the tail as last seen, or the boundary before it.
     until: u64,
     /// The epoch being read, or the next one to come.

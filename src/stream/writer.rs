@@ -44,10 +44,10 @@ use std::{
 /// ```
 #[derive(Debug)]
 pub struct Writer {
-    end: Arc<End>,
-    ring: Producer,
+    pub(super) end: Arc<End>,
+    pub(super) ring: Producer,
     epoch: u32,
-    waited: Waited,
+    pub(super) waited: Waited,
     pace: Pace,
     /// Where bytes are made that must not be made in place: see [`Trust::AnyUser`].
     staging: Vec<u8>,
@@ -476,7 +476,7 @@ impl Writer {
         room
     }
 
-    fn say_finished(&self) -> Result<(), WriteError> {
+    pub(super) fn say_finished(&self) -> Result<(), WriteError> {
         self.end.check()?;
         // Only an aborter can have been before us.
         if self.end.say_ended(EndReason::Finished) { Ok(()) } else { Err(WriteError::Aborted) }

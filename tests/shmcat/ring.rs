@@ -87,12 +87,14 @@ fn half_of_the_bytes_that_a_pipe_takes_through_the_kernel() {
         ends.map(|end| read_and_written(&end.finish().exits(0).silent().out())).iter().sum::<u64>()
     };
     place.bash("mkfifo p").exits(0);
-    let pipe = crossed("shmcat in > p", "shmcat < p > out");
+    let pipe = crossed("shmcat --no-upgrade in > p", "shmcat < p > out");
     let ring = crossed("shmcat --to $R in", "shmcat --from $R > out");
+    let upgraded = crossed("shmcat in > p", "shmcat < p > out");
 
     assert!(pipe >= 4 * SIZE as u64, "the comparison moved everything: {pipe}");
     assert!(ring >= 2 * SIZE as u64, "the ring's ends moved everything: {ring}");
     assert!(ring <= pipe / 2 + (1 << 20), "{ring} bytes against {pipe}");
+    assert!(upgraded <= pipe / 2 + (5 << 20), "{upgraded} bytes against {pipe}");
 }
 
 /// Bytes that crossed between a process and the kernel, of what stands in its /proc/PID/io.

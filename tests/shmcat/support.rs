@@ -5,7 +5,10 @@ use std::{
     ffi::OsString,
     fs,
     io::Read,
-    os::unix::process::{CommandExt, ExitStatusExt},
+    os::unix::{
+        fs::symlink,
+        process::{CommandExt, ExitStatusExt},
+    },
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::{
@@ -31,20 +34,20 @@ pub const DEADLINE: Duration = Duration::from_secs(60);
 /// The program, as cargo builds it beside this test.
 pub fn shmcat() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        let this = env::current_exe().expect("a test knows where it is");
-        let profile = this.ancestors().nth(2).expect("target/<profile>/deps/<test>");
-        let program = profile.join("examples/shmcat");
-        assert!(program.is_file(), "{program:?} is missing: cargo build --example shmcat");
-        for source in ["src", "examples/shmcat"] {
-            let newest = newest(&Path::new(env!("CARGO_MANIFEST_DIR")).join(source));
-            assert!(
-                newest <= changed(&program),
-                "{program:?} is old: cargo build --example shmcat"
-            );
-        }
-        program
-    })
+    PROGRAM.get_or_init(|| example("shmcat", "examples/shmcat"))
+}
+
+/// An example program, which has to be there and no older than the library and its own source.
+pub fn example(name: &str, source: &str) -> PathBuf {
+    let this = env::current_exe().expect("a test knows where it is");
+    let profile = this.ancestors().nth(2).expect("target/<profile>/deps/<test>");
+    let program = profile.join("examples").join(name);
+    assert!(program.is_file(), "{program:?} is missing: cargo build --example {name}");
+    for source in ["src", source] {
+        let newest = newest(&Path::new(env!("CARGO_MANIFEST_DIR")).join(source));
+        assert!(newest <= changed(&program), "{program:?} is old: cargo build --example {name}");
+    }
+    program
 }
 
 /// What the scripts of these tests call besides `shmcat` and what bash has built in.
@@ -56,9 +59,12 @@ fn assert_tools() {
     assert!(missing.is_empty(), "these tools are needed and missing: {missing}");
 }
 
-fn newest(directory: &Path) -> Option<SystemTime> {
-    let entries = fs::read_dir(directory).ok()?.filter_map(|entry| Some(entry.ok()?.path()));
-    entries.map(|path| if path.is_dir() { newest(&path) } else { changed(&path) }).max()?
+fn newest(source: &Path) -> Option<SystemTime> {
+    if source.is_file() {
+        return changed(source);
+    }
+    let entries = fs::read_dir(source).ok()?.filter_map(|entry| Some(entry.ok()?.path()));
+    entries.map(|path| newest(&path)).max()?
 }
 
 fn changed(file: &Path) -> Option<SystemTime> {
@@ -69,6 +75,9 @@ fn changed(file: &Path) -> Option<SystemTime> {
 /// ring, and nothing is left of the processes and files whatever happened.
 pub struct Place {
     directory: TempDir,
+    /// In front of the PATH: the programs to be tested and nothing else that is built beside them, which
+    /// could have the name of a tool.
+    programs: TempDir,
     token: String,
 }
 
@@ -78,10 +87,19 @@ impl Place {
         TOOLS.call_once(assert_tools);
         static COUNTER: AtomicU32 = AtomicU32::new(0);
         let number = COUNTER.fetch_add(1, Ordering::Relaxed);
-        Self {
-            directory: tempfile::tempdir().expect("a directory for temporary files"),
+        let directory = || tempfile::tempdir().expect("a directory for temporary files");
+        let place = Self {
+            directory: directory(),
+            programs: directory(),
             token: format!("shmcat-test-{}-{number}", std::process::id()),
-        }
+        };
+        place.add_program(shmcat(), "shmcat");
+        place
+    }
+
+    /// Lets scripts call a program by this name.
+    pub fn add_program(&self, program: &Path, name: &str) {
+        symlink(program, self.programs.path().join(name)).expect("a new link");
     }
 
     pub fn ring(&self) -> String {
@@ -141,7 +159,7 @@ impl Place {
     /// so that it can be ended with all that it started, and with the signals at their defaults,
     /// whatever the test runner was told to ignore.
     pub fn command(&self, program: &str) -> Command {
-        let mut path = vec![shmcat().parent().expect("a file has a directory").to_owned()];
+        let mut path = vec![self.programs.path().to_owned()];
         path.extend(env::split_paths(&env::var_os("PATH").unwrap_or_default()));
         let mut command = Command::new(program);
         command

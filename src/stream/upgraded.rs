@@ -1,0 +1,120 @@
+//! What [`crate::upgrade`] needs of the two ends besides what everyone does.
+
+use super::{ReadError, Reader, WriteError, Writer};
+use crate::{
+    end::{
+        epoch::State,
+        waiting::{Patience, Until},
+    },
+    layout::control::HandoverLine,
+    ring::cursor::distance,
+    sync::Ordering,
+    upgrade::handover::Handover,
+    wait::gate::ANYTHING,
+};
+use std::time::Duration;
+
+impl Writer {
+    pub(crate) fn handover_line(&self) -> &HandoverLine {
+        &self.end.control().handover.0
+    }
+
+    pub(crate) fn handover(&self) -> Handover<'_> {
+        Handover(&self.handover_line().state)
+    }
+
+    /// Wakes the reader for something other than bytes.
+    pub(crate) fn wake_reader(&self) {
+        self.end.notify_peer(ANYTHING);
+    }
+
+    /// Says that the stream is whole. Nothing may be written afterwards.
+    pub(crate) fn end_stream(&self) -> Result<(), WriteError> {
+        self.say_finished()
+    }
+
+    /// Waits until the reader has released all that was written.
+    ///
+    /// # Errors
+    /// [`WriteError::Timeout`]; that the reader has gone, and then perhaps not without having read it all.
+    pub(crate) fn await_all_read(&mut self, timeout: Duration) -> Result<(), WriteError> {
+        let Self { end, ring, waited, .. } = self;
+        end.check()?;
+        let capacity = end.geometry().capacity as u64;
+        let until = Until { there: ring.position(), nap: None };
+        end.wait(Patience::from_timeout(timeout), until, waited, |gone| {
+            // The reader's word before its position: a reader that left says so last.
+            let word = end.peer_word()?;
+            end.checked(ring.refresh(&end.control().consumer.0.head))?;
+            match word.state {
+                _ if ring.free() == capacity => Ok(Some(())),
+                State::Ended(reason) => Err(WriteError::reader_gone(reason)),
+                State::Open if gone == Some(word) => Err(WriteError::ReaderDied),
+                State::None | State::Open => Ok(None),
+            }
+        })
+    }
+
+    /// The bytes that the reader has not taken. Only to be asked for when it has gone, or has said
+    /// that it takes no more.
+    pub(crate) fn not_taken(&mut self) -> Result<&[u8], WriteError> {
+        let Self { end, ring, .. } = self;
+        end.check()?;
+        let line = &end.control().consumer.0;
+        end.checked(ring.refresh(&line.head))?;
+        let capacity = end.geometry().capacity as u64;
+        let unread = capacity - ring.free();
+        let head = ring.position() - unread;
+        // Acquire: pairs with the Release in `Reader::mark_taken`. (Of a reader that died, the kernel's
+        // release of its role lock is what orders its stores.)
+        let taken = line.taken.load(Ordering::Acquire).max(head);
+        let rest = unread - end.checked(distance("taken", head, taken, unread))?;
+        // SAFETY: at most `capacity` bytes are mapped contiguously from `taken` on. The producer,
+        // who alone writes to them, is borrowed.
+        Ok(unsafe { std::slice::from_raw_parts(end.mapping().at(taken).as_ptr(), rest as usize) })
+    }
+}
+
+impl Reader {
+    pub(crate) fn handover(&self) -> Handover<'_> {
+        Handover(&self.end.control().handover.0.state)
+    }
+
+    /// Notes that the first `n` bytes are in use from here on: if this process dies before it
+    /// releases them, the writer does not give them to anybody else.
+    #[inline]
+    pub(crate) fn mark_taken(&mut self, n: usize) {
+        let taken = self.epochs.ring.position().saturating_add(n as u64);
+        // Release: pairs with the Acquire in `Writer::not_taken`, and keeps what was done with bytes
+        // taken before from moving behind it.
+        self.end.control().consumer.0.taken.store(taken, Ordering::Release);
+    }
+
+    /// Waits until `changed` says so; false if the time is up or the writer is gone.
+    ///
+    /// The writer wakes for it by [`Writer::wake_reader`].
+    pub(crate) fn await_change(
+        &mut self,
+        timeout: Duration,
+        mut changed: impl FnMut(Handover<'_>) -> bool,
+    ) -> Result<bool, ReadError> {
+        let Self { end, waited, .. } = self;
+        end.check()?;
+        let state = &end.control().handover.0.state;
+        let until = Until { there: ANYTHING, nap: None };
+        let waited = end.wait(Patience::from_timeout(timeout), until, waited, |gone| {
+            let word = end.peer_word()?;
+            Ok(if changed(Handover(state)) {
+                Some(true)
+            } else if matches!(word.state, State::Ended(_)) || gone == Some(word) {
+                Some(false)
+            } else {
+                None
+            })
+        });
+        match waited {
+            Err(ReadError::Timeout) => Ok(false),
+            waited => waited,
+        }
+    }
+}

@@ -1,0 +1,433 @@
+//! The reading end.
+
+use super::{
+    Traffic,
+    handover::State,
+    is_enabled, offer,
+    pipe::{self, PipeId},
+};
+use crate::{
+    Options, Peer, Unclaimed,
+    end::fork::Process,
+    stream::{ReadError, Reader},
+};
+use std::{
+    io::{self, BufRead, Read},
+    os::fd::{AsFd, OwnedFd},
+    time::Duration,
+};
+
+/// An offer is looked for each time this much has come by the pipe.
+const ASK_AGAIN: u64 = 64 << 10;
+
+/// The most that is shown at once. Of a reader that is killed, what it was shown is lost, as what it had
+/// read from a pipe.
+const BLOCK: usize = 128 << 10;
+
+/// In ring mode, other writers' bytes in the pipe are looked for this often: reads.
+const LOOK_AFTER: u32 = 16;
+
+/// For how long the reader of a ring sleeps before it looks into the pipe, which cannot wake it: briefly
+/// at first and when it has found something there, then longer and longer.
+#[derive(Debug)]
+struct Naps {
+    next: Duration,
+}
+
+impl Naps {
+    const SHORTEST: Duration = Duration::from_millis(1);
+    const LONGEST: Duration = Duration::from_millis(50);
+
+    fn new() -> Self {
+        Self { next: Self::SHORTEST }
+    }
+
+    fn shorten(&mut self) {
+        self.next = Self::SHORTEST;
+    }
+
+    /// A sleep's length; each is a bit longer than the one before.
+    fn take(&mut self) -> Duration {
+        let nap = self.next;
+        self.next = (nap * 17 / 16).min(Self::LONGEST);
+        nap
+    }
+}
+
+/// The reading end of a pipe, or of anything else that bytes can be read from.
+///
+/// If it is a pipe that is written to through an [`Output`](super::Output), the bytes change over to shared
+/// memory, see [the module](super); in every other respect, and with every other writer, this is read(2).
+/// A descriptor that is set to not block is waited for.
+///
+/// [`Read`] takes no more than it hands out: what is not asked for stays for the next process that reads the
+/// pipe. [`BufRead`] reads up to 128 KiB ahead from a pipe, as a buffered reader does, and nothing ahead from a ring.
+///
+/// Dropped, it leaves: what it has not consumed stays for others.
+#[derive(Debug)]
+pub struct Input<F: AsFd = OwnedFd> {
+    fd: F,
+    /// `None` = there is no telling; then it is never upgraded.
+    process: Option<Process>,
+    line: Line,
+    /// `None` = it is no pipe, or not to be upgraded.
+    pipe: Option<PipeId>,
+    /// So much more comes by the pipe before an offer is looked for.
+    until_ask: u64,
+    traffic: Traffic,
+    /// Bytes from the descriptor, read ahead: those from `used` to `filled`.
+    block: Vec<u8>,
+    used: usize,
+    filled: usize,
+    /// Whether what was last shown lies in the ring, and how much it was.
+    shown_in_ring: usize,
+}
+
+/// Where the next byte comes from.
+#[derive(Debug)]
+enum Line {
+    Pipe,
+    /// From the pipe, until the writer switches.
+    Attached(Ring, Naps),
+    Ring(Ring, Naps),
+}
+
+#[derive(Debug)]
+struct Ring {
+    reader: Reader,
+    /// The pipe once more, as a description that does not block.
+    quiet: Option<OwnedFd>,
+    /// So many bytes of the ring come before those in the pipe: those that were published before it was
+    /// seen that the pipe has some.
+    first: u64,
+    /// So many bytes of the pipe come next.
+    in_pipe: u64,
+    /// Reads since the pipe was looked into.
+    reads: u32,
+}
+
+/// What there is to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    /// By read(2), at most so many bytes; and that may wait, or must not.
+    Pipe { most: usize, may_wait: bool },
+    /// At most so many bytes of the ring, which has some.
+    Ring { most: usize },
+}
+
+impl<F: AsFd> Input<F> {
+    /// An end that upgrades if it can; see [`super::is_enabled`] for when it does not.
+    pub fn new(fd: F) -> Self {
+        let pipe = if is_enabled() { pipe::identify(&fd) } else { None };
+        Self::with(fd, pipe)
+    }
+
+    /// An end that never upgrades.
+    pub fn plain(fd: F) -> Self {
+        Self::with(fd, None)
+    }
+
+    fn with(fd: F, pipe: Option<PipeId>) -> Self {
+        let process = Process::current().ok();
+        Self {
+            fd,
+            process,
+            line: Line::Pipe,
+            pipe: pipe.filter(|_| process.is_some()),
+            until_ask: 0,
+            traffic: Traffic::default(),
+            block: Vec::new(),
+            used: 0,
+            filled: 0,
+            shown_in_ring: 0,
+        }
+    }
+
+    /// Leaves the ring, if there is one: what this end has not consumed goes back to the pipe, for whoever
+    /// reads it next. To be called before another process is to read the same pipe.
+    ///
+    /// (What [`BufRead`] has read ahead from the pipe stays here.)
+    pub fn leave(&mut self) {
+        self.shown_in_ring = 0;
+        let inherited = self.is_inherited();
+        if let Line::Attached(mut ring, _) | Line::Ring(mut ring, _) = self.take_line() {
+            self.until_ask = ASK_AGAIN;
+            if inherited {
+                return;
+            }
+            ring.reader.mark_taken(0);
+            ring.reader.handover().leave();
+            self.traffic.wait(&ring.reader.stats());
+        }
+    }
+
+    /// How many bytes came each way so far.
+    pub fn traffic(&self) -> Traffic {
+        let mut traffic = self.traffic;
+        if let Line::Ring(ring, _) | Line::Attached(ring, _) = &self.line {
+            traffic.wait(&ring.reader.stats());
+        }
+        traffic
+    }
+
+    fn take_line(&mut self) -> Line {
+        std::mem::replace(&mut self.line, Line::Pipe)
+    }
+
+    /// In a forked child the ring is not mapped. The pipe is read there as it is.
+    fn is_inherited(&self) -> bool {
+        self.process.is_some_and(|process| !process.is_this())
+    }
+
+    /// The ring is over, one way or another: back to the pipe.
+    fn end_ring(&mut self) {
+        if let Line::Attached(ring, _) | Line::Ring(ring, _) = self.take_line() {
+            self.traffic.wait(&ring.reader.stats());
+        }
+        self.until_ask = 0;
+    }
+
+    /// Finds out where the next bytes are, and waits for them if they can only come from a ring.
+    fn source(&mut self) -> io::Result<Source> {
+        if self.is_inherited() {
+            self.line = Line::Pipe;
+            self.pipe = None;
+        }
+        loop {
+            match &mut self.line {
+                Line::Pipe => {
+                    // At its first bytes, not before: there is no offer while nothing was written.
+                    if self.pipe.is_some() && self.until_ask == 0 && self.traffic.pipe > 0 {
+                        self.until_ask = ASK_AGAIN;
+                        self.attach();
+                    }
+                    if matches!(self.line, Line::Pipe) {
+                        return Ok(Source::Pipe { most: usize::MAX, may_wait: true });
+                    }
+                }
+                Line::Attached(ring, naps) => match ring.reader.handover().state() {
+                    State::Attached => {
+                        let n = pipe::waiting(&self.fd)?;
+                        if n > 0 {
+                            naps.shorten();
+                            return Ok(Source::Pipe { most: n, may_wait: false });
+                        }
+                        let changed = |handover: super::handover::Handover<'_>| {
+                            handover.state() != State::Attached
+                        };
+                        let gone = !ring.reader.await_change(naps.take(), changed)?
+                            && ring.has_lost_its_writer();
+                        // If it had switched before it died, that is found next time round.
+                        if gone && ring.reader.handover().state() == State::Attached {
+                            self.end_ring();
+                        }
+                    }
+                    State::Switched => {
+                        // What was written to the pipe before the switch, by whomever. Once: another
+                        // writer may fill it for ever.
+                        ring.in_pipe = pipe::waiting(&self.fd)? as u64;
+                        if let Line::Attached(ring, naps) = self.take_line() {
+                            self.line = Line::Ring(ring, naps);
+                        }
+                    }
+                    State::Offered | State::Left | State::Closed => self.end_ring(),
+                },
+                Line::Ring(ring, naps) => {
+                    if ring.first > 0 {
+                        return Ok(Source::Ring { most: clamp(ring.first) });
+                    }
+                    if ring.in_pipe > 0 {
+                        return Ok(Source::Pipe { most: clamp(ring.in_pipe), may_wait: false });
+                    }
+                    let is_empty = ring.reader.is_empty();
+                    if is_empty || ring.reads >= LOOK_AFTER {
+                        ring.reads = 0;
+                        ring.in_pipe = pipe::waiting(&self.fd)? as u64;
+                        if ring.in_pipe > 0 {
+                            // Its writer may have begun when the ring's was done: the ring goes first,
+                            // as far as it was filled by now.
+                            ring.first = ring.reader.len() as u64;
+                            naps.shorten();
+                            continue;
+                        }
+                    }
+                    ring.reads += 1;
+                    match ring.reader.fill_buf_timeout(naps.next) {
+                        Ok([]) => self.end_ring(),
+                        Ok(_) => return Ok(Source::Ring { most: usize::MAX }),
+                        Err(ReadError::Timeout) => {
+                            naps.take();
+                            ring.reads = LOOK_AFTER;
+                        }
+                        Err(error) => {
+                            self.end_ring();
+                            return Err(error.into());
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Looks for an offer, and takes it.
+    fn attach(&mut self) {
+        let attach = |id: PipeId| {
+            let fd = offer::find(&self.fd)?.open(&self.fd, id)?;
+            let reader = Unclaimed::<Reader>::from(fd).claim_with(&Options::new()).ok()?;
+            let ring = Ring {
+                quiet: pipe::reopen_quiet(&self.fd),
+                reader,
+                first: 0,
+                in_pipe: 0,
+                reads: 0,
+            };
+            // It may be dead, or have withdrawn meanwhile.
+            (!ring.has_lost_its_writer() && ring.reader.handover().attach()).then_some(ring)
+        };
+        if let Some(ring) = self.pipe.and_then(attach) {
+            self.line = Line::Attached(ring, Naps::new());
+        }
+    }
+
+    /// Reads from the descriptor; `None` if somebody else was faster.
+    fn read_pipe(
+        &mut self,
+        into: Into<'_>,
+        most: usize,
+        may_wait: bool,
+    ) -> io::Result<Option<usize>> {
+        let buffer = match into {
+            Into::Caller(buffer) => buffer,
+            Into::Block => {
+                self.block.resize(BLOCK, 0);
+                &mut self.block[..]
+            }
+        };
+        let most = most.min(buffer.len());
+        let buffer = &mut buffer[..most];
+        let ring = match &mut self.line {
+            Line::Pipe => None,
+            Line::Attached(ring, _) | Line::Ring(ring, _) => Some(ring),
+        };
+        let quiet = ring.as_ref().and_then(|ring| ring.quiet.as_ref()).filter(|_| !may_wait);
+        let read = match quiet {
+            Some(quiet) => match pipe::read_once(quiet, buffer) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
+                read => Some(read?),
+            },
+            None => Some(pipe::read(&self.fd, buffer)?),
+        };
+        let n = read.unwrap_or(0) as u64;
+        if let Some(ring) = ring {
+            // Gone to another reader, if it is less than there was.
+            ring.in_pipe = if n == 0 { 0 } else { ring.in_pipe.saturating_sub(n) };
+        }
+        self.traffic.pipe += n;
+        self.until_ask = self.until_ask.saturating_sub(n);
+        // In the pipe of a ring in use, the end of the file is not the end: the ring's own comes first.
+        Ok(if may_wait { read } else { read.filter(|n| *n > 0) })
+    }
+
+    fn ahead(&self) -> &[u8] {
+        &self.block[self.used..self.filled]
+    }
+}
+
+enum Into<'a> {
+    Caller(&'a mut [u8]),
+    Block,
+}
+
+impl Ring {
+    /// Whether the writer is gone. A system call.
+    fn has_lost_its_writer(&self) -> bool {
+        !matches!(self.reader.peer(), Ok(Peer::Alive | Peer::Waiting))
+    }
+
+    fn release(&mut self, n: usize) {
+        self.reader.consume(n);
+        self.first = self.first.saturating_sub(n as u64);
+    }
+}
+
+fn clamp(n: u64) -> usize {
+    usize::try_from(n).unwrap_or(usize::MAX)
+}
+
+impl<F: AsFd> Read for Input<F> {
+    /// Takes as many bytes as there are, waiting until there are any; 0 at the end of the file.
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        if self.used < self.filled {
+            let n = self.ahead().len().min(bytes.len());
+            bytes[..n].copy_from_slice(&self.ahead()[..n]);
+            self.used += n;
+            return Ok(n);
+        }
+        if bytes.is_empty() {
+            return Ok(0);
+        }
+        loop {
+            match self.source()? {
+                Source::Pipe { most, may_wait } => {
+                    if let Some(n) = self.read_pipe(Into::Caller(bytes), most, may_wait)? {
+                        return Ok(n);
+                    }
+                }
+                Source::Ring { most } => {
+                    let shown = self.show(most.min(bytes.len()))?;
+                    let n = shown.len();
+                    bytes[..n].copy_from_slice(shown);
+                    self.consume(n);
+                    return Ok(n);
+                }
+            }
+        }
+    }
+}
+
+impl<F: AsFd> Input<F> {
+    /// Shows up to `most` bytes of the ring, which has some.
+    fn show(&mut self, most: usize) -> io::Result<&[u8]> {
+        let Line::Ring(ring, _) = &mut self.line else { return Ok(&[]) };
+        let n = ring.reader.try_fill_buf()?.len().min(most).min(BLOCK);
+        ring.reader.mark_taken(n);
+        self.shown_in_ring = n;
+        Ok(&ring.reader.try_fill_buf()?[..n])
+    }
+}
+
+impl<F: AsFd> BufRead for Input<F> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        while self.used == self.filled {
+            match self.source()? {
+                Source::Pipe { most, may_wait } => {
+                    if let Some(n) = self.read_pipe(Into::Block, most, may_wait)? {
+                        (self.used, self.filled) = (0, n);
+                        break;
+                    }
+                }
+                Source::Ring { most } => return self.show(most),
+            }
+        }
+        Ok(self.ahead())
+    }
+
+    fn consume(&mut self, n: usize) {
+        if self.used < self.filled {
+            self.used = self.filled.min(self.used + n);
+            return;
+        }
+        if let Line::Ring(ring, _) = &mut self.line {
+            let n = n.min(self.shown_in_ring);
+            ring.release(n);
+            self.shown_in_ring -= n;
+            self.traffic.shm += n as u64;
+        }
+    }
+}
+
+impl<F: AsFd> Drop for Input<F> {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}

@@ -1,0 +1,123 @@
+//! The kernel's pipe: what an inherited descriptor leads to, and reading and writing it as it is.
+//!
+//! The descriptor's flags are never changed: its description is shared with whoever else inherited
+//! it. A non-blocking one is waited for by poll(2).
+
+#![allow(unsafe_code)]
+
+use crate::sys;
+use nix::{
+    errno::Errno,
+    fcntl::{FcntlArg, OFlag, fcntl, open},
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    sys::stat::{FileStat, Mode, SFlag, fstat},
+};
+use std::{
+    io,
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
+};
+
+/// Which pipe: the same at both ends, and in all processes of the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct PipeId {
+    pub(super) dev: u64,
+    pub(super) ino: u64,
+}
+
+/// The pipe or FIFO behind a descriptor, if it is one.
+pub(super) fn identify(fd: impl AsFd) -> Option<PipeId> {
+    let stat = fstat(fd).ok()?;
+    is(&stat, SFlag::S_IFIFO).then_some(PipeId { dev: stat.st_dev, ino: stat.st_ino })
+}
+
+/// Whether reading the descriptor takes no longer than the disk does: it waits for no other process.
+pub(super) fn is_file(fd: impl AsFd) -> bool {
+    fstat(fd).is_ok_and(|stat| is(&stat, SFlag::S_IFREG) || is(&stat, SFlag::S_IFBLK))
+}
+
+fn is(stat: &FileStat, kind: SFlag) -> bool {
+    stat.st_mode & SFlag::S_IFMT.bits() == kind.bits()
+}
+
+/// Whether the pipe is in packet mode (pipe2(2), O_DIRECT): each write is a packet of its own, and to
+/// be read as one.
+pub(super) fn is_packets(fd: impl AsFd) -> bool {
+    fcntl(fd, FcntlArg::F_GETFL)
+        .is_ok_and(|flags| OFlag::from_bits_retain(flags).contains(OFlag::O_DIRECT))
+}
+
+/// How many bytes the pipe can hold.
+pub(super) fn capacity(fd: impl AsFd) -> usize {
+    fcntl(fd, FcntlArg::F_GETPIPE_SZ).map_or(0, |bytes| usize::try_from(bytes).unwrap_or(0))
+}
+
+/// How many bytes are in the pipe.
+pub(super) fn waiting(fd: impl AsFd) -> io::Result<usize> {
+    sys::io::readable(fd.as_fd())
+}
+
+/// Whether nobody has the reading end open any more.
+pub(super) fn has_no_reader(fd: impl AsFd) -> bool {
+    let mut fds = [PollFd::new(fd.as_fd(), PollFlags::empty())];
+    let polled = poll(&mut fds, PollTimeout::ZERO).is_ok_and(|n| n > 0);
+    polled && fds[0].revents().is_some_and(|events| events.contains(PollFlags::POLLERR))
+}
+
+/// The reading end once more, as a description of our own that does not block. `None` where that is
+/// not to be had: no /proc, or another user's pipe.
+pub(super) fn reopen_quiet(fd: impl AsFd) -> Option<OwnedFd> {
+    let path = format!("/proc/self/fd/{}", fd.as_fd().as_raw_fd());
+    let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+    open(path.as_str(), flags, Mode::empty()).ok()
+}
+
+/// read(2), once, waiting until there is something.
+pub(super) fn read(fd: impl AsFd, into: &mut [u8]) -> io::Result<usize> {
+    let fd = fd.as_fd();
+    loop {
+        match read_once(fd, into) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                await_ready(fd, PollFlags::POLLIN)?
+            }
+            result => return result,
+        }
+    }
+}
+
+/// read(2), once, as the descriptor is.
+pub(super) fn read_once(fd: impl AsFd, into: &mut [u8]) -> io::Result<usize> {
+    // SAFETY: the slice is ours alone.
+    unsafe { sys::io::read(fd.as_fd(), into.as_mut_ptr(), into.len()) }
+}
+
+/// write(2), once, waiting until there is room for something.
+pub(super) fn write(fd: impl AsFd, bytes: &[u8]) -> io::Result<usize> {
+    let fd = fd.as_fd();
+    loop {
+        // SAFETY: the slice is mapped.
+        match unsafe { sys::io::write(fd, bytes.as_ptr(), bytes.len()) } {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                await_ready(fd, PollFlags::POLLOUT)?
+            }
+            result => return result,
+        }
+    }
+}
+
+/// write(2), until all is written.
+pub(super) fn write_all(fd: impl AsFd, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match write(&fd, bytes)? {
+            0 => return Err(io::ErrorKind::WriteZero.into()),
+            n => bytes = &bytes[n..],
+        }
+    }
+    Ok(())
+}
+
+fn await_ready(fd: BorrowedFd<'_>, events: PollFlags) -> io::Result<()> {
+    match poll(&mut [PollFd::new(fd, events)], PollTimeout::NONE) {
+        Ok(_) | Err(Errno::EINTR) => Ok(()),
+        Err(errno) => Err(errno.into()),
+    }
+}

@@ -1,0 +1,157 @@
+//! The ring that a pipe is upgraded to, as its writer has it.
+
+use super::{
+    handover::State,
+    offer,
+    pipe::{self, PipeId},
+};
+use crate::{
+    Options, Peer, Stats, Unclaimed,
+    stream::{Reader, WriteError, Writer},
+    sync::Ordering,
+};
+use std::{
+    io,
+    os::fd::{AsFd, BorrowedFd},
+    time::Duration,
+};
+
+/// Bytes of an upgrade's ring.
+pub(super) const CAPACITY: usize = 1 << 20;
+
+/// How long the writer waits for room before it looks whether there is still somebody at the other
+/// end of the pipe. (That the reader has left it is told at once; that it died it looks for itself.)
+const TICK: Duration = Duration::from_millis(50);
+
+/// A ring on offer, or in use.
+#[derive(Debug)]
+pub(super) struct Ring {
+    writer: Writer,
+    /// What the offer leads to: it must stay open as long as a reader may follow it.
+    memory: Unclaimed<Reader>,
+}
+
+/// Why the ring takes no more.
+#[derive(Debug)]
+pub(super) enum Stopped {
+    /// The reader has left, died or closed its end of the pipe.
+    ReaderGone,
+    /// Reading what was to be written failed, and nothing was written.
+    Source(io::Error),
+    /// The ring itself is of no use any more.
+    Broken(WriteError),
+}
+
+impl From<WriteError> for Stopped {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::ReaderLeft | WriteError::ReaderFailed(_) | WriteError::ReaderDied => {
+                Self::ReaderGone
+            }
+            error => Self::Broken(error),
+        }
+    }
+}
+
+impl Ring {
+    /// Makes one for this pipe. `None` if there is no room for it, or no way.
+    pub(super) fn new(id: PipeId) -> Option<Self> {
+        let options = Options::new().capacity(CAPACITY);
+        let (writer, memory) = options.anonymous::<Writer>().ok()?;
+        let writer = writer.claim_with(&options).ok()?;
+        let line = writer.handover_line();
+        // Relaxed: `offer` publishes them.
+        line.pipe_dev.store(id.dev, Ordering::Relaxed);
+        line.pipe_ino.store(id.ino, Ordering::Relaxed);
+        writer.handover().offer();
+        Some(Self { writer, memory })
+    }
+
+    /// Offers it over its pipe, or renews the offer.
+    pub(super) fn offer(&self, pipe: impl AsFd) -> bool {
+        offer::make(pipe, &self.memory)
+    }
+
+    pub(super) fn state(&self) -> State {
+        self.writer.handover().state()
+    }
+
+    /// Goes over to it; false if the reader has left meanwhile. The reader may be waiting for that.
+    pub(super) fn switch(&self) -> bool {
+        let switched = self.writer.handover().switch();
+        self.writer.wake_reader();
+        switched
+    }
+
+    /// Withdraws it; false if the writer has switched.
+    pub(super) fn close(&self) -> bool {
+        let closed = self.writer.handover().close();
+        self.writer.wake_reader();
+        closed
+    }
+
+    /// Writes some bytes, waiting until there is room.
+    pub(super) fn write(&mut self, pipe: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize, Stopped> {
+        loop {
+            match self.writer.write_timeout(bytes, TICK) {
+                Err(WriteError::Timeout) => check_pipe(pipe)?,
+                result => return Ok(result?),
+            }
+        }
+    }
+
+    /// Reads some bytes from a file straight into the ring.
+    pub(super) fn read_from(
+        &mut self,
+        pipe: BorrowedFd<'_>,
+        source: BorrowedFd<'_>,
+        max: usize,
+    ) -> Result<usize, Stopped> {
+        use crate::stream::TransferError::{Descriptor, Ring};
+        loop {
+            match self.writer.read_from_timeout(source, max, TICK) {
+                Err(Ring(WriteError::Timeout)) => check_pipe(pipe)?,
+                Err(Ring(error)) => return Err(error.into()),
+                Err(Descriptor(error)) => return Err(Stopped::Source(error)),
+                Ok(n) => return Ok(n),
+            }
+        }
+    }
+
+    /// Says that no more comes, and waits until all is read.
+    pub(super) fn finish(&mut self, pipe: BorrowedFd<'_>) -> Result<(), Stopped> {
+        self.writer.end_stream()?;
+        loop {
+            match self.writer.await_all_read(TICK) {
+                Err(WriteError::Timeout) => check_pipe(pipe)?,
+                result => return Ok(result?),
+            }
+        }
+    }
+
+    /// Ends the reader's part in it, if it has not done so itself, and hands out what it did not take.
+    /// To be called only when the reader is gone.
+    pub(super) fn take_back(&mut self) -> Result<&[u8], WriteError> {
+        self.writer.handover().leave();
+        self.writer.not_taken()
+    }
+
+    /// Whether the reader is gone. A system call.
+    pub(super) fn has_lost_its_reader(&self) -> bool {
+        !matches!(self.writer.peer(), Ok(Peer::Alive | Peer::Waiting) | Err(_))
+    }
+
+    /// Whether everything written was read.
+    pub(super) fn is_empty(&self) -> bool {
+        self.writer.is_empty()
+    }
+
+    pub(super) fn stats(&self) -> Stats {
+        self.writer.stats()
+    }
+}
+
+/// Nobody may have the pipe open any more, although the reader's role is held.
+fn check_pipe(pipe: BorrowedFd<'_>) -> Result<(), Stopped> {
+    if pipe::has_no_reader(pipe) { Err(Stopped::ReaderGone) } else { Ok(()) }
+}
