@@ -33,7 +33,7 @@ impl Transport for Upgrade {
     fn title(&self) -> String {
         match self {
             Upgrade::Program { version, .. } => format!("shmcat | shmcat ({version})"),
-            Upgrade::Library { why } => format!("as shmcat | shmcat, by the library ({why})"),
+            Upgrade::Library { why } => format!("shmcat | shmcat (by the library; shmcat {why})"),
         }
     }
 
@@ -46,9 +46,9 @@ impl Transport for Upgrade {
     }
 }
 
-/// The shmcat that was built as this program was, from the sources as they are; or why there is none, as a sentence.
+/// The shmcat that was built as this program was, from the sources as they are; or why not, as what is said of it.
 pub fn built() -> Result<PathBuf, &'static str> {
-    let this = std::env::current_exe().map_err(|_| "this program does not know its path")?;
+    let this = std::env::current_exe().map_err(|_| "is not to be found")?;
     // An example lies beside it; a bench is in target/PROFILE/deps.
     let beside = this.with_file_name("shmcat");
     let examples = this.ancestors().nth(2).map(|profile| profile.join("examples/shmcat"));
@@ -56,11 +56,11 @@ pub fn built() -> Result<PathBuf, &'static str> {
         let modified = path.metadata().and_then(|found| found.modified()).ok()?;
         Some((path, modified))
     });
-    let (path, modified) = found.ok_or("shmcat is not built")?;
+    let (path, modified) = found.ok_or("is not built")?;
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     match [root.join("src"), root.join("examples/shmcat")].iter().filter_map(|at| newest(at)).max()
     {
-        Some(source) if source > modified => Err("shmcat is older than its sources"),
+        Some(source) if source > modified => Err("is older than its sources"),
         _ => Ok(path),
     }
 }

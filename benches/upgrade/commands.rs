@@ -18,7 +18,7 @@ impl Shmcat {
     pub fn find(given: Option<&Path>) -> Result<Self, String> {
         let built = || {
             upgrade::built()
-                .map_err(|why| format!("{why}; cargo build --release --examples makes it"))
+                .map_err(|why| format!("shmcat {why}; cargo build --release --examples makes it"))
         };
         given.map_or_else(built, |path| Ok(path.to_owned())).map(Shmcat)
     }
