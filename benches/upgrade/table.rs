@@ -22,6 +22,7 @@ pub fn print(title: &str, duels: &[Duel<'_>], outcomes: &[Outcome]) {
         "19 of 20",
         "CPU ms",
         "its CPU ms",
+        "CPU ratio",
         "asked",
     ]);
     let mut notes = Vec::new();
@@ -31,7 +32,7 @@ pub fn print(title: &str, duels: &[Duel<'_>], outcomes: &[Outcome]) {
             Err(error) => notes.push(format!("{}: {error}", duel.name)),
         }
     }
-    for column in table.column_iter_mut().skip(2).take(8) {
+    for column in table.column_iter_mut().skip(2).take(9) {
         column.set_cell_alignment(CellAlignment::Right);
     }
     println!("\n{title}; medians\n\n{}\n", table.trim_fmt());
@@ -69,6 +70,7 @@ fn row(table: &mut Table, name: &str, place: &str, time: &Summary, cpu: &Summary
         format!("{least:.3}–{most:.3}"),
         format!("{:.2}", cpu.first),
         format!("{:.2}", cpu.second),
+        format!("{:.3}", cpu.ratio[1]),
         asked,
     ]);
 }
