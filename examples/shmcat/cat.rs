@@ -93,15 +93,15 @@ fn copy_pipe(
     let ended = loop {
         match input.fill_buf() {
             Ok([]) => break Ok(whole),
-            Ok(bytes) => {
-                let n = bytes.len();
-                if let Err(error) = output.write_all(bytes) {
-                    break Err(Stop::Output(Failure::write(&error)));
+            // Not all of them at once: what was written when the output fails must not go back to the input.
+            Ok(bytes) => match output.write(bytes) {
+                Ok(n) => {
+                    input.consume(n);
+                    totals.bytes += n as u64;
+                    console.advance(n as u64);
                 }
-                input.consume(n);
-                totals.bytes += n as u64;
-                console.advance(n as u64);
-            }
+                Err(error) => break Err(Stop::Output(Failure::write(&error))),
+            },
             Err(error) => match broken_off(&error) {
                 // Other writers may have more to say.
                 Some(what) => {

@@ -11,4 +11,5 @@
 #![allow(unsafe_code)]
 
 mod gate;
+mod handover;
 mod spsc;
