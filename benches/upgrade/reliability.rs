@@ -84,7 +84,7 @@ fn print(runs: &[Run], len: u64) {
     let pipes: Vec<f64> = upgraded.iter().map(|run| run.pipe as f64).collect();
     let most = upgraded.iter().map(|run| run.pipe).max().unwrap_or(0);
     let (share, limit) = ASKED;
-    let enough = upgraded.len() * 100 >= share * runs.len() && most <= limit;
+    let reached = upgraded.len() * 100 >= share * runs.len() && most <= limit;
     println!(
         "\n{} runs of shmcat f | shmcat > /dev/null, f of {} MB\n",
         runs.len(),
@@ -95,7 +95,7 @@ fn print(runs: &[Run], len: u64) {
     println!(" median {:.1} ms", median(&runs.iter().map(|run| run.ms).collect::<Vec<_>>()));
     println!(
         " asked: {share} of 100, at most {limit} bytes: {}",
-        if enough { "reached" } else { "missed" }
+        if reached { "reached" } else { "missed" }
     );
     let wrong = runs.iter().filter(|run| run.shm + run.pipe != len).count();
     if wrong > 0 {

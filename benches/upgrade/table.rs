@@ -7,6 +7,9 @@ use crate::harness::cpu::RoundTrip;
 use crate::harness::order::Cost;
 use crate::harness::paired::{Pair, Summary, median, overall, summaries};
 
+/// From fewer pairs no conclusion is drawn.
+const ENOUGH: usize = 9;
+
 /// Prints a line for each duel and each place it ran in, and one for all places where they are several.
 pub fn print(title: &str, duels: &[Duel<'_>], outcomes: &[Outcome]) {
     let mut table = Table::new();
@@ -86,7 +89,9 @@ fn cpu(cost: &Cost) -> f64 {
 /// Whether the times are what was asked for.
 fn verdict(asked: Option<f64>, times: &Summary) -> String {
     let Some(limit) = asked else { return String::new() };
-    let found = if times.ratio[1] <= limit {
+    let found = if times.pairs < ENOUGH {
+        "too few pairs"
+    } else if times.ratio[1] <= limit {
         "reached"
     } else if times.ratio_within[0] <= limit {
         "too close to tell"
