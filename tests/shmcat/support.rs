@@ -12,7 +12,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::{
-        Once, OnceLock,
+        Mutex, Once, OnceLock, PoisonError,
         atomic::{AtomicU32, Ordering},
     },
     thread::{self, JoinHandle},
@@ -34,18 +34,26 @@ pub const DEADLINE: Duration = Duration::from_secs(60);
 /// The program, as cargo builds it beside this test.
 pub fn shmcat() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| example("shmcat", "examples/shmcat"))
+    PROGRAM.get_or_init(|| example("shmcat"))
 }
 
-/// An example program, which has to be there and no older than the library and its own source.
-pub fn example(name: &str, source: &str) -> PathBuf {
+/// An example program, which has to be there and no older than anything that it was made from.
+pub fn example(name: &str) -> PathBuf {
     let this = env::current_exe().expect("a test knows where it is");
     let profile = this.ancestors().nth(2).expect("target/<profile>/deps/<test>");
     let program = profile.join("examples").join(name);
-    assert!(program.is_file(), "{program:?} is missing: cargo build --example {name}");
-    for source in ["src", source] {
-        let newest = newest(&Path::new(env!("CARGO_MANIFEST_DIR")).join(source));
-        assert!(newest <= changed(&program), "{program:?} is old: cargo build --example {name}");
+    // Cargo notes there what it made it from.
+    let Ok(rule) = fs::read_to_string(program.with_extension("d")) else {
+        panic!("{program:?} is missing: cargo build --example {name}");
+    };
+    let (_, sources) = rule.trim_end().split_once(": ").expect("a rule of a Makefile");
+    for source in sources.replace("\\ ", "\0").split(' ') {
+        let source = PathBuf::from(source.replace('\0', " "));
+        let made = changed(&program).expect("the program is where its rule is");
+        assert!(
+            changed(&source).is_some_and(|changed| changed <= made),
+            "{program:?} is older than {source:?}: cargo build --example {name}"
+        );
     }
     program
 }
@@ -57,14 +65,6 @@ fn assert_tools() {
     let output = Command::new("bash").args(["-c", &script]).output().expect("bash is needed");
     let missing = String::from_utf8_lossy(&output.stdout);
     assert!(missing.is_empty(), "these tools are needed and missing: {missing}");
-}
-
-fn newest(source: &Path) -> Option<SystemTime> {
-    if source.is_file() {
-        return changed(source);
-    }
-    let entries = fs::read_dir(source).ok()?.filter_map(|entry| Some(entry.ok()?.path()));
-    entries.map(|path| newest(&path)).max()?
 }
 
 fn changed(file: &Path) -> Option<SystemTime> {
@@ -354,7 +354,12 @@ pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
 /// Bytes whose order can be told: a counter in every word, so that a block that is lost, doubled or in
 /// the wrong place is seen.
 pub fn bytes(size: usize) -> Vec<u8> {
-    (0u32..).flat_map(|word| word.wrapping_mul(0x9e37_79b1).to_le_bytes()).take(size).collect()
+    // They are always the same, and many tests want megabytes of them.
+    static MADE: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    let words = made.len() as u32 / 4..size.div_ceil(4) as u32;
+    made.extend(words.flat_map(|word| word.wrapping_mul(0x9e37_79b1).to_le_bytes()));
+    made[..size].to_vec()
 }
 
 /// The sizes at which off-by-one errors show, with pages, pipes and blocks in mind.
