@@ -31,9 +31,12 @@ pub(super) fn identify(fd: impl AsFd) -> Option<PipeId> {
     is(&stat, SFlag::S_IFIFO).then_some(PipeId { dev: stat.st_dev, ino: stat.st_ino })
 }
 
-/// Whether reading the descriptor takes no longer than the disk does: it waits for no other process.
+/// Whether reading the descriptor takes no longer than the disk does: it waits for no other process. (What
+/// the kernel makes up as it is read, in /proc or /sys, has no size.)
 pub(super) fn is_file(fd: impl AsFd) -> bool {
-    fstat(fd).is_ok_and(|stat| is(&stat, SFlag::S_IFREG) || is(&stat, SFlag::S_IFBLK))
+    fstat(fd).is_ok_and(|stat| {
+        is(&stat, SFlag::S_IFREG) && stat.st_size > 0 || is(&stat, SFlag::S_IFBLK)
+    })
 }
 
 /// How many bytes there are to be read from a regular file from where its description stands; `None` of
