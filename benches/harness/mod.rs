@@ -4,6 +4,7 @@
 //! A program that uses this calls [`role::run_if_asked`] first of all, because the processes at the two ends of a link
 //! are that same program in a hidden role.
 
+pub mod bar;
 pub mod barrier;
 pub mod content;
 pub mod cpu;

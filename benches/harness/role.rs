@@ -1,11 +1,13 @@
 //! The hidden roles: what this program does when a benchmark or an example started it as one end of a link.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, BufRead, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 
 use memmap2::MmapMut;
 use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
+use nix::sys::stat::{SFlag, fstat};
+use shmpipe::upgrade::{CopyError, Input, Output};
 
 use super::barrier::Barrier;
 use super::worker::{self, Side};
@@ -42,6 +44,7 @@ fn play(role: &[String]) -> io::Result<()> {
         ["send", spec, end] => send(spec, end, stdin.as_fd()),
         ["receive", spec, end] => receive(spec, end, stdout.as_fd()),
         ["copy"] => copy(stdin.as_fd(), stdout.as_fd()),
+        ["upgrade"] => upgrade(stdin, stdout),
         ["work-sending", spec, end, page] => {
             let sender = rival(spec)?.transport.sender(end_of(end)?)?;
             worker::serve(Side::Sender(sender), barrier(page)?)
@@ -76,6 +79,29 @@ fn copy(input: BorrowedFd<'_>, output: BorrowedFd<'_>) -> io::Result<()> {
             got => write_all(output, &buffer[..got])?,
         }
     }
+}
+
+/// As `copy`, over pipes that upgrade themselves: what shmcat does between its standard streams.
+fn upgrade(input: io::Stdin, output: io::Stdout) -> io::Result<()> {
+    const BLOCK: usize = 256 << 10;
+    let cause = |(CopyError::Source(error) | CopyError::Output(error))| error;
+    let mut output = Output::new(output);
+    if SFlag::from_bits_truncate(fstat(&input)?.st_mode) & SFlag::S_IFMT == SFlag::S_IFREG {
+        read_ahead(input.as_fd());
+        while output.read_from(&input, BLOCK).map_err(cause)? > 0 {}
+    } else {
+        let mut input = Input::new(input);
+        loop {
+            let bytes = input.fill_buf()?;
+            let got = bytes.len();
+            if got == 0 {
+                break;
+            }
+            output.write_all(bytes)?;
+            input.consume(got);
+        }
+    }
+    output.finish()
 }
 
 /// As `cat` does; where it is refused, reading is slower at worst.

@@ -1,7 +1,7 @@
 //! The installed `cp`: one process, which may let the kernel copy within a file system.
 
 use super::stage::Stage;
-use super::{Flow, Input, Output, Transport, Unavailable, cat};
+use super::{Flow, Input, Output, Transport, Unavailable, installed};
 
 struct Cp {
     version: String,
@@ -9,7 +9,7 @@ struct Cp {
 
 /// `cp`.
 pub fn make(_options: &str) -> Result<Box<dyn Transport>, Unavailable> {
-    Ok(Box::new(Cp { version: cat::version("cp")? }))
+    Ok(Box::new(Cp { version: installed::version(&["cp"])? }))
 }
 
 impl Transport for Cp {

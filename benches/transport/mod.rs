@@ -5,18 +5,19 @@
 //!
 //! **To add a transport**: write its file with a `make` function, and give it a `mod` line and a row in [`TRANSPORTS`].
 //! If its ends are descriptors for read(2) and write(2), [`descriptor`] already has the sender and the receiver.
-//! What this machine cannot do is [`Unavailable`], with the reason; it appears in the tables and is no failure.
+//! What this machine cannot do is [`Unavailable`], with the reason; it is said below the tables and is no failure.
 
 mod alone;
-mod cat;
 mod cp;
 pub mod descriptor;
+pub mod installed;
 mod pipe;
 mod ring;
 mod shmcat;
 pub mod size;
 pub mod stage;
 mod unix;
+pub mod upgrade;
 
 use std::any::Any;
 use std::fmt;
@@ -36,7 +37,11 @@ const TRANSPORTS: &[(&str, Make)] = &[
     ("pipe", pipe::make),
     ("unix", unix::make),
     ("alone", alone::make),
-    ("cat", cat::make),
+    ("upgrade", upgrade::make),
+    ("cat", installed::cat),
+    ("uu-cat", installed::uu_cat),
+    ("pv", installed::pv),
+    ("mbuffer", installed::mbuffer),
     ("cp", cp::make),
     ("shmcat", shmcat::make),
 ];

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::stage::{Stage, output_of};
-use super::{Flow, Input, Output, Transport, Unavailable, cat};
+use super::{Flow, Input, Output, Transport, Unavailable, installed};
 
 struct Shmcat {
     path: String,
@@ -15,7 +15,7 @@ struct Shmcat {
 /// `shmcat` (found on PATH) or `shmcat:PATH`.
 pub fn make(options: &str) -> Result<Box<dyn Transport>, Unavailable> {
     let path = if options.is_empty() { "shmcat" } else { options };
-    Ok(Box::new(Shmcat { path: path.to_owned(), version: cat::version(path)? }))
+    Ok(Box::new(Shmcat { path: path.to_owned(), version: installed::version(&[path])? }))
 }
 
 impl Transport for Shmcat {

@@ -11,7 +11,7 @@ use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::unistd::Pid;
 
-use super::{FromRawFd, Output, Unavailable};
+use super::{Flow, FromRawFd, Input, Output, Unavailable};
 
 /// The first argument of a process of ours in a hidden role.
 pub const ROLE_FLAG: &str = "--transport-role";
@@ -69,6 +69,12 @@ impl Stage {
         self
     }
 
+    /// Sets the standard error.
+    pub fn stderr(&mut self, stderr: impl Into<Stdio>) -> &mut Self {
+        self.command.stderr(stderr);
+        self
+    }
+
     /// Lets the process inherit `fd` and returns its number there.
     pub fn pass(&mut self, fd: OwnedFd) -> RawFd {
         let number = fd.as_raw_fd();
@@ -118,6 +124,18 @@ impl Stage {
 /// The descriptor behind `output`, or why there is none.
 pub fn output_of(output: &dyn Output) -> Result<OwnedFd, Unavailable> {
     output.descriptor().map_err(|e| Unavailable::because(format!("cannot make the output: {e}")))
+}
+
+/// Two processes that carry `input` to `output` by their standard streams, with a pipe in between.
+pub fn piped(
+    [mut left, mut right]: [Stage; 2],
+    input: &Input,
+    output: &dyn Output,
+) -> Result<Flow, Unavailable> {
+    let (reader, writer) = io::pipe().map_err(|e| Unavailable::because(format!("pipe: {e}")))?;
+    left.stdin(input.open()?).stdout(writer);
+    right.stdin(reader).stdout(output_of(output)?);
+    Ok(vec![left, right].into())
 }
 
 /// Takes a descriptor that [`Stage::pass`] handed to this process, by its number. To be called once for a number.

@@ -8,7 +8,7 @@ use crate::harness::cpu;
 use crate::transport::{Rival, size};
 
 /// What is compared when nothing else is asked for. The first is what the others are compared with.
-const RIVALS: [&str; 4] = ["ring", "pipe", "cat", "alone"];
+const RIVALS: [&str; 8] = ["ring", "upgrade", "pipe", "cat", "uu-cat", "pv", "mbuffer", "alone"];
 
 /// Moves a file from one process to another in several ways, checks what arrived, and shows how fast each was
 ///
@@ -65,8 +65,10 @@ Transports:
   ring[:SIZE][:WAIT]  the ring of this library, of SIZE, waiting adaptive, spin or sleep
   pipe[:SIZE]         a pipe between two processes that read and write 128 KiB, as GNU cat does
   unix[:SIZE]         a Unix socket between the same two
-  cat                 the installed cat | cat
   alone               one process that reads and writes 128 KiB: nothing is handed over
+  upgrade[:PATH]      shmcat | shmcat, over a pipe that upgrades itself
+  cat, uu-cat         the installed cat | cat, and uutils'
+  pv, mbuffer         the installed pv | pv, and mbuffer | mbuffer
   cp                  the installed cp
   shmcat:PATH         shmcat --to and shmcat --from
 

@@ -2,8 +2,7 @@
 
 use std::error::Error;
 
-use indicatif::{ProgressBar, ProgressStyle};
-
+use crate::harness::bar;
 use crate::harness::flow::{self, Failure};
 use crate::harness::order::Cost;
 use crate::harness::paired::median;
@@ -80,7 +79,7 @@ pub fn run(
         if !sink.is_device() {
             warm_up(rivals, &mut standings, source, sink, cpus);
         }
-        let bar = runs_bar(u64::from(rounds) * rivals.len() as u64);
+        let bar = bar::of_runs(u64::from(rounds) * rivals.len() as u64);
         for round in 1..=rounds {
             for ((rival, spec), standing) in rivals.iter().zip(&mut standings) {
                 bar.set_message(format!("round {round} of {rounds}: {spec} to {}", sink.name()));
@@ -151,10 +150,4 @@ fn inspect(rival: &Rival, source: &Source) -> Result<(), Setback> {
         (Err(wrong), Ok(_)) => Err(Setback::Failed(wrong)),
         (Err(wrong), Err(failure)) => Err(Setback::Failed(format!("{wrong} ({failure})"))),
     }
-}
-
-/// A bar on standard error, if that is a terminal.
-pub fn runs_bar(runs: u64) -> ProgressBar {
-    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}");
-    ProgressBar::new(runs).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }

@@ -5,8 +5,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;
 use std::path::Path;
 
-use indicatif::{ProgressBar, ProgressStyle};
-
+use crate::harness::bar;
 use crate::harness::volume;
 use crate::transport::{Input, size};
 
@@ -83,7 +82,7 @@ impl Source {
 
     /// Reads it once, so that no rival has to fetch it from the disk.
     fn warm_up(&self) -> io::Result<()> {
-        let bar = bytes_bar("reading the file", self.len);
+        let bar = bar::of_bytes("reading the file", self.len);
         let mut buffer = vec![0; MIB as usize];
         let mut file = &self.file;
         loop {
@@ -99,7 +98,7 @@ impl Source {
 
 /// Fills the file with numbers that look random, so that no two pieces of it are alike.
 fn fill(mut file: &File, len: u64) -> io::Result<()> {
-    let bar = bytes_bar("making a file", len);
+    let bar = bar::of_bytes("making a file", len);
     let mut buffer = vec![0; MIB as usize];
     let (mut left, mut counter) = (len, 0u64);
     while left > 0 {
@@ -132,13 +131,4 @@ fn free_memory() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib << 10)
-}
-
-/// A bar on standard error, if that is a terminal.
-pub fn bytes_bar(what: &'static str, len: u64) -> ProgressBar {
-    let style =
-        ProgressStyle::with_template("{msg:<24} {bar:30} {bytes}/{total_bytes} {bytes_per_sec}");
-    ProgressBar::new(len)
-        .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
-        .with_message(what)
 }

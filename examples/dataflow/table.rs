@@ -28,7 +28,7 @@ pub fn print(standings: &[Standing], source: &Source, sink: &Sink, rounds: u32) 
         match (&standing.result, speed(standing), cpu) {
             (Err(Setback::Unavailable(reason)), ..) => {
                 notes.push(format!("{}: {reason}", standing.title));
-                table.add_row([standing.title.as_str(), "", "not available"])
+                continue;
             }
             (Err(Setback::Failed(reason)), ..) => {
                 notes.push(format!("{} FAILED: {reason}", standing.title));

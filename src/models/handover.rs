@@ -12,7 +12,7 @@
 //! forget what was published before the reader left, and these fail.
 //!
 //! What loom cannot see here: that the kernel frees a dead reader's role only after its last store
-//! (`tests/upgrade/death.rs`), and that the offer leads to the right ring (`tests/upgrade/offer.rs`).
+//! (`tests/upgrade/death.rs`), and that the offer leads to the right ring (`tests/upgrade/offers.rs`).
 
 use crate::{
     ring::spsc::{Consumer, Producer},

@@ -115,7 +115,7 @@ impl Object {
     /// Whether there is room for `size` bytes, before any are taken: the kernel's own tmpfs, where
     /// memfds live, has no limit and would take all memory before it said no.
     pub(crate) fn check_room(&self, size: u64) -> Result<(), SegmentError> {
-        match memory::available(&self.file) {
+        match memory::available(&self.file, size) {
             Some(available) if available < size => {
                 Err(SegmentError::NoSpace { needed: size, available })
             }
@@ -133,7 +133,7 @@ impl Object {
                 Ok(()) => return Ok(()),
                 Err(Errno::EINTR) => {}
                 Err(Errno::ENOSPC | Errno::ENOMEM | Errno::EFBIG) => {
-                    let available = memory::available(&self.file).unwrap_or(0);
+                    let available = memory::available(&self.file, size).unwrap_or(0);
                     return Err(SegmentError::NoSpace { needed: size, available });
                 }
                 Err(errno) => return Err(OsError::from_nix("fallocate")(errno).into()),

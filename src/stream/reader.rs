@@ -338,6 +338,11 @@ impl Reader {
         Ok(n)
     }
 
+    /// So many bytes may be consumed.
+    pub(super) fn note_shown(&mut self, n: usize) {
+        self.shown = n;
+    }
+
     /// Asks for bytes that will soon be looked at, each once.
     #[inline]
     fn prefetch(&mut self) {
@@ -369,7 +374,11 @@ impl Reader {
     /// Waits until there are bytes, if any are wanted; returns how many, 0 at the end of a
     /// finished stream. A look at the writer's position is saved if `wanted` are known to be there.
     #[inline]
-    fn await_bytes(&mut self, wanted: usize, patience: Patience) -> Result<usize, ReadError> {
+    pub(super) fn await_bytes(
+        &mut self,
+        wanted: usize,
+        patience: Patience,
+    ) -> Result<usize, ReadError> {
         let Self { end, epochs, waited, pace, .. } = self;
         end.check()?;
         if epochs.available() >= wanted as u64 {
@@ -410,7 +419,7 @@ pub(super) struct Epochs {
 
 impl Epochs {
     #[inline]
-    fn available(&self) -> u64 {
+    pub(super) fn available(&self) -> u64 {
         self.until.saturating_sub(self.ring.position())
     }
 

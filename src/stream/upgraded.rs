@@ -90,6 +90,20 @@ impl Reader {
         self.end.control().consumer.0.taken.store(taken, Ordering::Release);
     }
 
+    /// Waits until there are bytes; returns how many, 0 at the end of the stream.
+    pub(crate) fn await_any(&mut self, timeout: Duration) -> Result<usize, ReadError> {
+        self.await_bytes(usize::MAX, Patience::from_timeout(timeout))
+    }
+
+    /// Shows the first `n` bytes, of those that [`await_any`](Self::await_any) said there are.
+    pub(crate) fn peek(&mut self, n: usize) -> &[u8] {
+        let n = self.epochs.available().min(n as u64) as usize;
+        self.note_shown(n);
+        let first = self.end.mapping().at(self.epochs.ring.position());
+        // SAFETY: as in `Reader::show`: the bytes are unread, and released only through this reader.
+        unsafe { std::slice::from_raw_parts(first.as_ptr(), n) }
+    }
+
     /// Waits until `changed` says so; false if the time is up or the writer is gone.
     ///
     /// The writer wakes for it by [`Writer::wake_reader`].

@@ -3,16 +3,20 @@
 use nix::sys::resource::{Resource, getrlimit};
 use std::os::fd::AsFd;
 
+/// What a machine is taken to have without asking: to ask takes as long as to reserve this.
+const FEW: u64 = 8 << 20;
+
 /// Bytes that may still be reserved through `fd` (a file in tmpfs): what its file system has left,
-/// if that has a limit, what the machine has, and what this process may have in one file (past which
-/// the kernel would end it by SIGXFSZ). `None` if nothing tells.
-pub(crate) fn available(fd: impl AsFd) -> Option<u64> {
+/// if that has a limit, what the machine has (if more than a few are `wanted`), and what this process may
+/// have in one file (past which the kernel would end it by SIGXFSZ). `None` if nothing tells.
+pub(crate) fn available(fd: impl AsFd, wanted: u64) -> Option<u64> {
     let file_system = nix::sys::statvfs::fstatvfs(fd)
         .ok()
         // The kernel's own tmpfs, where memfds live, has no limit and says zero.
         .filter(|stat| stat.blocks() > 0)
         .map(|stat| stat.blocks_available().saturating_mul(stat.fragment_size()));
-    let machine = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
+    let meminfo = (wanted > FEW).then(|| std::fs::read_to_string("/proc/meminfo").ok()).flatten();
+    let machine = meminfo.and_then(|text| {
         let line = text.lines().find(|line| line.starts_with("MemAvailable:"))?;
         let kibibytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
         Some(kibibytes.saturating_mul(1024))

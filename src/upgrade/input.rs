@@ -11,14 +11,21 @@ use crate::{
     end::fork::Process,
     stream::{ReadError, Reader},
 };
+use memmap2::MmapMut;
 use std::{
     io::{self, BufRead, Read},
     os::fd::{AsFd, OwnedFd},
     time::Duration,
 };
 
-/// An offer is looked for each time this much has come by the pipe.
+/// An offer is looked for each time this much has come by the pipe,
 const ASK_AGAIN: u64 = 64 << 10;
+
+/// and less often, but never for good, when so much has come
+const PATIENCE: u64 = 4 << 20;
+
+/// that whoever writes now does not seem to speak this.
+const ASK_RARELY: u64 = 512 << 10;
 
 /// The most that is shown at once. Of a reader that is killed, what it was shown is lost, as what it had
 /// read from a pipe.
@@ -74,9 +81,11 @@ pub struct Input<F: AsFd = OwnedFd> {
     pipe: Option<PipeId>,
     /// So much more comes by the pipe before an offer is looked for.
     until_ask: u64,
+    /// Bytes that had come by the pipe when the last ring was over.
+    asked_since: u64,
     traffic: Traffic,
     /// Bytes from the descriptor, read ahead: those from `used` to `filled`.
-    block: Vec<u8>,
+    block: Option<MmapMut>,
     used: usize,
     filled: usize,
     /// Whether what was last shown lies in the ring, and how much it was.
@@ -135,8 +144,9 @@ impl<F: AsFd> Input<F> {
             line: Line::Pipe,
             pipe: pipe.filter(|_| process.is_some()),
             until_ask: 0,
+            asked_since: 0,
             traffic: Traffic::default(),
-            block: Vec::new(),
+            block: None,
             used: 0,
             filled: 0,
             shown_in_ring: 0,
@@ -185,6 +195,7 @@ impl<F: AsFd> Input<F> {
             self.traffic.wait(&ring.reader.stats());
         }
         self.until_ask = 0;
+        self.asked_since = self.traffic.pipe;
     }
 
     /// Finds out where the next bytes are, and waits for them if they can only come from a ring.
@@ -198,7 +209,8 @@ impl<F: AsFd> Input<F> {
                 Line::Pipe => {
                     // At its first bytes, not before: there is no offer while nothing was written.
                     if self.pipe.is_some() && self.until_ask == 0 && self.traffic.pipe > 0 {
-                        self.until_ask = ASK_AGAIN;
+                        let rarely = self.traffic.pipe - self.asked_since > PATIENCE;
+                        self.until_ask = if rarely { ASK_RARELY } else { ASK_AGAIN };
                         self.attach();
                     }
                     if matches!(self.line, Line::Pipe) {
@@ -252,8 +264,8 @@ impl<F: AsFd> Input<F> {
                         }
                     }
                     ring.reads += 1;
-                    match ring.reader.fill_buf_timeout(naps.next) {
-                        Ok([]) => self.end_ring(),
+                    match ring.reader.await_any(naps.next) {
+                        Ok(0) => self.end_ring(),
                         Ok(_) => return Ok(Source::Ring { most: usize::MAX }),
                         Err(ReadError::Timeout) => {
                             naps.take();
@@ -298,10 +310,11 @@ impl<F: AsFd> Input<F> {
     ) -> io::Result<Option<usize>> {
         let buffer = match into {
             Into::Caller(buffer) => buffer,
-            Into::Block => {
-                self.block.resize(BLOCK, 0);
-                &mut self.block[..]
-            }
+            Into::Block => match &mut self.block {
+                Some(block) => &mut block[..],
+                // Not from malloc: where a block begins with a page, the kernel's copying touches fewer.
+                none => &mut none.insert(MmapMut::map_anon(BLOCK)?)[..],
+            },
         };
         let most = most.min(buffer.len());
         let buffer = &mut buffer[..most];
@@ -329,7 +342,7 @@ impl<F: AsFd> Input<F> {
     }
 
     fn ahead(&self) -> &[u8] {
-        &self.block[self.used..self.filled]
+        self.block.as_ref().map_or(&[], |block| &block[self.used..self.filled])
     }
 }
 
@@ -374,10 +387,12 @@ impl<F: AsFd> Read for Input<F> {
                     }
                 }
                 Source::Ring { most } => {
-                    let shown = self.show(most.min(bytes.len()))?;
-                    let n = shown.len();
-                    bytes[..n].copy_from_slice(shown);
-                    self.consume(n);
+                    let most = most.min(bytes.len());
+                    let Line::Ring(ring, _) = &mut self.line else { continue };
+                    let n = ring.reader.try_read(&mut bytes[..most])?;
+                    ring.first = ring.first.saturating_sub(n as u64);
+                    self.shown_in_ring = 0;
+                    self.traffic.shm += n as u64;
                     return Ok(n);
                 }
             }
@@ -386,30 +401,40 @@ impl<F: AsFd> Read for Input<F> {
 }
 
 impl<F: AsFd> Input<F> {
-    /// Shows up to `most` bytes of the ring, which has some.
-    fn show(&mut self, most: usize) -> io::Result<&[u8]> {
-        let Line::Ring(ring, _) = &mut self.line else { return Ok(&[]) };
-        let n = ring.reader.try_fill_buf()?.len().min(most).min(BLOCK);
+    /// Takes up to `most` bytes of the ring, which has some, to be shown.
+    fn take(&mut self, most: usize) -> io::Result<()> {
+        let Line::Ring(ring, _) = &mut self.line else { return Ok(()) };
+        let n = ring.reader.await_any(Duration::ZERO)?.min(most).min(BLOCK);
+        // Before anything is done with them.
         ring.reader.mark_taken(n);
         self.shown_in_ring = n;
-        Ok(&ring.reader.try_fill_buf()?[..n])
+        Ok(())
     }
 }
 
 impl<F: AsFd> BufRead for Input<F> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        while self.used == self.filled {
+        if self.used < self.filled {
+            return Ok(self.ahead());
+        }
+        loop {
             match self.source()? {
                 Source::Pipe { most, may_wait } => {
                     if let Some(n) = self.read_pipe(Into::Block, most, may_wait)? {
                         (self.used, self.filled) = (0, n);
-                        break;
+                        return Ok(self.ahead());
                     }
                 }
-                Source::Ring { most } => return self.show(most),
+                Source::Ring { most } => {
+                    self.take(most)?;
+                    break;
+                }
             }
         }
-        Ok(self.ahead())
+        match &mut self.line {
+            Line::Ring(ring, _) => Ok(ring.reader.peek(self.shown_in_ring)),
+            Line::Pipe | Line::Attached(..) => Ok(&[]),
+        }
     }
 
     fn consume(&mut self, n: usize) {

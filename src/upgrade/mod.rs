@@ -7,10 +7,10 @@
 //! them for standard output and standard input.
 //!
 //! # How it works
-//! 1. The writer writes to the pipe. After the first 512 KiB (shorter streams are not worth it) it makes a ring
-//!    in a sealed memfd and *offers* it, by a record lock on the pipe that says which descriptor of which
+//! 1. The writer writes to the pipe. After the first mebibyte (shorter streams are not worth it, nor is a file of
+//!    which little is left) it makes a ring in a sealed memfd and *offers* it, by a record lock on the pipe that says which descriptor of which
 //!    process it is. It goes on writing to the pipe: it does not wait for anybody.
-//! 2. A reader that speaks this asks for such a lock at its first bytes and every 64 KiB. It finds the
+//! 2. A reader that speaks this asks for such a lock at its first bytes and every 64 KiB, later every 512 KiB. It finds the
 //!    writer's pid and the descriptor's number, opens that through `/proc`, checks what it has got, and
 //!    *attaches*. It goes on reading the pipe.
 //! 3. The writer looks before and after each write. When it sees the reader there, it *switches*: its next
@@ -39,7 +39,7 @@
 //! # What it needs, and when it stays a pipe
 //! Both processes on the same host and of the same user, in pid namespaces that see one another, with a
 //! `/proc` of the reader's. It stays a pipe, silently, if
-//! - the stream is shorter than half a megabyte, or the other end is another program;
+//! - the stream is short (a mebibyte; if it is a file, a few), or the other end is another program;
 //! - the ends belong to different users, or one of them cannot be looked at (not dumpable; a `/proc` mounted
 //!   with `hidepid`; a security module that says no);
 //! - the reader has no `/proc`, or one of another pid namespace;

@@ -9,6 +9,7 @@ use super::{
     watch,
 };
 use crate::end::fork::Process;
+use memmap2::MmapMut;
 use std::{
     io,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
@@ -18,14 +19,20 @@ use thiserror::Error;
 
 /// So much goes by the pipe before a ring is made: a short stream loses more by the making than it
 /// gains by the ring.
-const OFFER_AFTER: u64 = 512 << 10;
+const OFFER_AFTER: u64 = 1 << 20;
+
+/// Of a file of which less than this is left it is known that making a ring does not pay, unless more of
+/// its kind follow: when [`MANY`] has gone by the pipe, that is likely.
+const WORTH: u64 = 3 << 20;
+
+/// See [`WORTH`].
+const MANY: u64 = 4 << 20;
 
 /// An offer that could not be made, or may have been lost, is made again after so much more.
 const OFFER_AGAIN: u64 = 1 << 20;
 
-/// The most that goes into the pipe by one write(2) while a ring is on offer: in between it is looked
-/// whether somebody has come.
-const PIECE: usize = 64 << 10;
+/// The most that goes into a pipe by one write(2): in between it is looked whether somebody has come.
+const PIECE: usize = 128 << 10;
 
 /// What [`Output::read_from`] reads at once if it does not read into the ring.
 const BLOCK: usize = 128 << 10;
@@ -101,8 +108,10 @@ struct Core {
     watched: bool,
     /// Bytes that had gone by rings when it last looked.
     seen: u64,
-    /// For bytes that are read from elsewhere; `None` while a thread uses it.
-    block: Option<Vec<u8>>,
+    /// How many bytes are yet to come, if that is known.
+    expected: Option<u64>,
+    /// For bytes that are read from elsewhere; `None` before the first, and while a thread uses it.
+    block: Option<MmapMut>,
 }
 
 /// Where the next byte goes.
@@ -150,7 +159,8 @@ impl<F: AsFd + Send + Sync + 'static> Output<F> {
             traffic: Traffic::default(),
             watched: false,
             seen: 0,
-            block: Some(Vec::new()),
+            expected: None,
+            block: None,
         };
         Self { shared: Arc::new(Shared { fd, process, core: Mutex::new(core) }) }
     }
@@ -245,25 +255,33 @@ impl<F: AsFd + Send + Sync + 'static> Shared<F> {
     }
 
     fn read_from(self: &Arc<Self>, source: BorrowedFd<'_>, max: usize) -> Result<usize, CopyError> {
-        let mut block = if self.is_inherited() {
-            Vec::new()
-        } else {
+        let mut block = None;
+        if !self.is_inherited() {
             let mut core = self.lock();
             if let Some(read) = core.read_into_ring(self.fd.as_fd(), source, max) {
                 return read;
             }
-            core.block.take().unwrap_or_default()
-        };
+            block = core.block.take();
+        }
         // Without the lock, for this may take long: the other thread must be able to give back what is
         // in the ring. So not into the ring either.
-        block.resize(BLOCK, 0);
+        let mut block = match block {
+            Some(block) => block,
+            // Not from malloc: where a block begins with a page, the kernel's copying touches fewer.
+            None => MmapMut::map_anon(BLOCK).map_err(CopyError::Source)?,
+        };
         let read = pipe::read(source, &mut block[..max.min(BLOCK)]).map_err(CopyError::Source);
         let copied = read.and_then(|n| {
+            if !self.is_inherited() {
+                self.lock().note_expected(source);
+            }
             self.write_all(&block[..n]).map_err(CopyError::Output)?;
             Ok(n)
         });
         if !self.is_inherited() {
-            self.lock().block = Some(block);
+            let mut core = self.lock();
+            core.expected = None;
+            core.block = Some(block);
         }
         copied
     }
@@ -357,11 +375,23 @@ impl Core {
         if let Line::Offered(ring) = &self.line {
             // It may be lost, see `offer`.
             ring.offer(fd);
-        } else if may_be_upgraded(fd, id)
-            && let Some(ring) = Ring::new(id).filter(|ring| ring.offer(fd))
+        } else if self.is_worth_a_ring()
+            && may_be_upgraded(fd, id)
+            && let Some(ring) = Ring::new(id, self.expected).filter(|ring| ring.offer(fd))
         {
             self.line = Line::Offered(ring);
         }
+    }
+
+    /// Looks how much is left of a file that is being copied, if it matters now.
+    fn note_expected(&mut self, source: BorrowedFd<'_>) {
+        if self.pipe.is_some() && self.until_offer <= BLOCK as u64 {
+            self.expected = pipe::left(source);
+        }
+    }
+
+    fn is_worth_a_ring(&self) -> bool {
+        self.traffic.pipe >= MANY || self.expected.is_none_or(|bytes| bytes >= WORTH)
     }
 
     /// Looks whether a reader has come for the ring, and if so goes over to it.

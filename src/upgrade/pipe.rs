@@ -11,6 +11,7 @@ use nix::{
     fcntl::{FcntlArg, OFlag, fcntl, open},
     poll::{PollFd, PollFlags, PollTimeout, poll},
     sys::stat::{FileStat, Mode, SFlag, fstat},
+    unistd::{Whence, lseek},
 };
 use std::{
     io,
@@ -30,9 +31,20 @@ pub(super) fn identify(fd: impl AsFd) -> Option<PipeId> {
     is(&stat, SFlag::S_IFIFO).then_some(PipeId { dev: stat.st_dev, ino: stat.st_ino })
 }
 
-/// Whether reading the descriptor takes no longer than the disk does: it waits for no other process.
+/// Whether reading the descriptor takes no longer than the disk does: it waits for no other process. (What
+/// the kernel makes up as it is read, in /proc or /sys, has no size.)
 pub(super) fn is_file(fd: impl AsFd) -> bool {
-    fstat(fd).is_ok_and(|stat| is(&stat, SFlag::S_IFREG) || is(&stat, SFlag::S_IFBLK))
+    fstat(fd).is_ok_and(|stat| {
+        is(&stat, SFlag::S_IFREG) && stat.st_size > 0 || is(&stat, SFlag::S_IFBLK)
+    })
+}
+
+/// How many bytes there are to be read from a regular file from where its description stands; `None` of
+/// everything else.
+pub(super) fn left(fd: impl AsFd) -> Option<u64> {
+    let stat = fstat(&fd).ok().filter(|stat| is(stat, SFlag::S_IFREG))?;
+    let position = lseek(fd, 0, Whence::SeekCur).ok()?;
+    u64::try_from(stat.st_size.saturating_sub(position)).ok()
 }
 
 fn is(stat: &FileStat, kind: SFlag) -> bool {

@@ -16,8 +16,15 @@ use std::{
     time::Duration,
 };
 
-/// Bytes of an upgrade's ring.
-pub(super) const CAPACITY: usize = 1 << 20;
+/// Bytes of a ring for a stream of which it is not known how long it will be: a larger one is faster once
+/// it is warm, a smaller one is made faster.
+const CAPACITY: usize = 1 << 20;
+
+/// Bytes of a ring for a stream that is known to be [`LONG`].
+const LARGE: usize = 4 << 20;
+
+/// So many bytes to come pay for a large ring.
+const LONG: u64 = 64 << 20;
 
 /// How long the writer waits for room before it looks whether there is still somebody at the other
 /// end of the pipe. (That the reader has left it is told at once; that it died it looks for itself.)
@@ -54,9 +61,11 @@ impl From<WriteError> for Stopped {
 }
 
 impl Ring {
-    /// Makes one for this pipe. `None` if there is no room for it, or no way.
-    pub(super) fn new(id: PipeId) -> Option<Self> {
-        let options = Options::new().capacity(CAPACITY);
+    /// Makes one for this pipe, and for so many bytes if that is known. `None` if there is no room for it,
+    /// or no way.
+    pub(super) fn new(id: PipeId, expected: Option<u64>) -> Option<Self> {
+        let long = expected.is_some_and(|bytes| bytes >= LONG);
+        let options = Options::new().capacity(if long { LARGE } else { CAPACITY });
         let (writer, memory) = options.anonymous::<Writer>().ok()?;
         let writer = writer.claim_with(&options).ok()?;
         let line = writer.handover_line();
