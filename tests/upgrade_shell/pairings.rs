@@ -140,3 +140,15 @@ fn command_substitution_takes_the_place_of_a_file() {
         scene.assert_holds("out", format!("{line}\n").as_bytes(), script);
     }
 }
+
+#[test]
+fn named_rings_in_the_middle_of_upgraded_pipes() {
+    let (scene, content) = Scene::with_big_file();
+    let script = "$S in 2> w | shmcat --to $R & shmcat --from $R | $S 2> r > out; wait $!";
+    for shell in SHELLS {
+        scene.run(shell, script).exits(0).silent();
+        scene.assert_holds("out", &content, script);
+        scene.stats("w").moved(BIG);
+        scene.stats("r").moved(BIG);
+    }
+}

@@ -77,6 +77,18 @@ fn many_runs_one_after_another_all_upgrade() {
 }
 
 #[test]
+fn many_pipelines_at_once_do_not_meet() {
+    let (scene, _) = Scene::with_big_file();
+    let script = "for i in 1 2 3 4 5 6 7 8 9 10; do
+            (shmcat - < in; echo $i) | shmcat | shmcat > out.$i &
+        done; wait
+        for i in 1 2 3 4 5 6 7 8 9 10; do (cat in; echo $i) | cmp - out.$i; done";
+    for shell in SHELLS {
+        scene.run(shell, script).exits(0).silent();
+    }
+}
+
+#[test]
 #[ignore = "a gigabyte takes a while"]
 fn a_gigabyte_arrives_whole() {
     const PARTS: usize = 16;

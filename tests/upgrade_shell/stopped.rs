@@ -147,6 +147,34 @@ fn what_a_killed_writer_left_in_the_ring_comes_before_what_the_next_one_sends() 
     }
 }
 
+#[test]
+fn what_a_killed_reader_left_in_the_ring_is_there_for_the_next_one_though_the_writer_sleeps() {
+    for shell in SHELLS {
+        for next in ["cat", "shmcat"] {
+            let scene = Scene::new();
+            let mut feed = scene.feed("p");
+            let script = format!("shmcat - < p | (shmcat -u > out; {next} > rest) 2> /dev/null");
+            let running = scene.start(shell, &script);
+            feed.send(&bytes(UPGRADED));
+            until("it arrives", || scene.size("out") == UPGRADED);
+            let reader = find(running.pid(), "-u").expect("it runs");
+            stop(reader);
+            let more = bytes(300_000);
+            feed.send(&more);
+            feed.until_read();
+            until_asleep(running.pid(), "-");
+            kill(reader, Signal::SIGKILL).expect("it is stopped");
+            // More than a pipe holds, and nothing more is written.
+            until("the next reader has all of it", || scene.size("rest") == more.len());
+            scene.assert_holds("rest", &more, &script);
+            drop(feed);
+            running.finish().exits(0);
+            scene.assert_holds("out", &bytes(UPGRADED), &script);
+            scene.assert_holds("rest", &more, &script);
+        }
+    }
+}
+
 /// The status of a writer that has `rest` left when its stopped reader is killed.
 #[track_caller]
 fn status_when_a_stopped_reader_is_killed(shell: &str, rest: usize) -> String {

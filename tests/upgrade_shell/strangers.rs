@@ -5,9 +5,10 @@
 use std::{fs, os::unix::fs::PermissionsExt};
 
 use crate::{
+    processes::find,
     scene::{BIG, SHELLS, Scene},
     stats::{assert_agree, assert_stayed_a_pipe, assert_upgraded},
-    support::shmcat,
+    support::{shmcat, until},
 };
 
 const NOBODY: &str = "setpriv --reuid=65534 --regid=65534 --clear-groups";
@@ -126,6 +127,38 @@ fn two_ends_in_one_other_pid_namespace() {
         scene.run(shell, &format!("{ASTRAY} {shell} -c '{script}'")).exits(0).silent();
         scene.assert_holds("out", &content, script);
         assert_stayed_a_pipe(&scene.stats("w").moved(BIG), &scene.stats("r").moved(BIG));
+    }
+}
+
+#[test]
+fn a_number_that_leads_to_the_ring_of_another_pipe() {
+    let Some((scene, content)) = scene_for(ASTRAY) else { return };
+    for shell in SHELLS {
+        // A writer that offers its ring, and whose reader does not take it.
+        let mut feed = scene.feed("p");
+        let bystander = scene.start(shell, "shmcat -u - < p | cat > other");
+        feed.send(&content);
+        until("it has offered", || scene.size("other") == BIG);
+        let pid = find(bystander.pid(), "-u").expect("it waits for more");
+        // In the namespace of the two, their writer has the same number; in their /proc, this is the other.
+        let script = format!(
+            "echo $(({pid} - 1)) > /proc/sys/kernel/ns_last_pid || exit 9
+            $S - < in 2> w | $S 2> r > out"
+        );
+        let ran = scene.run(shell, &format!("{ASTRAY} dash -c '{script}'"));
+        if ran.status.code() == Some(9) {
+            println!("skipped: pids cannot be chosen here: {ran:?}");
+            return;
+        }
+        ran.exits(0).silent();
+        scene.assert_holds("out", &content, &script);
+        assert_stayed_a_pipe(&scene.stats("w").moved(BIG), &scene.stats("r").moved(BIG));
+        feed.send(&content);
+        drop(feed);
+        bystander.finish().exits(0).silent();
+        scene.assert_holds("other", &content.repeat(2), "a bystander");
+        fs::remove_file(scene.path("p")).expect("own FIFO");
+        fs::remove_file(scene.path("other")).expect("own file");
     }
 }
 

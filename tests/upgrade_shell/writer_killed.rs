@@ -172,6 +172,26 @@ fn a_writer_killed_before_the_upgrade_is_a_mere_end_of_file() {
 }
 
 #[test]
+fn other_fatal_signals_are_deaths_too() {
+    for fatal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT] {
+        let scene = Scene::new();
+        let mut feed = scene.feed("p");
+        let content = bytes(3 << 20);
+        let script =
+            "ulimit -c 0; (shmcat -u - < p; echo $? > status) 2> /dev/null | $S 2> r > out";
+        let running = scene.start("dash", script);
+        feed.send(&content);
+        until_arrived(&scene, content.len());
+        let writer = find(running.pid(), "-u").expect("it waits for more");
+        signal::kill(writer, fatal).expect("own process");
+        running.finish().exits(1);
+        scene.assert_holds("out", &content, script);
+        assert_eq!(scene.text("status"), format!("{}\n", 128 + fatal as i32));
+        assert!(scene.text("r").contains("in mid-stream\n"), "{}", scene.text("r"));
+    }
+}
+
+#[test]
 fn a_reader_that_waits_notices_soon() {
     for shell in SHELLS {
         let scene = Scene::new();
