@@ -7,9 +7,9 @@ use nix::sys::signal::{self, Signal};
 
 use crate::{
     killed::{Chance, LONG, Moment, ROUNDS, SIZE, kill, pipe, start, until_arrived},
-    processes::find,
+    processes::{find, until_asleep},
     scene::{SHELLS, Scene, assert_same},
-    support::{Ran, bytes},
+    support::{Ran, bytes, until},
 };
 
 const MESSAGE: &str = "shmcat: standard input: the writer died in mid-stream\n";
@@ -168,6 +168,47 @@ fn a_writer_killed_before_the_upgrade_is_a_mere_end_of_file() {
             scene.assert_holds("out", &[&content[..], b"after\n"].concat(), "a plain writer");
             assert_eq!(scene.text("r").lines().count(), 1, "{}", scene.text("r"));
         }
+    }
+}
+
+#[test]
+fn what_it_left_in_the_ring_comes_before_what_the_next_writer_sends() {
+    const BEFORE: usize = 3 << 20;
+    // All but this is in the ring, so that it is never empty, and not full either.
+    const IN_RING: usize = 800_000;
+    const TURN: usize = 400_000;
+    // The reader looks into the pipe after every few reads; in some of these, just when it matters.
+    for turns in 1..6 {
+        let scene = Scene::new();
+        let mut feed = scene.feed("p");
+        let script = format!(
+            "(shmcat -u - < p; echo after; touch said) 2> /dev/null | $S 2> r |
+            (
+                head -c {BEFORE}
+                for i in $(seq {turns}); do
+                    until [ -e go.$i ]; do sleep 0.01; done; head -c {TURN}
+                done
+                until [ -e go ]; do sleep 0.01; done; cat
+            ) > out"
+        );
+        let running = scene.start("dash", &script);
+        let content = bytes(BEFORE + IN_RING + turns * TURN);
+        feed.send(&content[..BEFORE]);
+        until_arrived(&scene, BEFORE);
+        feed.send(&content[BEFORE..][..IN_RING]);
+        for turn in 0..turns {
+            scene.create(&format!("go.{}", turn + 1));
+            until_arrived(&scene, BEFORE + (turn + 1) * TURN);
+            feed.send(&content[BEFORE + IN_RING + turn * TURN..][..TURN]);
+        }
+        feed.until_read();
+        let writer = until_asleep(running.pid(), "-u");
+        signal::kill(writer, Signal::SIGKILL).expect("own process");
+        until("the next one has written", || scene.path("said").exists());
+        scene.create("go");
+        running.finish().exits(0);
+        scene.assert_holds("out", &[&content[..], b"after\n"].concat(), &script);
+        assert!(scene.text("r").starts_with(MESSAGE), "{}", scene.text("r"));
     }
 }
 
