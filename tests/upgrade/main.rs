@@ -8,6 +8,7 @@ mod leaving;
 mod offers;
 mod schedules;
 mod several;
+mod stdio;
 mod stream;
 #[path = "../support/mod.rs"]
 mod support;
