@@ -8,10 +8,10 @@ use crate::{
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 
-/// From this size on chance has no say in whether a stream is upgraded.
-const ALWAYS_UPGRADED: usize = 3 * MIB;
+/// From this size on neither chance nor what is worth a ring has a say in whether a file is upgraded.
+const ALWAYS_UPGRADED: usize = 8 * MIB;
 
-const SIZES: [usize; 13] = [
+const SIZES: [usize; 14] = [
     0,
     1,
     4095,
@@ -24,6 +24,7 @@ const SIZES: [usize; 13] = [
     512 * KIB,
     512 * KIB + 1,
     MIB,
+    3 * MIB,
     ALWAYS_UPGRADED,
 ];
 
