@@ -101,7 +101,7 @@ fn upgrade(input: io::Stdin, output: io::Stdout) -> io::Result<()> {
             input.consume(got);
         }
     }
-    output.finish()
+    output.finish().map(drop)
 }
 
 /// As `cat` does; where it is refused, reading is slower at worst.

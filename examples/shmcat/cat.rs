@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, BufRead, Write};
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::sys::stat::fstat;
 use shmpipe::stream::ReadError;
@@ -39,8 +39,9 @@ pub fn copy(
 ) -> Result<bool, Failure> {
     let unusable =
         |error: &io::Error| Failure::said(format_args!("standard output: {}", reason(error)));
-    let stdout = inherited::stdout().map_err(|error| unusable(&error))?;
-    let stat = fstat(stdout).map_err(|errno| unusable(&errno.into()))?;
+    let stdout = inherited::take_stdout().map_err(|error| unusable(&error))?;
+    let stat = fstat(&stdout).map_err(|errno| unusable(&errno.into()))?;
+    let kind = Transport::of(stdout.as_fd());
     let mut output = if upgrade { Output::new(stdout) } else { Output::plain(stdout) };
 
     let copied = input::for_each(names, Some(&stat), console, |name, input| {
@@ -50,20 +51,19 @@ pub fn copy(
         let input = if upgrade { Input::new(input) } else { Input::plain(input) };
         copy_pipe(name, input, &mut output, console, totals)
     });
-    let copied = copied.and_then(|all_read| {
-        output.leave().map_err(|error| Failure::write(&error))?;
-        Ok(all_read)
-    });
-    let traffic = output.traffic();
+    let mut traffic = output.traffic();
+    let finished = output.finish().map(|all| traffic = all);
     totals.waited(&traffic);
     totals.outgoing.shm = traffic.shm;
-    totals.outgoing.add(Transport::of(stdout), traffic.pipe);
-    copied
+    totals.outgoing.add(kind, traffic.pipe);
+    let all_read = copied?;
+    finished.map_err(|error| Failure::write(&error))?;
+    Ok(all_read)
 }
 
 fn copy_file(
     input: BorrowedFd<'_>,
-    output: &mut Output<BorrowedFd<'static>>,
+    output: &mut Output,
     console: &Console,
     totals: &mut Totals,
 ) -> Result<bool, Stop<Failure>> {
@@ -85,7 +85,7 @@ fn copy_file(
 fn copy_pipe(
     name: &OsStr,
     mut input: Input<BorrowedFd<'_>>,
-    output: &mut Output<BorrowedFd<'static>>,
+    output: &mut Output,
     console: &Console,
     totals: &mut Totals,
 ) -> Result<bool, Stop<Failure>> {

@@ -6,7 +6,7 @@
 //! function in `.init_array`, which the loader calls before the runtime starts, takes notes.
 
 use std::io;
-use std::os::fd::{BorrowedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use nix::errno::Errno;
@@ -50,11 +50,20 @@ pub fn stdout() -> io::Result<BorrowedFd<'static>> {
     open_stream(libc::STDOUT_FILENO)
 }
 
+/// Standard output, to be closed when it has done its work. To be called once, and nothing else is to use it
+/// afterwards.
+pub fn take_stdout() -> io::Result<OwnedFd> {
+    let fd = stdout()?;
+    // SAFETY: it is open, and by this function's contract nobody else closes or uses it from here on.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd.as_raw_fd()) })
+}
+
 fn open_stream(fd: RawFd) -> io::Result<BorrowedFd<'static>> {
     if CLOSED[fd as usize].load(Relaxed) {
         return Err(Errno::EBADF.into());
     }
-    // SAFETY: it was open at start, and nothing in this program closes descriptors 0 to 2.
+    // SAFETY: it was open at start, and nothing in this program closes descriptors 0 to 2 but
+    // who took one, at the end.
     Ok(unsafe { BorrowedFd::borrow_raw(fd) })
 }
 

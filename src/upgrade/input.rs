@@ -2,7 +2,7 @@
 
 use super::{
     Traffic,
-    handover::State,
+    handover::{Handover, State},
     is_enabled, offer,
     pipe::{self, PipeId},
 };
@@ -15,7 +15,7 @@ use memmap2::MmapMut;
 use std::{
     io::{self, BufRead, Read},
     os::fd::{AsFd, OwnedFd},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// An offer is looked for each time this much has come by the pipe,
@@ -41,12 +41,20 @@ struct Naps {
     next: Duration,
 }
 
+/// For how long a reader that has just attached, or has just read from the pipe, looks for the next thing to
+/// happen before it naps: about what the writer needs to come to its next write.
+const EAGER: Duration = Duration::from_micros(200);
+
 impl Naps {
     const SHORTEST: Duration = Duration::from_millis(1);
     const LONGEST: Duration = Duration::from_millis(50);
 
     fn new() -> Self {
         Self { next: Self::SHORTEST }
+    }
+
+    fn are_shortest(&self) -> bool {
+        self.next == Self::SHORTEST
     }
 
     fn shorten(&mut self) {
@@ -194,7 +202,8 @@ impl<F: AsFd> Input<F> {
         if let Line::Attached(ring, _) | Line::Ring(ring, _) = self.take_line() {
             self.traffic.wait(&ring.reader.stats());
         }
-        self.until_ask = 0;
+        // Nobody makes the next offer before so much has gone by the pipe.
+        self.until_ask = ASK_AGAIN;
         self.asked_since = self.traffic.pipe;
     }
 
@@ -224,9 +233,19 @@ impl<F: AsFd> Input<F> {
                             naps.shorten();
                             return Ok(Source::Pipe { most: n, may_wait: false });
                         }
-                        let changed = |handover: super::handover::Handover<'_>| {
-                            handover.state() != State::Attached
-                        };
+                        let changed = |handover: Handover<'_>| handover.state() != State::Attached;
+                        if naps.are_shortest() {
+                            // The writer's next bytes may come either way, and only one of them wakes.
+                            let started = Instant::now();
+                            while !changed(ring.reader.handover())
+                                && pipe::waiting(&self.fd)? == 0
+                                && started.elapsed() < EAGER
+                            {
+                                std::thread::yield_now();
+                            }
+                            naps.take();
+                            continue;
+                        }
                         let gone = !ring.reader.await_change(naps.take(), changed)?
                             && ring.has_lost_its_writer();
                         // If it had switched before it died, that is found next time round.

@@ -23,10 +23,10 @@ const OFFER_AFTER: u64 = 1 << 20;
 
 /// Of a file of which less than this is left it is known that making a ring does not pay, unless more of
 /// its kind follow: when [`MANY`] has gone by the pipe, that is likely.
-const WORTH: u64 = 3 << 20;
+const WORTH: u64 = 6 << 20;
 
 /// See [`WORTH`].
-const MANY: u64 = 4 << 20;
+const MANY: u64 = 12 << 20;
 
 /// An offer that could not be made, or may have been lost, is made again after so much more.
 const OFFER_AGAIN: u64 = 1 << 20;
@@ -108,6 +108,11 @@ struct Core {
     watched: bool,
     /// Bytes that had gone by rings when it last looked.
     seen: u64,
+    /// A ring that is over, and is kept until the descriptor is closed: to give its memory back takes longer
+    /// than all else at the end of a stream, and the reader need not wait for it.
+    over: Option<Ring>,
+    /// More was lost with the readers than a pipe would have taken, which the caller is to be told.
+    lost: bool,
     /// How many bytes are yet to come, if that is known.
     expected: Option<u64>,
     /// For bytes that are read from elsewhere; `None` before the first, and while a thread uses it.
@@ -159,6 +164,8 @@ impl<F: AsFd + Send + Sync + 'static> Output<F> {
             traffic: Traffic::default(),
             watched: false,
             seen: 0,
+            over: None,
+            lost: false,
             expected: None,
             block: None,
         };
@@ -183,22 +190,31 @@ impl<F: AsFd + Send + Sync + 'static> Output<F> {
     /// A reader that is stopped is waited for.
     ///
     /// # Errors
-    /// The reader has gone, and what it has not read cannot be given back to the pipe.
+    /// The reader has gone, and what it has not read cannot be given back to the pipe because nobody else
+    /// reads it. If that would have found room in a pipe, it is no error: a writer to a pipe would not have
+    /// learnt of it either.
     pub fn leave(&mut self) -> io::Result<()> {
-        self.shared.finish()
+        let left = self.shared.finish();
+        if !self.shared.is_inherited() {
+            self.shared.lock().over = None;
+        }
+        left
     }
 
-    /// [`leave`](Self::leave)s, and drops the descriptor. If the reader has gone and what it did not read would have
-    /// found room in a pipe, that is no error: a writer to a pipe would not have learnt of it either.
+    /// [`leave`](Self::leave)s, and drops the descriptor; returns how many bytes went each way.
     ///
     /// # Errors
     /// As [`leave`](Self::leave).
-    pub fn finish(mut self) -> io::Result<()> {
-        self.leave()
+    pub fn finish(self) -> io::Result<Traffic> {
+        self.shared.finish()?;
+        Ok(self.traffic())
     }
 
     /// How many bytes went each way so far.
     pub fn traffic(&self) -> Traffic {
+        if self.shared.is_inherited() {
+            return Traffic::default();
+        }
         let core = self.shared.lock();
         let mut traffic = core.traffic;
         if let Line::Ring(ring) = &core.line {
@@ -318,6 +334,7 @@ impl Core {
         bytes: &[u8],
     ) -> io::Result<usize> {
         let fd = shared.fd.as_fd();
+        self.check_nothing_lost()?;
         loop {
             if let Line::Ring(ring) = &mut self.line {
                 match ring.write(fd, bytes) {
@@ -411,7 +428,7 @@ impl Core {
                 self.line = Line::Ring(ring);
             } else {
                 ring.close();
-                self.end_ring(shared.fd.as_fd());
+                drop(self.end_ring(shared.fd.as_fd(), ring));
             }
         }
         switched
@@ -424,7 +441,7 @@ impl Core {
             if !lost {
                 return if moved { Look::Busy } else { Look::Quiet };
             }
-            // If it fails, nobody is left to read, which the next write will find.
+            // The caller is told later, if that matters.
             let _ = self.give_back(fd);
         }
         self.watched = false;
@@ -436,49 +453,59 @@ impl Core {
         let Line::Ring(mut ring) = std::mem::replace(&mut self.line, Line::Pipe) else {
             return Ok(());
         };
-        let rest = ring.take_back()?;
-        let n = rest.len() as u64;
-        self.traffic.shm -= n;
-        self.traffic.pipe += n;
-        let given = pipe::write_all(fd, rest);
-        self.traffic.wait(&ring.stats());
-        self.end_ring(fd);
+        let given = ring.take_back().map_err(io::Error::from).and_then(|rest| {
+            let n = rest.len() as u64;
+            self.traffic.shm -= n;
+            self.traffic.pipe += n;
+            let given = pipe::write_all(fd, rest);
+            self.lost = given.is_err() && rest.len() > pipe::capacity(fd);
+            given
+        });
+        drop(self.end_ring(fd, ring));
         given
     }
 
-    fn end_ring(&mut self, fd: BorrowedFd<'_>) {
+    /// What to do with a ring that is over, besides giving its memory back.
+    #[must_use = "it is to be dropped, or kept for later"]
+    fn end_ring(&mut self, fd: BorrowedFd<'_>, ring: Ring) -> Ring {
         offer::withdraw(fd);
-        self.line = Line::Pipe;
+        self.traffic.wait(&ring.stats());
         self.until_offer = OFFER_AFTER;
+        ring
+    }
+
+    fn check_nothing_lost(&mut self) -> io::Result<()> {
+        if self.lost { Err(io::ErrorKind::BrokenPipe.into()) } else { Ok(()) }
     }
 
     fn finish(&mut self, fd: BorrowedFd<'_>) -> io::Result<()> {
-        match &mut self.line {
-            Line::Pipe => return Ok(()),
+        let finished = match &mut self.line {
+            Line::Pipe => return self.check_nothing_lost(),
             Line::Offered(ring) => {
                 ring.close();
+                Ok(())
             }
-            Line::Ring(ring) => match ring.finish(fd) {
-                Ok(()) => self.traffic.wait(&ring.stats()),
-                Err(Stopped::ReaderGone) => {
-                    let rest = ring.take_back()?.len();
-                    let room = pipe::capacity(fd);
-                    return match self.give_back(fd) {
-                        Err(error) if error.kind() == io::ErrorKind::BrokenPipe && rest <= room => {
-                            Ok(())
-                        }
-                        given => given,
-                    };
-                }
-                Err(Stopped::Source(error)) => return Err(error),
-                Err(Stopped::Broken(error)) => {
-                    self.end_ring(fd);
-                    return Err(error.into());
-                }
-            },
+            Line::Ring(ring) => ring.finish(fd),
+        };
+        let result = match finished {
+            Ok(()) => Ok(()),
+            Err(Stopped::ReaderGone) => {
+                return match self.give_back(fd) {
+                    Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                        self.check_nothing_lost()
+                    }
+                    given => given,
+                };
+            }
+            Err(Stopped::Source(error)) => Err(error),
+            Err(Stopped::Broken(error)) => Err(error.into()),
+        };
+        if let Line::Offered(ring) | Line::Ring(ring) =
+            std::mem::replace(&mut self.line, Line::Pipe)
+        {
+            self.over = Some(self.end_ring(fd, ring));
         }
-        self.end_ring(fd);
-        Ok(())
+        result
     }
 }
 
