@@ -1,5 +1,6 @@
 //! Readers that leave early: the rest is for whoever reads the pipe next, from the first byte that they
-//! did not take.
+//! did not take. Where several rings are to follow one another, the writer reads from a pipe, because what is
+//! left of a file may not be worth another one.
 
 use crate::{
     scene::{BIG, SHELLS, Scene, assert_same},
@@ -33,7 +34,7 @@ fn an_upgrading_reader_follows_an_upgraded_one() {
     let (scene, content) = Scene::with_big_file();
     let scene = scene.with_head_example();
     for shell in SHELLS {
-        let script = "$S in 2> w | (head_example 3000000 > 1; $S 2> r > 2)";
+        let script = "cat in | $S 2> w | (head_example 3000000 > 1; $S 2> r > 2)";
         shared_by(&scene, shell, script, &["1", "2"], &content).silent();
         assert_eq!(scene.size("1"), 3_000_000);
         // Both of them did: together they took more than the second one alone.
@@ -48,7 +49,7 @@ fn an_upgrading_reader_follows_an_upgraded_one() {
 fn five_upgraded_readers_one_after_another() {
     let (scene, content) = Scene::with_big_file();
     let scene = scene.with_head_example();
-    let script = "shmcat in | (
+    let script = "cat in | shmcat | (
             for i in 1 2 3 4 5; do head_example 1500001 > $i; done; shmcat > 6
         )";
     for shell in SHELLS {
@@ -63,7 +64,7 @@ fn fifty_readers_that_each_take_a_little() {
     let (scene, content) = Scene::with_big_file();
     let scene = scene.with_head_example();
     // The amounts fall on every side of blocks, pipes and the moment of the offer.
-    let script = "rm -f 1; shmcat in | (
+    let script = "rm -f 1; cat in | shmcat | (
             i=1; while [ $i -le 50 ]; do head_example $((i * 6007)) >> 1; i=$((i + 1)); done
             shmcat > 2
         )";
@@ -76,7 +77,8 @@ fn fifty_readers_that_each_take_a_little() {
 fn a_reader_that_takes_nothing_leaves_everything() {
     let (scene, content) = Scene::with_big_file();
     let scene = scene.with_head_example();
-    let script = "shmcat in | (head_example 0 > 1; head_example 1 > 2; head_example 0; shmcat > 3)";
+    let script =
+        "cat in | shmcat | (head_example 0 > 1; head_example 1 > 2; head_example 0; shmcat > 3)";
     for shell in SHELLS {
         shared_by(&scene, shell, script, &["1", "2", "3"], &content).silent();
         assert_eq!(scene.size("1") + scene.size("2"), 1);
@@ -151,7 +153,7 @@ fn a_plain_reader_goes_before_an_upgrading_one() {
 fn a_plain_reader_between_upgrading_ones() {
     let (scene, content) = Scene::with_big_file();
     let scene = scene.with_head_example();
-    let script = "shmcat in | (
+    let script = "cat in | shmcat | (
             head_example 2000000 > 1
             dd bs=1000 count=2000 iflag=fullblock status=none > 2
             head_example 2000000 > 3; shmcat > 4

@@ -9,16 +9,20 @@ use crate::{
     support::{Running, bytes, until},
 };
 
+/// Writers. What is left of a file may not be worth a second ring; what is left of a pipe nobody knows.
+const FROM: [&str; 2] = ["exec $S in 2> w", "cat in | $S 2> w"];
+
 /// One round: a reader is killed at some moment, and another one reads the same pipe then. Returns
 /// whether the ring was in use.
 #[track_caller]
 fn round(scene: &Scene, content: &[u8], chance: &mut Chance) -> bool {
     let moment = chance.moment();
     let next = ["cat", "shmcat"][chance.below(2) as usize];
+    let source = FROM[chance.below(2) as usize];
     let (read, write) = pipe();
 
-    let mut writer = scene.shmcat("w");
-    writer.arg("in").stdout(write);
+    let mut writer = scene.script("dash", source);
+    writer.stdout(write);
     let mut first = scene.shmcat("r");
     first.stdin(read.try_clone().expect("another descriptor")).stdout(scene.create("out"));
     let (writer, first) = (start(writer), start(first));
@@ -30,7 +34,7 @@ fn round(scene: &Scene, content: &[u8], chance: &mut Chance) -> bool {
     let [writer, second] = [writer, start(second)].map(Running::finish);
     let (before, after) = (scene.read("out"), scene.read("rest"));
     let what = format!(
-        "{next} after {moment:?}: {} and {} bytes of {SIZE}, {:?}",
+        "{source}, {next} after {moment:?}: {} and {} bytes of {SIZE}, {:?}",
         before.len(),
         after.len(),
         scene.text("w")
@@ -74,8 +78,8 @@ fn three_are_killed_and_the_fourth_goes_on() {
     let mut chance = Chance::new();
     for _ in 0..10 {
         let (read, write) = pipe();
-        let mut writer = scene.shmcat("w");
-        writer.arg("in").stdout(write);
+        let mut writer = scene.script("dash", FROM[1]);
+        writer.stdout(write);
         let writer = start(writer);
         // What is known to have arrived or to be lost, and how much more may be.
         let (mut end, mut slack) = (0, 0);
