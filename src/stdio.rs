@@ -22,16 +22,19 @@
 
 #![allow(unsafe_code)]
 
-use crate::upgrade::{Input, Output, Traffic};
+use crate::upgrade::{Input, Output, Traffic, watch};
+use parking_lot::{ReentrantMutex, ReentrantMutexGuard};
 use std::{
+    cell::RefCell,
     io::{self, BufRead, LineWriter, Read, Write},
     sync::{Mutex, MutexGuard, OnceLock, PoisonError, TryLockError},
 };
 
-type Out = LineWriter<Output<io::Stdout>>;
+type Out = RefCell<LineWriter<Output<io::Stdout>>>;
 type In = Input<io::Stdin>;
 
-static STDOUT: OnceLock<Mutex<Out>> = OnceLock::new();
+/// Locked by a thread as often as it likes, as std's: who exits with the lock in his hands still flushes.
+static STDOUT: OnceLock<ReentrantMutex<Out>> = OnceLock::new();
 static STDIN: OnceLock<Mutex<In>> = OnceLock::new();
 
 /// Standard output.
@@ -40,10 +43,11 @@ static STDIN: OnceLock<Mutex<In>> = OnceLock::new();
 /// much, or the process exits, as with std's.
 ///
 /// When the process exits normally (main returns, [`std::process::exit`], also after a panic), what is left
-/// is flushed, and if bytes are in shared memory, the exit waits until the reader has them.
+/// is flushed, and if bytes are in shared memory, the exit waits until the reader has them. Before exec(3),
+/// [`leave`](Stdout::leave) it: to the reader, the writer would seem to have died.
 pub fn stdout() -> Stdout {
     Stdout(STDOUT.get_or_init(|| {
-        let output = Mutex::new(LineWriter::new(Output::new(io::stdout())));
+        let output = ReentrantMutex::new(RefCell::new(LineWriter::new(Output::new(io::stdout()))));
         // SAFETY: the handler lives as long as the program. Should there be no memory for it, what is
         // in the buffer is lost at exit.
         unsafe { libc::atexit(finish) };
@@ -62,15 +66,16 @@ pub fn stdin() -> Stdin {
 }
 
 extern "C" fn finish() {
-    // Who holds the lock now, and be it this thread, has it as long as the process lives.
-    let mut out = match STDOUT.get().map(Mutex::try_lock) {
-        Some(Ok(out)) => out,
-        Some(Err(TryLockError::Poisoned(poisoned))) => poisoned.into_inner(),
-        Some(Err(TryLockError::WouldBlock)) | None => return,
-    };
+    watch::note_exit();
+    // Another thread that holds the lock now has it as long as the process lives.
+    let Some(out) = STDOUT.get().and_then(|out| out.try_lock()) else { return };
+    // Exit may have been called from within a write.
+    let Ok(mut out) = out.try_borrow_mut() else { return };
     // There is nobody to be told.
     let _ = out.flush();
     let _ = out.get_mut().leave();
+    // What other exit handlers may write yet goes out at once: nobody flushes after this.
+    *out = LineWriter::with_capacity(0, Output::plain(io::stdout()));
 }
 
 extern "C" fn leave() {
@@ -83,11 +88,11 @@ extern "C" fn leave() {
 
 /// A handle on [`stdout`]. Each operation locks it; [`lock`](Self::lock) it for many.
 #[derive(Clone, Copy, Debug)]
-pub struct Stdout(&'static Mutex<Out>);
+pub struct Stdout(&'static ReentrantMutex<Out>);
 
 /// Standard output, locked.
 #[derive(Debug)]
-pub struct StdoutLock(MutexGuard<'static, Out>);
+pub struct StdoutLock(ReentrantMutexGuard<'static, Out>);
 
 /// A handle on [`stdin`]. Each operation locks it; [`lock`](Self::lock) it for many, and for [`BufRead`].
 #[derive(Clone, Copy, Debug)]
@@ -98,9 +103,9 @@ pub struct Stdin(&'static Mutex<In>);
 pub struct StdinLock(MutexGuard<'static, In>);
 
 impl Stdout {
-    /// Keeps others out until it is dropped.
+    /// Keeps other threads out until it is dropped.
     pub fn lock(&self) -> StdoutLock {
-        StdoutLock(self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        StdoutLock(self.0.lock())
     }
 
     /// Flushes, and has all that was written read before it returns: to be called before a child process is
@@ -109,14 +114,15 @@ impl Stdout {
     /// # Errors
     /// What writing can come to.
     pub fn leave(&self) -> io::Result<()> {
-        let mut out = self.lock().0;
+        let lock = self.lock();
+        let mut out = lock.0.borrow_mut();
         out.flush()?;
         out.get_mut().leave()
     }
 
     /// How many bytes went each way so far.
     pub fn traffic(&self) -> Traffic {
-        self.lock().0.get_ref().traffic()
+        self.lock().0.borrow().get_ref().traffic()
     }
 }
 
@@ -167,11 +173,11 @@ impl Write for Stdout {
 
 impl Write for StdoutLock {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.write(bytes)
+        self.0.borrow_mut().write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.0.flush()
+        self.0.borrow_mut().flush()
     }
 }
 

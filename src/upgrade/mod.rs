@@ -30,9 +30,14 @@
 //! - A writer that has finished waits for a reader that is attached, even a stopped one; with a pipe, up to
 //!   64 KiB would wait in the pipe without it. If it is killed while it waits, and its reader leaves early then, the rest
 //!   is lost.
+//! - A process that exits waits for its reader in that way too, and one that executes another program must
+//!   [`leave`](Output::leave) its output before, or it looks as if it were killed.
 //! - If a writer is killed after the switch, its reader gets what was written, and then, once, an error of the
 //!   kind [`UnexpectedEof`](std::io::ErrorKind::UnexpectedEof) in place of an end of file that it could not
 //!   tell from a proper one. Reading on reads the pipe.
+//! - What a reader that leaves has not taken is more than [PIPE_BUF] bytes, as a rule: if several processes write
+//!   to that pipe at once, lines of the others may come in the midst of it. (Otherwise a write of up to PIPE_BUF bytes
+//!   is whole, by either way.)
 //! - Of several readers of one pipe, only one is served after the switch, until it leaves.
 //! - That the other end was killed may be noticed a twentieth of a second late.
 //!
@@ -51,6 +56,8 @@
 //! - it is switched off: `SHMPIPE_UPGRADE=0` in the environment of either end, `shmcat --no-upgrade`,
 //!   [`Output::plain`], [`Input::plain`].
 //!
+//! [PIPE_BUF]: https://man7.org/linux/man-pages/man7/pipe.7.html
+//!
 //! Which it was is told by [`Output::traffic`] and [`Input::traffic`], and by `shmcat --stats`.
 
 pub(crate) mod handover;
@@ -65,7 +72,7 @@ mod pipe;
 #[cfg(not(shmpipe_loom))]
 mod ring;
 #[cfg(not(shmpipe_loom))]
-mod watch;
+pub(crate) mod watch;
 
 #[cfg(not(shmpipe_loom))]
 pub use {

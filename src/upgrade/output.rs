@@ -47,8 +47,9 @@ const BLOCK: usize = 128 << 10;
 /// waited for.
 ///
 /// Dropping it [`finish`](Self::finish)es it. A normal exit of the process does too, also by
-/// [`std::process::exit`]; only if the process is killed (or aborts) is its reader told that the writer
-/// died.
+/// [`std::process::exit`], and waits for the reader, even if another thread is in the midst of a write. If
+/// the process ends in another way (it is killed, aborts, or executes another program) its reader is told
+/// that the writer died: [`leave`](Self::leave) before exec.
 ///
 /// A child process that inherits the descriptor may write to it; its bytes and those that this process
 /// writes from then on come in any order, unless this end is left ([`leave`](Self::leave)) before the
@@ -111,8 +112,6 @@ struct Core {
     /// A ring that is over, and is kept until the descriptor is closed: to give its memory back takes longer
     /// than all else at the end of a stream, and the reader need not wait for it.
     over: Option<Ring>,
-    /// More was lost with the readers than a pipe would have taken, which the caller is to be told.
-    lost: bool,
     /// How many bytes are yet to come, if that is known.
     expected: Option<u64>,
     /// For bytes that are read from elsewhere; `None` before the first, and while a thread uses it.
@@ -126,6 +125,8 @@ enum Line {
     /// To the pipe, but somebody may come for the ring.
     Offered(Ring),
     Ring(Ring),
+    /// To the pipe, behind what the ring's reader left there, of which so many bytes are in the pipe by now.
+    Rest(Ring, usize),
 }
 
 /// What the watching thread found.
@@ -165,7 +166,6 @@ impl<F: AsFd + Send + Sync + 'static> Output<F> {
             watched: false,
             seen: 0,
             over: None,
-            lost: false,
             expected: None,
             block: None,
         };
@@ -334,7 +334,6 @@ impl Core {
         bytes: &[u8],
     ) -> io::Result<usize> {
         let fd = shared.fd.as_fd();
-        self.check_nothing_lost()?;
         loop {
             if let Line::Ring(ring) = &mut self.line {
                 match ring.write(fd, bytes) {
@@ -342,10 +341,12 @@ impl Core {
                         self.traffic.shm += n as u64;
                         return Ok(n);
                     }
-                    Err(Stopped::ReaderGone) => self.give_back(fd)?,
+                    Err(Stopped::ReaderGone) => self.begin_to_give_back(),
                     Err(Stopped::Source(error)) => return Err(error),
                     Err(Stopped::Broken(error)) => return Err(error.into()),
                 }
+            } else if let Line::Rest(..) = &self.line {
+                self.give_back(fd)?;
             } else if !self.switch_if_attached(shared) {
                 let piece = if self.pipe.is_some() { PIECE } else { usize::MAX };
                 let n = pipe::write(fd, &bytes[..bytes.len().min(piece)])?;
@@ -374,7 +375,8 @@ impl Core {
                 Some(Ok(n))
             }
             Err(Stopped::ReaderGone) => {
-                self.give_back(fd).err().map(|error| Err(CopyError::Output(error)))
+                self.begin_to_give_back();
+                None
             }
             Err(Stopped::Source(error)) => Some(Err(CopyError::Source(error))),
             Err(Stopped::Broken(error)) => Some(Err(CopyError::Output(error.into()))),
@@ -423,13 +425,13 @@ impl Core {
         // Without somebody who looks after it while the caller does something else, a ring is no pipe.
         self.watched = self.watched || watch::start(shared);
         let switched = self.watched && ring.switch();
-        if let Line::Offered(ring) = std::mem::replace(&mut self.line, Line::Pipe) {
-            if switched {
+        if switched {
+            if let Line::Offered(ring) = std::mem::replace(&mut self.line, Line::Pipe) {
                 self.line = Line::Ring(ring);
-            } else {
-                ring.close();
-                drop(self.end_ring(shared.fd.as_fd(), ring));
             }
+        } else {
+            ring.close();
+            drop(self.end_ring(shared.fd.as_fd()));
         }
         switched
     }
@@ -437,79 +439,108 @@ impl Core {
     fn look(&mut self, fd: BorrowedFd<'_>) -> Look {
         if let Line::Ring(ring) = &self.line {
             let moved = std::mem::replace(&mut self.seen, self.traffic.shm) != self.traffic.shm;
-            let lost = !ring.is_empty() && ring.has_lost_its_reader();
-            if !lost {
+            if ring.is_empty() || !ring.has_lost_its_reader() {
                 return if moved { Look::Busy } else { Look::Quiet };
             }
-            // The caller is told later, if that matters.
-            let _ = self.give_back(fd);
+            self.begin_to_give_back();
+        }
+        if let Line::Rest(..) = &self.line {
+            // In a FIFO's pipe it would wait for the next reader, as long as a writer is there: so it does
+            // here. And whether it is an error that nobody comes is decided when somebody can be told.
+            if pipe::has_no_reader(fd) || self.give_back(fd).is_err() {
+                return Look::Quiet;
+            }
         }
         self.watched = false;
         Look::Over
     }
 
-    /// Gives what the reader did not take to whoever reads the pipe, and goes on there.
+    /// The reader is gone: what it did not take is for whoever reads the pipe next.
+    fn begin_to_give_back(&mut self) {
+        if let Line::Ring(ring) = std::mem::replace(&mut self.line, Line::Pipe) {
+            self.line = Line::Rest(ring, 0);
+        }
+    }
+
+    /// Writes what the reader did not take to the pipe, and goes on there. What could not be written is kept.
     fn give_back(&mut self, fd: BorrowedFd<'_>) -> io::Result<()> {
-        let Line::Ring(mut ring) = std::mem::replace(&mut self.line, Line::Pipe) else {
-            return Ok(());
+        while let Line::Rest(ring, given) = &mut self.line {
+            let rest = &ring.take_back()?[*given..];
+            if rest.is_empty() {
+                drop(self.end_ring(fd));
+                break;
+            }
+            let n = pipe::write(fd, rest)?;
+            *given += n;
+            self.traffic.shm -= n as u64;
+            self.traffic.pipe += n as u64;
+        }
+        Ok(())
+    }
+
+    /// As [`give_back`](Self::give_back), by a writer that is done: it would not have been told if what it
+    /// wrote had found room in the pipe before its reader went.
+    fn give_back_at_last(&mut self, fd: BorrowedFd<'_>) -> io::Result<()> {
+        let Line::Rest(ring, given) = &mut self.line else { return Ok(()) };
+        let fits = ring.take_back()?.len() - *given <= pipe::capacity(fd);
+        let given = if fits {
+            match pipe::without_sigpipe(|| self.give_back(fd)) {
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+                given => given,
+            }
+        } else {
+            self.give_back(fd)
         };
-        let given = ring.take_back().map_err(io::Error::from).and_then(|rest| {
-            let n = rest.len() as u64;
-            self.traffic.shm -= n;
-            self.traffic.pipe += n;
-            let given = pipe::write_all(fd, rest);
-            self.lost = given.is_err() && rest.len() > pipe::capacity(fd);
-            given
-        });
-        drop(self.end_ring(fd, ring));
+        drop(self.end_ring(fd));
         given
     }
 
-    /// What to do with a ring that is over, besides giving its memory back.
+    /// From here on there is no ring. Returns the one there was, to be dropped or kept for later.
     #[must_use = "it is to be dropped, or kept for later"]
-    fn end_ring(&mut self, fd: BorrowedFd<'_>, ring: Ring) -> Ring {
+    fn end_ring(&mut self, fd: BorrowedFd<'_>) -> Option<Ring> {
+        let (Line::Offered(ring) | Line::Ring(ring) | Line::Rest(ring, _)) =
+            std::mem::replace(&mut self.line, Line::Pipe)
+        else {
+            return None;
+        };
         offer::withdraw(fd);
         self.traffic.wait(&ring.stats());
         self.until_offer = OFFER_AFTER;
-        ring
-    }
-
-    fn check_nothing_lost(&mut self) -> io::Result<()> {
-        if self.lost { Err(io::ErrorKind::BrokenPipe.into()) } else { Ok(()) }
+        Some(ring)
     }
 
     fn finish(&mut self, fd: BorrowedFd<'_>) -> io::Result<()> {
         let finished = match &mut self.line {
-            Line::Pipe => return self.check_nothing_lost(),
+            Line::Pipe => return Ok(()),
             Line::Offered(ring) => {
                 ring.close();
                 Ok(())
             }
             Line::Ring(ring) => ring.finish(fd),
+            Line::Rest(..) => Err(Stopped::ReaderGone),
         };
-        let result = match finished {
-            Ok(()) => Ok(()),
+        match finished {
+            Ok(()) => {
+                self.over = self.end_ring(fd);
+                Ok(())
+            }
             Err(Stopped::ReaderGone) => {
-                return match self.give_back(fd) {
-                    Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
-                        self.check_nothing_lost()
-                    }
-                    given => given,
-                };
+                self.begin_to_give_back();
+                self.give_back_at_last(fd)
             }
             Err(Stopped::Source(error)) => Err(error),
-            Err(Stopped::Broken(error)) => Err(error.into()),
-        };
-        if let Line::Offered(ring) | Line::Ring(ring) =
-            std::mem::replace(&mut self.line, Line::Pipe)
-        {
-            self.over = Some(self.end_ring(fd, ring));
+            Err(Stopped::Broken(error)) => {
+                drop(self.end_ring(fd));
+                Err(error.into())
+            }
         }
-        result
     }
 }
 
 /// Whether the pipe is one whose bytes may go another way.
 fn may_be_upgraded(fd: BorrowedFd<'_>, id: PipeId) -> bool {
-    !pipe::is_packets(fd) && !offer::shares_standard_error(id) && offer::find(fd).is_none()
+    !watch::is_exiting()
+        && !pipe::is_packets(fd)
+        && !offer::shares_standard_error(id)
+        && offer::find(fd).is_none()
 }

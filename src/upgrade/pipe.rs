@@ -10,7 +10,10 @@ use nix::{
     errno::Errno,
     fcntl::{FcntlArg, OFlag, fcntl, open},
     poll::{PollFd, PollFlags, PollTimeout, poll},
-    sys::stat::{FileStat, Mode, SFlag, fstat},
+    sys::{
+        signal::{SigSet, SigmaskHow, Signal, pthread_sigmask},
+        stat::{FileStat, Mode, SFlag, fstat},
+    },
     unistd::{Whence, lseek},
 };
 use std::{
@@ -116,15 +119,28 @@ pub(super) fn write(fd: impl AsFd, bytes: &[u8]) -> io::Result<usize> {
     }
 }
 
-/// write(2), until all is written.
-pub(super) fn write_all(fd: impl AsFd, mut bytes: &[u8]) -> io::Result<()> {
-    while !bytes.is_empty() {
-        match write(&fd, bytes)? {
-            0 => return Err(io::ErrorKind::WriteZero.into()),
-            n => bytes = &bytes[n..],
+/// Makes a call that may write to a pipe without readers; in this thread that is EPIPE and no SIGPIPE.
+pub(super) fn without_sigpipe<T>(call: impl FnOnce() -> T) -> T {
+    let sigpipe = SigSet::from(Signal::SIGPIPE);
+    let mut before = SigSet::empty();
+    let blocked = pthread_sigmask(SigmaskHow::SIG_BLOCK, Some(&sigpipe), Some(&mut before)).is_ok();
+    let was_pending = is_pending(Signal::SIGPIPE);
+    let result = call();
+    if blocked {
+        if !was_pending && is_pending(Signal::SIGPIPE) {
+            // Takes it; it is there.
+            let _ = sigpipe.wait();
         }
+        let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&before), None);
     }
-    Ok(())
+    result
+}
+
+fn is_pending(signal: Signal) -> bool {
+    // SAFETY: a signal set is plain integers, and zeros are one.
+    let mut pending: libc::sigset_t = unsafe { std::mem::zeroed() };
+    // SAFETY: both calls get a live signal set; the first fills it.
+    unsafe { libc::sigpending(&mut pending) == 0 && libc::sigismember(&pending, signal as _) == 1 }
 }
 
 fn await_ready(fd: BorrowedFd<'_>, events: PollFlags) -> io::Result<()> {

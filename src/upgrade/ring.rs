@@ -99,12 +99,23 @@ impl Ring {
         closed
     }
 
-    /// Writes some bytes, waiting until there is room.
+    /// Writes some bytes, waiting until there is room; so few that a pipe would take them at once or not at
+    /// all, at once.
     pub(super) fn write(&mut self, pipe: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize, Stopped> {
+        let whole = bytes.len() <= libc::PIPE_BUF;
         loop {
-            match self.writer.write_timeout(bytes, TICK) {
+            let written = if whole {
+                self.writer.reserve_timeout(bytes.len(), TICK).and_then(|mut room| {
+                    room.copy_from_slice(bytes);
+                    room.commit(bytes.len())?;
+                    Ok(bytes.len())
+                })
+            } else {
+                self.writer.write_timeout(bytes, TICK)
+            };
+            match written {
                 Err(WriteError::Timeout) => check_pipe(pipe)?,
-                result => return Ok(result?),
+                written => return Ok(written?),
             }
         }
     }

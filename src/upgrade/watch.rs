@@ -8,7 +8,10 @@ use nix::sys::signal::{SigSet, SigmaskHow, pthread_sigmask};
 use std::{
     io,
     os::fd::AsFd,
-    sync::{Arc, Mutex, Once, PoisonError, Weak},
+    sync::{
+        Arc, Mutex, Once, PoisonError, Weak,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     thread,
     time::Duration,
 };
@@ -65,6 +68,19 @@ fn without_signals<T>(spawn: impl FnOnce() -> T) -> T {
     spawned
 }
 
+static EXITING: AtomicBool = AtomicBool::new(false);
+
+/// Whether this process is on its way out: nobody would finish a ring that is made now.
+pub(crate) fn is_exiting() -> bool {
+    // Relaxed: stored by exit handlers, and it is their own thread that must see it.
+    EXITING.load(Relaxed)
+}
+
+/// From now on no rings are made.
+pub(crate) fn note_exit() {
+    EXITING.store(true, Relaxed);
+}
+
 static RINGS: Mutex<Vec<Weak<dyn Finish>>> = Mutex::new(Vec::new());
 
 fn finish_at_exit(ring: &Arc<dyn Finish>) {
@@ -80,6 +96,7 @@ fn finish_at_exit(ring: &Arc<dyn Finish>) {
 }
 
 extern "C" fn finish_all() {
+    note_exit();
     // In a forked child another thread of the parent's may have held it.
     let rings = match RINGS.try_lock() {
         Ok(mut rings) => std::mem::take(&mut *rings),

@@ -266,3 +266,37 @@ fn a_stopped_reader_is_waited_for() {
         child.join();
     });
 }
+
+/// In a program that lets SIGPIPE kill it, as most that are not written in Rust.
+#[test]
+fn sigpipe_kills_a_finished_writer_only_where_a_pipe_would_have() {
+    use nix::sys::signal::{SigHandler, Signal, signal};
+    alone(|| {
+        for (left, killed) in [(8, false), (65536, false), (65536 + 8, true), (500_000, true)] {
+            let (read_end, write_end) = pipe();
+            let write = write_end.try_clone().unwrap();
+            let mut child = Child::fork(|line| {
+                close(&read_end);
+                close(&write_end);
+                // SAFETY: the default action is no handler.
+                unsafe { signal(Signal::SIGPIPE, SigHandler::SigDfl) }.unwrap();
+                let mut output = Output::new(write);
+                Words::of(0).write(&mut output, ENOUGH, 65536);
+                line.say("written");
+                line.expect("finish");
+                drop(output);
+            });
+            drop(write_end);
+            let mut input = Input::new(read_end);
+            let mut arrived = Arrived::default();
+            read(&mut input, &mut arrived, Some(ENOUGH - left));
+            assert_upgraded(input.traffic());
+            child.expect("written");
+            drop(input);
+            child.say("finish");
+            let status = child.status();
+            let expected = if killed { libc::SIGPIPE } else { 0 };
+            assert_eq!(status, expected, "{left} bytes left");
+        }
+    });
+}

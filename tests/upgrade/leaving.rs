@@ -166,3 +166,37 @@ fn a_forked_child_reads_and_writes_the_pipe() {
         child.join();
     });
 }
+
+/// A FIFO keeps what was written as long as its writer is there, also while nobody reads.
+#[test]
+fn what_a_reader_of_a_fifo_leaves_is_kept_for_the_next_that_opens_it() {
+    use std::fs::File;
+    alone(|| {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("fifo");
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::from_bits_truncate(0o600)).unwrap();
+        let mut child = Child::fork(|line| {
+            let mut output = Output::new(File::create(&path).unwrap());
+            let mut words = Words::of(0);
+            words.write(&mut output, ENOUGH, 65536);
+            line.say("written");
+            line.expect("go on");
+            words.write(&mut output, 8, 8);
+            output.finish().unwrap();
+        });
+        let mut arrived = Arrived::default();
+        let mut input = Input::new(File::open(&path).unwrap());
+        read(&mut input, &mut arrived, Some(ENOUGH - 40_000));
+        assert_upgraded(input.traffic());
+        child.expect("written");
+        drop(input);
+        // Long enough for its watching thread to have looked.
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        let mut next = File::open(&path).unwrap();
+        read(&mut next, &mut arrived, Some(40_000));
+        child.say("go on");
+        read(&mut next, &mut arrived, None);
+        arrived.assert_bytes(&[ENOUGH + 8]);
+        child.join();
+    });
+}

@@ -155,3 +155,33 @@ fn of_two_readers_at_once_none_takes_the_others_bytes_twice() {
         thief.join();
     });
 }
+
+/// As POSIX has it for pipes: up to PIPE_BUF bytes are written at once.
+#[test]
+fn small_writes_of_one_are_not_torn_by_those_of_another() {
+    const LINE: u64 = 4096 - 40;
+    alone(|| {
+        let (read_end, write_end) = pipe();
+        let first = writer((&read_end, &write_end), |output| {
+            Words::of(0).write(output, 2000 * LINE, LINE);
+        });
+        let mut plain = write_end.try_clone().unwrap();
+        let second = Child::fork(|_| Words::of(1).write(&mut plain, 2000 * 96, 96));
+        drop((plain, write_end));
+        let mut input = Input::new(read_end);
+        let (mut all, mut at) = (Vec::new(), 0);
+        input.read_to_end(&mut all).unwrap();
+        assert!(input.traffic().shm > 0);
+        while at < all.len() {
+            let writer = all[at + 7];
+            let length = if writer == 0 { LINE as usize } else { 96 };
+            assert!(
+                all[at..at + length].chunks_exact(8).all(|word| word[7] == writer),
+                "a write is torn at byte {at}"
+            );
+            at += length;
+        }
+        first.join();
+        second.join();
+    });
+}

@@ -28,32 +28,43 @@ fn assert_received(read_end: PipeReader, bytes: u64) -> Traffic {
 #[test]
 fn who_exits_has_finished_and_flushed() {
     alone(|| {
-        for bytes in [8, 1000, ENOUGH, ENOUGH + 8] {
-            let (read_end, write_end) = pipe();
-            // Without an end of a line, so the last of it is in the buffer.
-            let child = writing((&read_end, &write_end), || {
-                let mut out = stdout().lock();
-                Words::of(0).write(&mut out, bytes, 8);
-                std::mem::forget(out);
-            });
-            drop(write_end);
-            // The lock was never given back: like std's, it then flushes nothing.
-            let mut input = Input::new(read_end);
-            let mut all = Vec::new();
-            input.read_to_end(&mut all).expect("a proper end");
-            assert!(all.len() as u64 <= bytes && bytes - (all.len() as u64) < 2048);
-            child.join();
+        for locked in [false, true] {
+            for bytes in [8, 1000, ENOUGH, ENOUGH + 8] {
+                let (read_end, write_end) = pipe();
+                // Without an end of a line, so the last of it is in the buffer.
+                let child = writing((&read_end, &write_end), || {
+                    let lock = locked.then(|| stdout().lock());
+                    Words::of(0).write(&mut stdout(), bytes, 8);
+                    // As by exit in the midst of it all.
+                    std::mem::forget(lock);
+                });
+                drop(write_end);
+                let traffic = assert_received(read_end, bytes);
+                assert_eq!(traffic.shm > 0, bytes >= ENOUGH);
+                child.join();
+            }
         }
-        for bytes in [8, 1000, ENOUGH, ENOUGH + 8] {
-            let (read_end, write_end) = pipe();
-            let child = writing((&read_end, &write_end), || {
-                Words::of(0).write(&mut stdout(), bytes, 8);
-            });
-            drop(write_end);
-            let traffic = assert_received(read_end, bytes);
-            assert_eq!(traffic.shm > 0, bytes >= ENOUGH);
-            child.join();
-        }
+    });
+}
+
+/// Handlers that were registered before ours run after it.
+#[test]
+fn what_later_exit_handlers_write_arrives_by_the_pipe() {
+    extern "C" fn late() {
+        let mut words = Words { writer: 0, next: 1 };
+        words.write(&mut stdout(), ENOUGH, 65536);
+        words.write(&mut stdout(), 8, 8);
+    }
+    alone(|| {
+        let (read_end, write_end) = pipe();
+        let child = writing((&read_end, &write_end), || {
+            // SAFETY: a function of this program.
+            unsafe { libc::atexit(late) };
+            Words::of(0).write(&mut stdout(), 8, 8);
+        });
+        drop(write_end);
+        assert_eq!(assert_received(read_end, ENOUGH + 16).shm, 0);
+        child.join();
     });
 }
 
