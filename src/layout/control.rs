@@ -9,7 +9,7 @@
 //!  768  space          parked, wake_at, semaphore     producer sleeps, consumer wakes
 //!  896  producer stats                                producer, now and then
 //! 1024  consumer stats                                consumer, now and then
-//! 1152  handover       state, pipe                    both, if a kernel pipe was upgraded to it
+//! 1152  handover       state, pipe, bytes in it       both, if a kernel pipe was upgraded to it
 //! 1280
 //! ```
 //!
@@ -120,6 +120,8 @@ pub(crate) struct HandoverLine {
     /// The pipe, as fstat(2) names it; written before the ring is offered.
     pub(crate) pipe_dev: AtomicU64,
     pub(crate) pipe_ino: AtomicU64,
+    /// How many bytes were in the pipe at the switch.
+    pub(crate) in_pipe: AtomicU64,
 }
 
 /// Where [`HandoverLine`] lies in the segment, for who looks before he maps.
@@ -142,6 +144,7 @@ const _: () = assert!(at(offset_of!(Control, consumer_stats)) == 1024, "layout v
 const _: () = assert!(HANDOVER == 1152, "layout version 1");
 const _: () = assert!(offset_of!(HandoverLine, pipe_dev) == 8, "layout version 1");
 const _: () = assert!(offset_of!(HandoverLine, pipe_ino) == 16, "layout version 1");
+const _: () = assert!(offset_of!(HandoverLine, in_pipe) == 24, "layout version 1");
 const _: () = assert!(at(size_of::<Control>()) == 1280, "layout version 1");
 const _: () = assert!(at(size_of::<Control>()) <= 4096, "fits the smallest control area");
 const _: () = assert!(OFFSET.is_multiple_of(align_of::<Control>()), "aligned in the segment");

@@ -76,8 +76,12 @@ impl Writer {
 }
 
 impl Reader {
+    pub(crate) fn handover_line(&self) -> &HandoverLine {
+        &self.end.control().handover.0
+    }
+
     pub(crate) fn handover(&self) -> Handover<'_> {
-        Handover(&self.end.control().handover.0.state)
+        Handover(&self.handover_line().state)
     }
 
     /// Notes that the first `n` bytes are in use from here on: if this process dies before it
@@ -95,7 +99,15 @@ impl Reader {
         self.await_bytes(usize::MAX, Patience::from_timeout(timeout))
     }
 
-    /// Shows the first `n` bytes, of those that [`await_any`](Self::await_any) said there are.
+    /// How many bytes there are now; 0 at the end of the stream.
+    ///
+    /// # Errors
+    /// [`ReadError::Empty`] if there are none.
+    pub(crate) fn look_for_any(&mut self) -> Result<usize, ReadError> {
+        self.await_bytes(usize::MAX, Patience::Never)
+    }
+
+    /// Shows the first `n` bytes, of those that were said to be there.
     pub(crate) fn peek(&mut self, n: usize) -> &[u8] {
         let n = self.epochs.available().min(n as u64) as usize;
         self.note_shown(n);

@@ -6,6 +6,7 @@ use super::{
     is_enabled, offer,
     pipe::{self, PipeId},
 };
+use crate::sync::Ordering;
 use crate::{
     Options, Peer, Unclaimed,
     end::fork::Process,
@@ -30,6 +31,9 @@ const ASK_RARELY: u64 = 512 << 10;
 /// The most that is shown at once. Of a reader that is killed, what it was shown is lost, as what it had
 /// read from a pipe.
 const BLOCK: usize = 128 << 10;
+
+/// The most that is taken from a ring for a caller who reads less than this at a time.
+const SMALL: usize = 4 << 10;
 
 /// In ring mode, other writers' bytes in the pipe are looked for this often: reads.
 const LOOK_AFTER: u32 = 16;
@@ -73,12 +77,13 @@ impl Naps {
 ///
 /// If it is a pipe that is written to through an [`Output`](super::Output), the bytes change over to shared
 /// memory, see [the module](super); in every other respect, and with every other writer, this is read(2).
-/// A descriptor that is set to not block is waited for.
+/// A descriptor that is set to not block is waited for, and an interrupted call is made again.
 ///
 /// [`Read`] takes no more than it hands out: what is not asked for stays for the next process that reads the
 /// pipe. [`BufRead`] reads up to 128 KiB ahead from a pipe, as a buffered reader does, and nothing ahead from a ring.
 ///
-/// Dropped, it leaves: what it has not consumed stays for others.
+/// Dropped, it leaves: what it has not consumed stays for others. (To close the descriptor behind its back is
+/// not to leave: the writer would wait for this end.)
 #[derive(Debug)]
 pub struct Input<F: AsFd = OwnedFd> {
     fd: F,
@@ -96,8 +101,10 @@ pub struct Input<F: AsFd = OwnedFd> {
     block: Option<MmapMut>,
     used: usize,
     filled: usize,
-    /// Whether what was last shown lies in the ring, and how much it was.
-    shown_in_ring: usize,
+    /// How many bytes of the ring were last shown, and how many of them were consumed: they are released
+    /// together, for that takes longer than to read a line.
+    shown: usize,
+    consumed: usize,
 }
 
 /// Where the next byte comes from.
@@ -112,8 +119,8 @@ enum Line {
 #[derive(Debug)]
 struct Ring {
     reader: Reader,
-    /// The pipe once more, as a description that does not block.
-    quiet: Option<OwnedFd>,
+    /// The pipe once more, as a description that does not block: somebody else may be faster to what is in it.
+    quiet: OwnedFd,
     /// So many bytes of the ring come before those in the pipe: those that were published before it was
     /// seen that the pipe has some.
     first: u64,
@@ -121,6 +128,8 @@ struct Ring {
     in_pipe: u64,
     /// Reads since the pipe was looked into.
     reads: u32,
+    /// Whether it was the pipe that brought something last.
+    beside: bool,
 }
 
 /// What there is to read.
@@ -157,7 +166,8 @@ impl<F: AsFd> Input<F> {
             block: None,
             used: 0,
             filled: 0,
-            shown_in_ring: 0,
+            shown: 0,
+            consumed: 0,
         }
     }
 
@@ -166,13 +176,14 @@ impl<F: AsFd> Input<F> {
     ///
     /// (What [`BufRead`] has read ahead from the pipe stays here.)
     pub fn leave(&mut self) {
-        self.shown_in_ring = 0;
+        let (consumed, _) = self.forget_shown();
         let inherited = self.is_inherited();
         if let Line::Attached(mut ring, _) | Line::Ring(mut ring, _) = self.take_line() {
             self.until_ask = ASK_AGAIN;
             if inherited {
                 return;
             }
+            ring.release(consumed);
             ring.reader.mark_taken(0);
             ring.reader.handover().leave();
             self.traffic.wait(&ring.reader.stats());
@@ -199,6 +210,7 @@ impl<F: AsFd> Input<F> {
 
     /// The ring is over, one way or another: back to the pipe.
     fn end_ring(&mut self) {
+        self.forget_shown();
         if let Line::Attached(ring, _) | Line::Ring(ring, _) = self.take_line() {
             self.traffic.wait(&ring.reader.stats());
         }
@@ -254,9 +266,9 @@ impl<F: AsFd> Input<F> {
                         }
                     }
                     State::Switched => {
-                        // What was written to the pipe before the switch, by whomever. Once: another
-                        // writer may fill it for ever.
-                        ring.in_pipe = pipe::waiting(&self.fd)? as u64;
+                        // What was written to the pipe before the switch, by whomever, and is still there.
+                        let then = ring.reader.handover_line().in_pipe.load(Ordering::Relaxed);
+                        ring.in_pipe = then.min(pipe::waiting(&self.fd)? as u64);
                         if let Line::Attached(ring, naps) = self.take_line() {
                             self.line = Line::Ring(ring, naps);
                         }
@@ -274,19 +286,35 @@ impl<F: AsFd> Input<F> {
                     if is_empty || ring.reads >= LOOK_AFTER {
                         ring.reads = 0;
                         ring.in_pipe = pipe::waiting(&self.fd)? as u64;
-                        if ring.in_pipe > 0 {
-                            // Its writer may have begun when the ring's was done: the ring goes first,
-                            // as far as it was filled by now.
-                            ring.first = ring.reader.len() as u64;
-                            naps.shorten();
-                            continue;
-                        }
                     }
                     ring.reads += 1;
-                    match ring.reader.await_any(naps.next) {
+                    let any = if ring.in_pipe > 0 {
+                        ring.reader.look_for_any()
+                    } else if is_empty && ring.beside {
+                        // More of what came last is the likelier to come next.
+                        pipe::await_readable(&self.fd, naps.next);
+                        ring.reader.look_for_any()
+                    } else {
+                        ring.reader.await_any(naps.next)
+                    };
+                    match any {
                         Ok(0) => self.end_ring(),
-                        Ok(_) => return Ok(Source::Ring { most: usize::MAX }),
-                        Err(ReadError::Timeout) => {
+                        Ok(n) if ring.in_pipe > 0 => {
+                            // Its writer may have begun when the ring's was done: the ring goes first,
+                            // as far as it was filled after the pipe was found not to be empty.
+                            ring.first = n as u64;
+                            ring.beside = true;
+                            naps.shorten();
+                        }
+                        Ok(_) => {
+                            ring.beside = false;
+                            return Ok(Source::Ring { most: usize::MAX });
+                        }
+                        Err(ReadError::Empty) if ring.in_pipe > 0 => {
+                            ring.beside = true;
+                            naps.shorten();
+                        }
+                        Err(ReadError::Empty | ReadError::Timeout) => {
                             naps.take();
                             ring.reads = LOOK_AFTER;
                         }
@@ -304,14 +332,9 @@ impl<F: AsFd> Input<F> {
     fn attach(&mut self) {
         let attach = |id: PipeId| {
             let fd = offer::find(&self.fd)?.open(&self.fd, id)?;
+            let quiet = pipe::reopen_quiet(&self.fd)?;
             let reader = Unclaimed::<Reader>::from(fd).claim_with(&Options::new()).ok()?;
-            let ring = Ring {
-                quiet: pipe::reopen_quiet(&self.fd),
-                reader,
-                first: 0,
-                in_pipe: 0,
-                reads: 0,
-            };
+            let ring = Ring { reader, quiet, first: 0, in_pipe: 0, reads: 0, beside: false };
             // It may be dead, or have withdrawn meanwhile.
             (!ring.has_lost_its_writer() && ring.reader.handover().attach()).then_some(ring)
         };
@@ -341,7 +364,7 @@ impl<F: AsFd> Input<F> {
             Line::Pipe => None,
             Line::Attached(ring, _) | Line::Ring(ring, _) => Some(ring),
         };
-        let quiet = ring.as_ref().and_then(|ring| ring.quiet.as_ref()).filter(|_| !may_wait);
+        let quiet = ring.as_ref().map(|ring| &ring.quiet).filter(|_| !may_wait);
         let read = match quiet {
             Some(quiet) => match pipe::read_once(quiet, buffer) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
@@ -376,7 +399,9 @@ impl Ring {
         !matches!(self.reader.peer(), Ok(Peer::Alive | Peer::Waiting))
     }
 
+    /// Gives back the first of the bytes that were shown.
     fn release(&mut self, n: usize) {
+        self.reader.peek(n);
         self.reader.consume(n);
         self.first = self.first.saturating_sub(n as u64);
     }
@@ -389,71 +414,106 @@ fn clamp(n: u64) -> usize {
 impl<F: AsFd> Read for Input<F> {
     /// Takes as many bytes as there are, waiting until there are any; 0 at the end of the file.
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        if self.used < self.filled {
-            let n = self.ahead().len().min(bytes.len());
-            bytes[..n].copy_from_slice(&self.ahead()[..n]);
-            self.used += n;
-            return Ok(n);
-        }
         if bytes.is_empty() {
             return Ok(0);
         }
+        if self.is_all_consumed() {
+            match self.source_for(bytes)? {
+                Some(n) => return Ok(n),
+                None => self.take(SMALL)?,
+            }
+        }
+        let n = self.shown().len().min(bytes.len());
+        if self.used == self.filled {
+            // No more than that: if this process dies, the others are the next reader's.
+            self.mark_taken(self.consumed + n);
+        }
+        let shown = self.shown();
+        bytes[..n].copy_from_slice(&shown[..n]);
+        self.consume(n);
+        Ok(n)
+    }
+}
+
+impl<F: AsFd> Input<F> {
+    /// Whether nothing is left of what was read ahead, or shown in the ring.
+    fn is_all_consumed(&self) -> bool {
+        self.used == self.filled && self.consumed == self.shown
+    }
+
+    /// What is left of what was read ahead, or shown in the ring.
+    fn shown(&mut self) -> &[u8] {
+        if self.used < self.filled {
+            return self.ahead();
+        }
+        match &mut self.line {
+            Line::Ring(ring, _) => &ring.reader.peek(self.shown)[self.consumed..],
+            Line::Pipe | Line::Attached(..) => &[],
+        }
+    }
+
+    /// Reads into the caller's memory; `None` if there are bytes in the ring, and few are asked for.
+    fn source_for(&mut self, bytes: &mut [u8]) -> io::Result<Option<usize>> {
         loop {
             match self.source()? {
                 Source::Pipe { most, may_wait } => {
                     if let Some(n) = self.read_pipe(Into::Caller(bytes), most, may_wait)? {
-                        return Ok(n);
+                        return Ok(Some(n));
                     }
                 }
+                Source::Ring { .. } if bytes.len() < SMALL => return Ok(None),
                 Source::Ring { most } => {
                     let most = most.min(bytes.len());
                     let Line::Ring(ring, _) = &mut self.line else { continue };
                     let n = ring.reader.try_read(&mut bytes[..most])?;
                     ring.first = ring.first.saturating_sub(n as u64);
-                    self.shown_in_ring = 0;
                     self.traffic.shm += n as u64;
-                    return Ok(n);
+                    return Ok(Some(n));
                 }
             }
         }
     }
-}
 
-impl<F: AsFd> Input<F> {
     /// Takes up to `most` bytes of the ring, which has some, to be shown.
     fn take(&mut self, most: usize) -> io::Result<()> {
         let Line::Ring(ring, _) = &mut self.line else { return Ok(()) };
-        let n = ring.reader.await_any(Duration::ZERO)?.min(most).min(BLOCK);
-        // Before anything is done with them.
-        ring.reader.mark_taken(n);
-        self.shown_in_ring = n;
+        let first = if ring.first > 0 { clamp(ring.first) } else { usize::MAX };
+        let n = ring.reader.await_any(Duration::ZERO)?.min(most).min(first);
+        (self.shown, self.consumed) = (n, 0);
         Ok(())
+    }
+
+    /// Notes that the first `n` bytes of those in the ring are, or may be, in use from here on.
+    fn mark_taken(&mut self, n: usize) {
+        if let Line::Ring(ring, _) = &mut self.line {
+            ring.reader.mark_taken(n);
+        }
+    }
+
+    fn forget_shown(&mut self) -> (usize, usize) {
+        (std::mem::take(&mut self.consumed), std::mem::take(&mut self.shown))
     }
 }
 
 impl<F: AsFd> BufRead for Input<F> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        if self.used < self.filled {
-            return Ok(self.ahead());
-        }
-        loop {
+        while self.is_all_consumed() {
             match self.source()? {
                 Source::Pipe { most, may_wait } => {
                     if let Some(n) = self.read_pipe(Into::Block, most, may_wait)? {
                         (self.used, self.filled) = (0, n);
-                        return Ok(self.ahead());
+                        break;
                     }
                 }
-                Source::Ring { most } => {
-                    self.take(most)?;
+                Source::Ring { .. } => {
+                    self.take(BLOCK)?;
                     break;
                 }
             }
         }
-        match &mut self.line {
-            Line::Ring(ring, _) => Ok(ring.reader.peek(self.shown_in_ring)),
-            Line::Pipe | Line::Attached(..) => Ok(&[]),
-        }
+        // Before anything is done with them.
+        self.mark_taken(self.shown);
+        Ok(self.shown())
     }
 
     fn consume(&mut self, n: usize) {
@@ -461,11 +521,14 @@ impl<F: AsFd> BufRead for Input<F> {
             self.used = self.filled.min(self.used + n);
             return;
         }
-        if let Line::Ring(ring, _) = &mut self.line {
-            let n = n.min(self.shown_in_ring);
-            ring.release(n);
-            self.shown_in_ring -= n;
-            self.traffic.shm += n as u64;
+        let n = n.min(self.shown - self.consumed);
+        self.consumed += n;
+        self.traffic.shm += n as u64;
+        if self.consumed == self.shown && self.shown > 0 {
+            let (consumed, _) = self.forget_shown();
+            if let Line::Ring(ring, _) = &mut self.line {
+                ring.release(consumed);
+            }
         }
     }
 }

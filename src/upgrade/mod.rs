@@ -47,6 +47,7 @@
 //! - the stream is short (a mebibyte; if it is a file, a few), or the other end is another program;
 //! - the ends belong to different users, or one of them cannot be looked at (not dumpable; a `/proc` mounted
 //!   with `hidepid`; a security module that says no);
+//! - the reader cannot open its end of the pipe once more, because another user made it (`sudo -u`);
 //! - the reader has no `/proc`, or one of another pid namespace;
 //! - standard error goes into the same pipe (`2>&1`), for messages would overtake the data;
 //! - the pipe is in packet mode (O_DIRECT), or it is a socket;

@@ -12,7 +12,10 @@
 //!
 //! Whatever fails in here means: stay with the pipe, and say nothing.
 
-use super::pipe::{self, PipeId};
+use super::{
+    handover::State,
+    pipe::{self, PipeId},
+};
 use crate::{
     layout::control::HANDOVER,
     segment::{Object, Place, memfd},
@@ -96,12 +99,13 @@ impl Offer {
     }
 }
 
-/// The pipe that a ring is offered for.
+/// The pipe that a ring is offered for, if it still is.
 fn names(object: &Object) -> Option<PipeId> {
     let mut words = [0; 24];
     let read = object.read_at(&mut words, HANDOVER as u64).ok()?;
     let word = |at: usize| u64::from_ne_bytes(words[at..at + 8].try_into().expect("eight bytes"));
-    (read == words.len()).then(|| PipeId { dev: word(8), ino: word(16) })
+    let is_offered = word(0) as u32 == State::Offered as u32;
+    (read == words.len() && is_offered).then(|| PipeId { dev: word(8), ino: word(16) })
 }
 
 /// Whether messages on standard error go through the same pipe, and would overtake the data.

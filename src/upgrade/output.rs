@@ -13,7 +13,10 @@ use memmap2::MmapMut;
 use std::{
     io,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
 };
 use thiserror::Error;
 
@@ -94,6 +97,8 @@ pub(super) struct Shared<F> {
     fd: F,
     /// `None` = there is no telling; then it is never upgraded.
     process: Option<Process>,
+    /// Whether bytes may be in a ring: without the lock, which a thread may hold for long that writes to the pipe.
+    has_ring: AtomicBool,
     core: Mutex<Core>,
 }
 
@@ -169,7 +174,8 @@ impl<F: AsFd + Send + Sync + 'static> Output<F> {
             expected: None,
             block: None,
         };
-        Self { shared: Arc::new(Shared { fd, process, core: Mutex::new(core) }) }
+        let has_ring = AtomicBool::new(false);
+        Self { shared: Arc::new(Shared { fd, process, has_ring, core: Mutex::new(core) }) }
     }
 
     /// Moves up to `max` bytes from a descriptor, by one read(2); returns how many, 0 at the end of that
@@ -262,9 +268,11 @@ impl<F: AsFd + Send + Sync + 'static> Shared<F> {
 
     fn write_all(self: &Arc<Self>, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
-            match self.write(bytes)? {
-                0 => return Err(io::ErrorKind::WriteZero.into()),
-                n => bytes = &bytes[n..],
+            match self.write(bytes) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(n) => bytes = &bytes[n..],
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
             }
         }
         Ok(())
@@ -305,7 +313,11 @@ impl<F: AsFd + Send + Sync + 'static> Shared<F> {
     /// Looks after bytes in the ring whose reader has gone, while nobody writes.
     pub(super) fn look(&self) -> Look {
         let Ok(mut core) = self.core.try_lock() else { return Look::Busy };
-        core.look(self.fd.as_fd())
+        let look = core.look(self.fd.as_fd());
+        if look == Look::Over {
+            self.has_ring.store(false, Relaxed);
+        }
+        look
     }
 }
 
@@ -314,7 +326,13 @@ impl<F: AsFd + Send + Sync + 'static> watch::Finish for Shared<F> {
         if self.is_inherited() {
             return Ok(());
         }
-        self.lock().finish(self.fd.as_fd())
+        let finished = self.lock().finish(self.fd.as_fd());
+        self.has_ring.store(false, Relaxed);
+        finished
+    }
+
+    fn has_ring(&self) -> bool {
+        self.has_ring.load(Relaxed)
     }
 }
 
@@ -342,6 +360,7 @@ impl Core {
                         return Ok(n);
                     }
                     Err(Stopped::ReaderGone) => self.begin_to_give_back(),
+                    Err(Stopped::Interrupted) => return Err(io::ErrorKind::Interrupted.into()),
                     Err(Stopped::Source(error)) => return Err(error),
                     Err(Stopped::Broken(error)) => return Err(error.into()),
                 }
@@ -378,6 +397,7 @@ impl Core {
                 self.begin_to_give_back();
                 None
             }
+            Err(Stopped::Interrupted) => None,
             Err(Stopped::Source(error)) => Some(Err(CopyError::Source(error))),
             Err(Stopped::Broken(error)) => Some(Err(CopyError::Output(error.into()))),
         }
@@ -424,8 +444,10 @@ impl Core {
         }
         // Without somebody who looks after it while the caller does something else, a ring is no pipe.
         self.watched = self.watched || watch::start(shared);
-        let switched = self.watched && ring.switch();
+        let switched = self.watched && ring.switch(shared.fd.as_fd());
         if switched {
+            // Relaxed, here and where it is read: whoever exits knows what was written before by other means.
+            shared.has_ring.store(true, Relaxed);
             if let Line::Offered(ring) = std::mem::replace(&mut self.line, Line::Pipe) {
                 self.line = Line::Ring(ring);
             }
@@ -528,6 +550,7 @@ impl Core {
                 self.begin_to_give_back();
                 self.give_back_at_last(fd)
             }
+            Err(Stopped::Interrupted) => Ok(()),
             Err(Stopped::Source(error)) => Err(error),
             Err(Stopped::Broken(error)) => {
                 drop(self.end_ring(fd));

@@ -19,6 +19,7 @@ use nix::{
 use std::{
     io,
     os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
+    time::Duration,
 };
 
 /// Which pipe: the same at both ends, and in all processes of the host.
@@ -76,6 +77,13 @@ pub(super) fn has_no_reader(fd: impl AsFd) -> bool {
     let mut fds = [PollFd::new(fd.as_fd(), PollFlags::empty())];
     let polled = poll(&mut fds, PollTimeout::ZERO).is_ok_and(|n| n > 0);
     polled && fds[0].revents().is_some_and(|events| events.contains(PollFlags::POLLERR))
+}
+
+/// Waits until there is something to read, or its end, but no longer than `timeout`.
+pub(super) fn await_readable(fd: impl AsFd, timeout: Duration) {
+    let timeout = PollTimeout::try_from(timeout).unwrap_or(PollTimeout::ZERO);
+    // Whatever it says, the caller looks for himself.
+    let _ = poll(&mut [PollFd::new(fd.as_fd(), PollFlags::POLLIN)], timeout);
 }
 
 /// The reading end once more, as a description of our own that does not block. `None` where that is

@@ -4,6 +4,7 @@ use super::{
     handover::State,
     offer,
     pipe::{self, PipeId},
+    watch,
 };
 use crate::{
     Options, Peer, Stats, Unclaimed,
@@ -43,6 +44,8 @@ pub(super) struct Ring {
 pub(super) enum Stopped {
     /// The reader has left, died or closed its end of the pipe.
     ReaderGone,
+    /// This process is about to exit.
+    Interrupted,
     /// Reading what was to be written failed, and nothing was written.
     Source(io::Error),
     /// The ring itself is of no use any more.
@@ -86,7 +89,11 @@ impl Ring {
     }
 
     /// Goes over to it; false if the reader has left meanwhile. The reader may be waiting for that.
-    pub(super) fn switch(&self) -> bool {
+    pub(super) fn switch(&self, pipe: BorrowedFd<'_>) -> bool {
+        // What comes into the pipe after this is none of ours: should we die now, another writer's.
+        let in_pipe = pipe::waiting(pipe).unwrap_or(0) as u64;
+        // Relaxed: published by the switch.
+        self.writer.handover_line().in_pipe.store(in_pipe, Ordering::Relaxed);
         let switched = self.writer.handover().switch();
         self.writer.wake_reader();
         switched
@@ -114,7 +121,7 @@ impl Ring {
                 self.writer.write_timeout(bytes, TICK)
             };
             match written {
-                Err(WriteError::Timeout) => check_pipe(pipe)?,
+                Err(WriteError::Timeout) => check(pipe)?,
                 written => return Ok(written?),
             }
         }
@@ -130,7 +137,7 @@ impl Ring {
         use crate::stream::TransferError::{Descriptor, Ring};
         loop {
             match self.writer.read_from_timeout(source, max, TICK) {
-                Err(Ring(WriteError::Timeout)) => check_pipe(pipe)?,
+                Err(Ring(WriteError::Timeout)) => check(pipe)?,
                 Err(Ring(error)) => return Err(error.into()),
                 Err(Descriptor(error)) => return Err(Stopped::Source(error)),
                 Ok(n) => return Ok(n),
@@ -143,7 +150,10 @@ impl Ring {
         self.writer.end_stream()?;
         loop {
             match self.writer.await_all_read(TICK) {
-                Err(WriteError::Timeout) => check_pipe(pipe)?,
+                Err(WriteError::Timeout) if pipe::has_no_reader(pipe) => {
+                    return Err(Stopped::ReaderGone);
+                }
+                Err(WriteError::Timeout) => {}
                 result => return Ok(result?),
             }
         }
@@ -171,7 +181,15 @@ impl Ring {
     }
 }
 
-/// Nobody may have the pipe open any more, although the reader's role is held.
-fn check_pipe(pipe: BorrowedFd<'_>) -> Result<(), Stopped> {
-    if pipe::has_no_reader(pipe) { Err(Stopped::ReaderGone) } else { Ok(()) }
+/// Whether to wait on for room.
+fn check(pipe: BorrowedFd<'_>) -> Result<(), Stopped> {
+    if watch::is_exiting() {
+        // So that the thread that exits gets at the ring.
+        Err(Stopped::Interrupted)
+    } else if pipe::has_no_reader(pipe) {
+        // Although the reader's role is held.
+        Err(Stopped::ReaderGone)
+    } else {
+        Ok(())
+    }
 }

@@ -25,6 +25,9 @@ const QUIET: Duration = Duration::from_millis(50);
 /// What can be finished when the process exits.
 pub(super) trait Finish: Send + Sync {
     fn finish(&self) -> io::Result<()>;
+
+    /// Whether there is anything to be finished.
+    fn has_ring(&self) -> bool;
 }
 
 /// Looks after a ring that is about to be used, until it no longer is. False if that cannot be done.
@@ -103,7 +106,7 @@ extern "C" fn finish_all() {
         Err(_) => return,
     };
     for ring in rings {
-        if let Some(ring) = ring.upgrade() {
+        if let Some(ring) = ring.upgrade().filter(|ring| ring.has_ring()) {
             let _ = ring.finish();
         }
     }

@@ -217,9 +217,9 @@ fn random_schedules() {
     alone(|| run_random(40));
 }
 
-/// `cargo test --release --test upgrade -- --ignored schedules`: some minutes.
+/// `cargo test --release --test upgrade -- --ignored schedules`: a minute or two.
 #[test]
 #[ignore = "long"]
 fn many_random_schedules() {
-    alone(|| run_random(2000));
+    alone(|| run_random(300));
 }
