@@ -221,5 +221,5 @@ fn random_schedules() {
 #[test]
 #[ignore = "long"]
 fn many_random_schedules() {
-    alone(|| run_random(300));
+    alone(|| run_random(2000));
 }
