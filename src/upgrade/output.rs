@@ -479,9 +479,11 @@ impl Core {
 
     /// The reader is gone: what it did not take is for whoever reads the pipe next.
     fn begin_to_give_back(&mut self) {
-        if let Line::Ring(ring) = std::mem::replace(&mut self.line, Line::Pipe) {
-            self.line = Line::Rest(ring, 0);
-        }
+        self.line = match std::mem::replace(&mut self.line, Line::Pipe) {
+            Line::Ring(ring) => Line::Rest(ring, 0),
+            // Begun already.
+            line => line,
+        };
     }
 
     /// Writes what the reader did not take to the pipe, and goes on there. What could not be written is kept.

@@ -300,3 +300,39 @@ fn sigpipe_kills_a_finished_writer_only_where_a_pipe_would_have() {
         }
     });
 }
+
+/// The reader dies while its writer has all in the ring and does something else; then the writer ends,
+/// while nobody has come yet for what is left.
+#[test]
+fn a_writer_that_finishes_behind_a_dead_reader_gives_back_all_the_same() {
+    alone(|| {
+        let (mut read_end, write_end) = pipe();
+        let write = write_end.try_clone().unwrap();
+        let mut child = Child::fork(|line| {
+            let mut output = Output::new(write);
+            Words::of(0).write(&mut output, ENOUGH, 65536);
+            line.say("written");
+            line.expect("finish");
+            output.finish().unwrap();
+        });
+        drop(write_end);
+        let copy = read_end.try_clone().unwrap();
+        let mut reader = Child::fork(|line| {
+            let mut input = Input::new(copy);
+            read(&mut input, &mut Arrived::default(), Some(ENOUGH - 600_000));
+            line.say("read");
+            support::wait_to_be_killed();
+        });
+        reader.expect("read");
+        child.expect("written");
+        reader.kill();
+        // Its watching thread fills the pipe and waits there, or the writer is first: both must do.
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        child.say("finish");
+        let mut arrived =
+            Arrived { due: [(ENOUGH - 600_000) / WORD, 0, 0, 0], ..Arrived::default() };
+        read(&mut read_end, &mut arrived, None);
+        arrived.assert_bytes(&[ENOUGH]);
+        child.join();
+    });
+}
