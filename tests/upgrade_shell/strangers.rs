@@ -37,8 +37,6 @@ fn scene_for(prefix: &str) -> Option<(Scene, Vec<u8>)> {
 
 /// What two ends make of their pipe.
 enum Becomes {
-    /// Both certainly upgrade it.
-    Upgraded,
     /// Neither does.
     Pipe,
     /// Whatever is possible.
@@ -57,7 +55,6 @@ fn becomes(writer: &str, reader: &str, expected: Becomes) {
             scene.assert_holds("out", &content, &script);
             let (sent, received) = (scene.stats("w").moved(BIG), scene.stats("r").moved(BIG));
             match expected {
-                Becomes::Upgraded => assert_upgraded(&sent, &received),
                 Becomes::Pipe => assert_stayed_a_pipe(&sent, &received),
                 Becomes::Either => assert_agree(&sent, &received),
             }
@@ -74,6 +71,18 @@ fn another_user_s_reader() {
 fn another_user_s_writer() {
     // Root could open everything of it, and must not.
     becomes(NOBODY, "", Becomes::Pipe);
+}
+
+#[test]
+fn a_shell_of_another_user_upgrades_its_own_pipes() {
+    let Some((scene, content)) = scene_for(NOBODY) else { return };
+    fs::set_permissions(scene.path("."), fs::Permissions::from_mode(0o777)).expect("own directory");
+    for shell in SHELLS {
+        let line = "./shmcat --stats=json in 2> w | ./shmcat --stats=json 2> r > out";
+        scene.run(shell, &format!("{NOBODY} {shell} -c '{line}'")).exits(0).silent();
+        scene.assert_holds("out", &content, line);
+        assert_upgraded(&scene.stats("w").moved(BIG), &scene.stats("r").moved(BIG));
+    }
 }
 
 /// Of another than the shell, who has made the pipe: it cannot be opened again.
