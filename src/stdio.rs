@@ -56,6 +56,12 @@ pub fn stdout() -> Stdout {
 }
 
 /// Standard input.
+///
+/// Unlike std's, [`Read`] has no buffer between: small reads from a pipe cost a system call each. Where that matters,
+/// read from its [`lock`](Stdin::lock) as [`BufRead`], or put a [`std::io::BufReader`] before it.
+///
+/// When the process exits normally, what it has not consumed is left to others (not if it exits with the lock in
+/// its hands: then what it was last shown is lost, as if it were killed).
 pub fn stdin() -> Stdin {
     Stdin(STDIN.get_or_init(|| {
         let input = Mutex::new(Input::new(io::stdin()));
@@ -157,6 +163,11 @@ impl Stdin {
     }
 }
 
+/// What an operation on a descriptor that is not open comes to.
+fn if_closed<T>(error: io::Error, then: T) -> io::Result<T> {
+    if error.raw_os_error() == Some(libc::EBADF) { Ok(then) } else { Err(error) }
+}
+
 impl Write for Stdout {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.lock().write(bytes)
@@ -173,11 +184,13 @@ impl Write for Stdout {
 
 impl Write for StdoutLock {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.borrow_mut().write(bytes)
+        // As std's: to a closed descriptor everything can be written.
+        let mut out = self.0.borrow_mut();
+        out.write(bytes).or_else(|error| if_closed(error, bytes.len()))
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.0.borrow_mut().flush()
+        self.0.borrow_mut().flush().or_else(|error| if_closed(error, ()))
     }
 }
 
@@ -189,7 +202,7 @@ impl Read for Stdin {
 
 impl Read for StdinLock {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        self.0.read(bytes)
+        self.0.read(bytes).or_else(|error| if_closed(error, 0))
     }
 }
 

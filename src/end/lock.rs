@@ -10,6 +10,7 @@ use crate::{
     layout::identity::{Abi, Identity, READY, SIZE, VERSION},
     peer::ofd::{self, LockByte},
     segment::Object,
+    sys::memory,
 };
 use bytemuck::Zeroable;
 use std::{
@@ -71,7 +72,9 @@ fn sign(object: &Object) {
     let read = object.read_at(bytemuck::bytes_of_mut(&mut identity), 0);
     // Nothing is written into what is not ours.
     let ours = identity.magic == READY && identity.version == VERSION && identity.abi == Abi::OWN;
-    if ours && matches!(read, Ok(SIZE)) {
+    // With a smaller limit, writing would not fail but kill.
+    let may_write = memory::file_size_limit() >= SIZE as u64;
+    if ours && may_write && matches!(read, Ok(SIZE)) {
         let _ = object.write_at(&std::process::id().to_ne_bytes(), PID_AT);
     }
 }

@@ -21,8 +21,12 @@ pub(crate) fn available(fd: impl AsFd, wanted: u64) -> Option<u64> {
         let kibibytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
         Some(kibibytes.saturating_mul(1024))
     });
-    let process = getrlimit(Resource::RLIMIT_FSIZE).ok().map(|(soft, _)| soft);
-    [file_system, machine, process].into_iter().flatten().min()
+    [file_system, machine, Some(file_size_limit())].into_iter().flatten().min()
+}
+
+/// The most bytes that this process may have in a file, RLIMIT_FSIZE: to write past it raises SIGXFSZ.
+pub(crate) fn file_size_limit() -> u64 {
+    getrlimit(Resource::RLIMIT_FSIZE).map_or(u64::MAX, |(soft, _)| soft)
 }
 
 /// The size of a page.

@@ -76,13 +76,14 @@ impl Naps {
 /// The reading end of a pipe, or of anything else that bytes can be read from.
 ///
 /// If it is a pipe that is written to through an [`Output`](super::Output), the bytes change over to shared
-/// memory, see [the module](super); in every other respect, and with every other writer, this is read(2).
+/// memory, see [the module](super) also for what is different then; with every other writer this is read(2).
 /// A descriptor that is set to not block is waited for, and an interrupted call is made again.
 ///
 /// [`Read`] takes no more than it hands out: what is not asked for stays for the next process that reads the
 /// pipe. [`BufRead`] reads up to 128 KiB ahead from a pipe, as a buffered reader does, and nothing ahead from a ring.
 ///
-/// Dropped, it leaves: what it has not consumed stays for others. (To close the descriptor behind its back is
+/// Dropped, it leaves: what it has not consumed stays for others, but for what [`BufRead`] has read ahead. In a
+/// forked child, this reads the pipe as it is: [`leave`](Self::leave) before the child is to read on. (To close the descriptor behind its back is
 /// not to leave: the writer would wait for this end.)
 #[derive(Debug)]
 pub struct Input<F: AsFd = OwnedFd> {

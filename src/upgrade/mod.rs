@@ -21,8 +21,8 @@
 //!    through the pipe, for the next reader, and goes on there.
 //!
 //! # What stays as it was
-//! The pipe stays open, so SIGPIPE, EPIPE and the end of the file mean what they always meant, and no flag of
-//! the descriptors is touched, for others share them. Each writer's bytes arrive once and in order; those of
+//! The pipe stays open, so SIGPIPE, EPIPE and the end of the file mean what they always meant (but for what is
+//! said below), and no flag of the descriptors is touched, for others share them. Each writer's bytes arrive once and in order; those of
 //! writers that follow one another by exit, one after the other. Bytes that other writers put into the pipe
 //! meanwhile are read from there.
 //!
@@ -30,6 +30,8 @@
 //! - A writer that has finished waits for a reader that is attached, even a stopped one; with a pipe, up to
 //!   64 KiB would wait in the pipe without it. If it is killed while it waits, and its reader leaves early then, the rest
 //!   is lost.
+//! - So who has read a writer's last byte, and waits for the writer's process to exit before he reads on, waits for ever,
+//!   unless he drops or [`leave`](Input::leave)s his end first.
 //! - A process that exits waits for its reader in that way too, and one that executes another program must
 //!   [`leave`](Output::leave) its output before, or it looks as if it were killed.
 //! - If a writer is killed after the switch, its reader gets what was written, and then, once, an error of the
@@ -38,6 +40,9 @@
 //! - What a reader that leaves has not taken is more than [PIPE_BUF] bytes, as a rule: if several processes write
 //!   to that pipe at once, lines of the others may come in the midst of it. (Otherwise a write of up to PIPE_BUF bytes
 //!   is whole, by either way.)
+//! - A descriptor that is closed behind the back of an [`Input`] leaves the writer waiting for that input.
+//! - A writer's process has a second thread while its ring is in use (so unshare(2) of a user namespace fails), and a
+//!   child that it forks, or that a reader forks, has the pipe only: what is in the ring is the parent's.
 //! - Of several readers of one pipe, only one is served after the switch, until it leaves.
 //! - That the other end was killed may be noticed a twentieth of a second late.
 //!

@@ -43,8 +43,8 @@ const BLOCK: usize = 128 << 10;
 /// The writing end of a pipe, or of anything else that bytes can be written to.
 ///
 /// If it is a pipe whose reading end is read through an [`Input`](super::Input), the bytes change over
-/// to shared memory, see [the module](super); in every other respect, and to every other reader, this
-/// is write(2).
+/// to shared memory, see [the module](super) also for what is different then; to every other reader
+/// this is write(2).
 ///
 /// Nothing is held back: what is written is at the other end. A descriptor that is set to not block is
 /// waited for.

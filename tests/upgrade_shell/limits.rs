@@ -36,6 +36,17 @@ fn files_that_may_grow_enough() {
     }
 }
 
+/// It writes a word into the ring's head when it attaches, which must not be its death.
+#[test]
+fn a_reader_that_may_write_no_file_at_all() {
+    let (scene, _) = Scene::with_big_file();
+    for shell in SHELLS {
+        let script = "$S in 2> w | (ulimit -f 0; exec shmcat) | cmp - in";
+        scene.run(shell, script).exits(0).silent();
+        scene.stats("w").moved(BIG).over("shm");
+    }
+}
+
 #[test]
 fn a_reader_whose_files_may_not_grow() {
     let (scene, _) = Scene::with_big_file();
