@@ -285,7 +285,9 @@ fn aborting_a_busy_stream() {
                 assert!(matches!(read, ReadError::Dropped), "{read:?}");
             } else {
                 assert_eq!(wrote.kind(), std::io::ErrorKind::BrokenPipe);
-                assert!(matches!(read, ReadError::Aborted), "{read:?}");
+                // The writer was told and has gone before the reader, in the midst of a look, was.
+                let overtaken = matches!(read, ReadError::Dropped);
+                assert!(overtaken || matches!(read, ReadError::Aborted), "{read:?}");
             }
             assert!(!name.exists());
         }
