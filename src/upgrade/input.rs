@@ -57,6 +57,10 @@ impl Naps {
         Self { next: Self::SHORTEST }
     }
 
+    fn are_short(&self) -> bool {
+        self.next < 4 * Self::SHORTEST
+    }
+
     fn are_shortest(&self) -> bool {
         self.next == Self::SHORTEST
     }
@@ -317,6 +321,8 @@ impl<F: AsFd> Input<F> {
                         }
                         Err(ReadError::Empty | ReadError::Timeout) => {
                             naps.take();
+                            // The other writer is through: the ring's wakes, and the pipe does not.
+                            ring.beside &= naps.are_short();
                             ring.reads = LOOK_AFTER;
                         }
                         Err(error) => {

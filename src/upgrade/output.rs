@@ -366,6 +366,8 @@ impl Core {
                 }
             } else if let Line::Rest(..) = &self.line {
                 self.give_back(fd)?;
+                // Not later: the write to the pipe that follows may wait for ever, and is not to be waited for.
+                shared.has_ring.store(false, Relaxed);
             } else if !self.switch_if_attached(shared) {
                 let piece = if self.pipe.is_some() { PIECE } else { usize::MAX };
                 let n = pipe::write(fd, &bytes[..bytes.len().min(piece)])?;
@@ -444,7 +446,8 @@ impl Core {
         }
         // Without somebody who looks after it while the caller does something else, a ring is no pipe.
         self.watched = self.watched || watch::start(shared);
-        let switched = self.watched && ring.switch(shared.fd.as_fd());
+        // After the start, which has this end finished at exit: who exits now finds it there, or is found.
+        let switched = self.watched && !watch::is_exiting() && ring.switch(shared.fd.as_fd());
         if switched {
             // Relaxed, here and where it is read: whoever exits knows what was written before by other means.
             shared.has_ring.store(true, Relaxed);

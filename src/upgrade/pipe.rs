@@ -136,8 +136,9 @@ pub(super) fn without_sigpipe<T>(call: impl FnOnce() -> T) -> T {
     let result = call();
     if blocked {
         if !was_pending && is_pending(Signal::SIGPIPE) {
-            // Takes it; it is there.
-            let _ = sigpipe.wait();
+            let at_once = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+            // SAFETY: a live signal set and a live time-out; no information is asked for.
+            unsafe { libc::sigtimedwait(sigpipe.as_ref(), std::ptr::null_mut(), &at_once) };
         }
         let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&before), None);
     }

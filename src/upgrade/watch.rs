@@ -10,7 +10,7 @@ use std::{
     os::fd::AsFd,
     sync::{
         Arc, Mutex, Once, PoisonError, Weak,
-        atomic::{AtomicBool, Ordering::Relaxed},
+        atomic::{AtomicBool, Ordering::SeqCst},
     },
     thread,
     time::Duration,
@@ -75,13 +75,14 @@ static EXITING: AtomicBool = AtomicBool::new(false);
 
 /// Whether this process is on its way out: nobody would finish a ring that is made now.
 pub(crate) fn is_exiting() -> bool {
-    // Relaxed: stored by exit handlers, and it is their own thread that must see it.
-    EXITING.load(Relaxed)
+    EXITING.load(SeqCst)
 }
 
 /// From now on no rings are made.
 pub(crate) fn note_exit() {
-    EXITING.store(true, Relaxed);
+    // SeqCst, here and where it is read: either the exiting thread finds a ring in the list, or whoever
+    // put it there finds this.
+    EXITING.store(true, SeqCst);
 }
 
 static RINGS: Mutex<Vec<Weak<dyn Finish>>> = Mutex::new(Vec::new());
@@ -100,14 +101,27 @@ fn finish_at_exit(ring: &Arc<dyn Finish>) {
 
 extern "C" fn finish_all() {
     note_exit();
-    // In a forked child another thread of the parent's may have held it.
-    let rings = match RINGS.try_lock() {
-        Ok(mut rings) => std::mem::take(&mut *rings),
-        Err(_) => return,
-    };
-    for ring in rings {
-        if let Some(ring) = ring.upgrade().filter(|ring| ring.has_ring()) {
-            let _ = ring.finish();
+    // Again and again, for while one is being finished another may begin.
+    loop {
+        let rings = take_rings();
+        if rings.is_empty() {
+            return;
+        }
+        for ring in rings {
+            if let Some(ring) = ring.upgrade().filter(|ring| ring.has_ring()) {
+                let _ = ring.finish();
+            }
         }
     }
+}
+
+fn take_rings() -> Vec<Weak<dyn Finish>> {
+    // It is held for moments only; but in a forked child, by a thread of the parent's that is not there.
+    for _ in 0..1000 {
+        if let Ok(mut rings) = RINGS.try_lock() {
+            return std::mem::take(&mut *rings);
+        }
+        thread::yield_now();
+    }
+    Vec::new()
 }
