@@ -9,7 +9,6 @@ use crate::{
     layout::control::HandoverLine,
     ring::cursor::distance,
     sync::Ordering,
-    upgrade::handover::Handover,
     wait::gate::ANYTHING,
 };
 use std::time::Duration;
@@ -17,10 +16,6 @@ use std::time::Duration;
 impl Writer {
     pub(crate) fn handover_line(&self) -> &HandoverLine {
         &self.end.control().handover.0
-    }
-
-    pub(crate) fn handover(&self) -> Handover<'_> {
-        Handover(&self.handover_line().state)
     }
 
     /// Wakes the reader for something other than bytes.
@@ -80,10 +75,6 @@ impl Reader {
         &self.end.control().handover.0
     }
 
-    pub(crate) fn handover(&self) -> Handover<'_> {
-        Handover(&self.handover_line().state)
-    }
-
     /// Notes that the first `n` bytes are in use from here on: if this process dies before it
     /// releases them, the writer does not give them to anybody else.
     #[inline]
@@ -122,15 +113,15 @@ impl Reader {
     pub(crate) fn await_change(
         &mut self,
         timeout: Duration,
-        mut changed: impl FnMut(Handover<'_>) -> bool,
+        mut changed: impl FnMut(&HandoverLine) -> bool,
     ) -> Result<bool, ReadError> {
         let Self { end, waited, .. } = self;
         end.check()?;
-        let state = &end.control().handover.0.state;
+        let line = &end.control().handover.0;
         let until = Until { there: ANYTHING, nap: None };
         let waited = end.wait(Patience::from_timeout(timeout), until, waited, |gone| {
             let word = end.peer_word()?;
-            Ok(if changed(Handover(state)) {
+            Ok(if changed(line) {
                 Some(true)
             } else if matches!(word.state, State::Ended(_)) || gone == Some(word) {
                 Some(false)

@@ -190,7 +190,7 @@ impl<F: AsFd> Input<F> {
             }
             ring.release(consumed);
             ring.reader.mark_taken(0);
-            ring.reader.handover().leave();
+            ring.handover().leave();
             self.traffic.wait(&ring.reader.stats());
         }
     }
@@ -243,7 +243,7 @@ impl<F: AsFd> Input<F> {
                         return Ok(Source::Pipe { most: usize::MAX, may_wait: true });
                     }
                 }
-                Line::Attached(ring, naps) => match ring.reader.handover().state() {
+                Line::Attached(ring, naps) => match ring.handover().state() {
                     State::Attached => {
                         let n = pipe::waiting(&self.fd)?;
                         if n > 0 {
@@ -254,7 +254,7 @@ impl<F: AsFd> Input<F> {
                         if naps.are_shortest() {
                             // The writer's next bytes may come either way, and only one of them wakes.
                             let started = Instant::now();
-                            while !changed(ring.reader.handover())
+                            while !changed(ring.handover())
                                 && pipe::waiting(&self.fd)? == 0
                                 && started.elapsed() < EAGER
                             {
@@ -263,10 +263,12 @@ impl<F: AsFd> Input<F> {
                             naps.take();
                             continue;
                         }
-                        let gone = !ring.reader.await_change(naps.take(), changed)?
+                        let gone = !ring
+                            .reader
+                            .await_change(naps.take(), |line| changed(Handover(&line.state)))?
                             && ring.has_lost_its_writer();
                         // If it had switched before it died, that is found next time round.
-                        if gone && ring.reader.handover().state() == State::Attached {
+                        if gone && ring.handover().state() == State::Attached {
                             self.end_ring();
                         }
                     }
@@ -343,7 +345,7 @@ impl<F: AsFd> Input<F> {
             let reader = Unclaimed::<Reader>::from(fd).claim_with(&Options::new()).ok()?;
             let ring = Ring { reader, quiet, first: 0, in_pipe: 0, reads: 0, beside: false };
             // It may be dead, or have withdrawn meanwhile.
-            (!ring.has_lost_its_writer() && ring.reader.handover().attach()).then_some(ring)
+            (!ring.has_lost_its_writer() && ring.handover().attach()).then_some(ring)
         };
         if let Some(ring) = self.pipe.and_then(attach) {
             self.line = Line::Attached(ring, Naps::new());
@@ -401,6 +403,10 @@ enum Into<'a> {
 }
 
 impl Ring {
+    fn handover(&self) -> Handover<'_> {
+        Handover(&self.reader.handover_line().state)
+    }
+
     /// Whether the writer is gone. A system call.
     fn has_lost_its_writer(&self) -> bool {
         !matches!(self.reader.peer(), Ok(Peer::Alive | Peer::Waiting))

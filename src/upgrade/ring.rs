@@ -1,7 +1,7 @@
 //! The ring that a pipe is upgraded to, as its writer has it.
 
 use super::{
-    handover::State,
+    handover::{Handover, State},
     offer,
     pipe::{self, PipeId},
     watch,
@@ -75,7 +75,7 @@ impl Ring {
         // Relaxed: `offer` publishes them.
         line.pipe_dev.store(id.dev, Ordering::Relaxed);
         line.pipe_ino.store(id.ino, Ordering::Relaxed);
-        writer.handover().offer();
+        Handover(&line.state).offer();
         Some(Self { writer, memory })
     }
 
@@ -84,8 +84,12 @@ impl Ring {
         offer::make(pipe, &self.memory)
     }
 
+    fn handover(&self) -> Handover<'_> {
+        Handover(&self.writer.handover_line().state)
+    }
+
     pub(super) fn state(&self) -> State {
-        self.writer.handover().state()
+        self.handover().state()
     }
 
     /// Goes over to it; false if the reader has left meanwhile. The reader may be waiting for that.
@@ -94,14 +98,14 @@ impl Ring {
         let in_pipe = pipe::waiting(pipe).unwrap_or(0) as u64;
         // Relaxed: published by the switch.
         self.writer.handover_line().in_pipe.store(in_pipe, Ordering::Relaxed);
-        let switched = self.writer.handover().switch();
+        let switched = self.handover().switch();
         self.writer.wake_reader();
         switched
     }
 
     /// Withdraws it; false if the writer has switched.
     pub(super) fn close(&self) -> bool {
-        let closed = self.writer.handover().close();
+        let closed = self.handover().close();
         self.writer.wake_reader();
         closed
     }
@@ -162,7 +166,7 @@ impl Ring {
     /// Ends the reader's part in it, if it has not done so itself, and hands out what it did not take.
     /// To be called only when the reader is gone.
     pub(super) fn take_back(&mut self) -> Result<&[u8], WriteError> {
-        self.writer.handover().leave();
+        self.handover().leave();
         self.writer.not_taken()
     }
 
