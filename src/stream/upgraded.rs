@@ -64,8 +64,10 @@ impl Writer {
         // release of its role lock is what orders its stores.)
         let taken = line.taken.load(Ordering::Acquire).max(head);
         let rest = unread - end.checked(distance("taken", head, taken, unread))?;
-        // SAFETY: at most `capacity` bytes are mapped contiguously from `taken` on. The producer,
-        // who alone writes to them, is borrowed.
+        // SAFETY: `distance` has just checked that `rest` is at most what is unread, so that many bytes
+        // are mapped contiguously from `taken` on, whatever a hostile reader stored there. The producer,
+        // who alone writes to them, is borrowed; a process of the same user that breaks the protocol
+        // could change them, as it could any memory of this one: see `Trust::SameUser`.
         Ok(unsafe { std::slice::from_raw_parts(end.mapping().at(taken).as_ptr(), rest as usize) })
     }
 }
@@ -103,7 +105,8 @@ impl Reader {
         let n = self.epochs.available().min(n as u64) as usize;
         self.note_shown(n);
         let first = self.end.mapping().at(self.epochs.ring.position());
-        // SAFETY: as in `Reader::show`: the bytes are unread, and released only through this reader.
+        // SAFETY: as in `Reader::show`: `n` bytes, cut to what this end has found and checked, are
+        // mapped and unread, and released only through this reader, which is borrowed.
         unsafe { std::slice::from_raw_parts(first.as_ptr(), n) }
     }
 

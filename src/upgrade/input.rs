@@ -274,6 +274,7 @@ impl<F: AsFd> Input<F> {
                     }
                     State::Switched => {
                         // What was written to the pipe before the switch, by whomever, and is still there.
+                        // Relaxed: ordered by the Acquire in `state`, which saw the switch.
                         let then = ring.reader.handover_line().in_pipe.load(Ordering::Relaxed);
                         ring.in_pipe = then.min(pipe::waiting(&self.fd)? as u64);
                         if let Line::Attached(ring, naps) = self.take_line() {

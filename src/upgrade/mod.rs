@@ -58,7 +58,7 @@
 //! - the pipe is in packet mode (O_DIRECT), or it is a socket;
 //! - there is no room for a ring: memory, `ulimit -f`, `ulimit -n`, `ulimit -u`;
 //! - another writer of the same pipe has its ring on offer or in use;
-//! - both ends are in the same process;
+//! - both ends are in the same process, or the writer's process is about to exit;
 //! - it is switched off: `SHMPIPE_UPGRADE=0` in the environment of either end, `shmcat --no-upgrade`,
 //!   [`Output::plain`], [`Input::plain`].
 //!

@@ -117,7 +117,7 @@ pub(super) fn read_once(fd: impl AsFd, into: &mut [u8]) -> io::Result<usize> {
 pub(super) fn write(fd: impl AsFd, bytes: &[u8]) -> io::Result<usize> {
     let fd = fd.as_fd();
     loop {
-        // SAFETY: the slice is mapped.
+        // SAFETY: the slice is borrowed for the call, so it is mapped.
         match unsafe { sys::io::write(fd, bytes.as_ptr(), bytes.len()) } {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 await_ready(fd, PollFlags::POLLOUT)?
