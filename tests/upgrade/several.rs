@@ -166,11 +166,24 @@ fn small_writes_of_one_are_not_torn_by_those_of_another() {
             Words::of(0).write(output, 2000 * LINE, LINE);
         });
         let mut plain = write_end.try_clone().unwrap();
-        let second = Child::fork(|_| Words::of(1).write(&mut plain, 2000 * 96, 96));
+        let mut second = Child::fork(|line| {
+            line.expect("upgraded");
+            Words::of(1).write(&mut plain, 20_000 * 96, 96);
+        });
         drop((plain, write_end));
         let mut input = Input::new(read_end);
-        let (mut all, mut at) = (Vec::new(), 0);
-        input.read_to_end(&mut all).unwrap();
+        let (mut all, mut at, mut upgraded) = (Vec::<u8>::new(), 0, false);
+        let mut buffer = vec![0; 65536];
+        while let n @ 1.. = input.read(&mut buffer).unwrap() {
+            all.extend(&buffer[..n]);
+            if input.traffic().shm > 0 && !std::mem::replace(&mut upgraded, true) {
+                second.say("upgraded");
+            }
+            if upgraded {
+                // So that the ring is full, and what room there is is less than a write.
+                std::thread::sleep(Duration::from_millis(4));
+            }
+        }
         assert!(input.traffic().shm > 0);
         while at < all.len() {
             let writer = all[at + 7];
