@@ -3,6 +3,7 @@
 use super::{
     Aborter, End, Peer,
     attach::Attached,
+    distance::Distance,
     epoch::{EndReason, State},
     error::OpenErrorKind,
     stats::{Stats, Waited},
@@ -12,7 +13,7 @@ use super::{
 use crate::{
     ring::{cursor::distance, spsc::Producer},
     sync::Ordering,
-    wait::{gate::ANYTHING, pace::Pace},
+    wait::gate::ANYTHING,
 };
 use std::{ptr::NonNull, sync::Arc};
 
@@ -23,7 +24,7 @@ pub(crate) struct Outbox {
     ring: Producer,
     epoch: u32,
     waited: Waited,
-    pace: Pace,
+    distance: Distance,
     /// Whether a guard for unpublished bytes is out.
     lent: bool,
 }
@@ -34,8 +35,8 @@ impl Outbox {
         let Attached { end, start, epoch } = attached;
         start.check_unit(unit)?;
         let ring = Producer::new(start.tail, start.head, end.geometry().capacity as u64)?;
-        let (waited, pace) = (Waited::default(), Pace::new(start.tail));
-        Ok(Self { end, ring, epoch, waited, pace, lent: false })
+        let distance = Distance::new(unit, start.tail);
+        Ok(Self { end, ring, epoch, waited: Waited::default(), distance, lent: false })
     }
 
     pub(crate) fn capacity(&self) -> usize {
@@ -84,12 +85,12 @@ impl Outbox {
         Aborter::new(&self.end)
     }
 
-    /// Publishes `n` bytes, for which there was room.
+    /// Publishes `items` in `n` bytes, for which there was room.
     #[inline]
-    pub(crate) fn publish(&mut self, n: u64) {
+    pub(crate) fn publish(&mut self, n: u64, items: u64) {
         if n > 0 {
             self.ring.publish(n, &self.end.control().producer.0.tail);
-            self.waited.moved(n);
+            self.waited.moved(n, items);
             self.end.notify_peer(self.ring.position());
         }
     }
@@ -121,13 +122,16 @@ impl Outbox {
 
     #[cold]
     fn await_room_long(&mut self, n: u64, patience: Patience) -> Result<(), WriteError> {
-        let Self { end, ring, waited, pace, .. } = self;
+        let Self { end, ring, waited, distance, .. } = self;
         let head = &end.control().consumer.0.head;
         let capacity = end.geometry().capacity as u64;
         let at = ring.position();
         // Where the reader must be for there to be room for so many.
         let room_for = |n: u64| at.saturating_add(n).saturating_sub(capacity);
-        let nap = pace.nap(at, capacity / 2).filter(|enough| *enough > n);
+        if ring.free() < n && patience != Patience::Never {
+            distance.keep(end, at, waited.items());
+        }
+        let nap = distance.nap(at, capacity / 2).filter(|enough| *enough > n);
         let until = Until { there: room_for(n), nap: nap.map(room_for) };
         let room = end.wait(patience, until, waited, |gone| {
             let word = end.peer_word()?;
@@ -139,7 +143,7 @@ impl Outbox {
             end.checked(ring.refresh(head))?;
             Ok((ring.free() >= n).then_some(()))
         });
-        pace.rested(at, waited.take_rest());
+        distance.rested(at, waited.take_rest());
         room
     }
 

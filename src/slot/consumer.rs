@@ -192,7 +192,7 @@ impl<T: Pod> Consumer<T> {
         // SAFETY: what is available consists of whole values, checked at every look; this one is mapped
         // and aligned as in `Values::deref`. It is copied, whatever it is: any bytes are a value.
         let value = unsafe { self.inbox.first(0).cast::<T>().read() };
-        self.inbox.release(Self::SIZE);
+        self.inbox.release(Self::SIZE, 1);
         Ok(Some(value))
     }
 
@@ -261,7 +261,8 @@ impl<T: Pod> Drop for Values<'_, T> {
     fn drop(&mut self) {
         let inbox = &mut self.consumer.inbox;
         if inbox.end.check().is_ok() {
-            inbox.release(self.released as u64 * Consumer::<T>::SIZE);
+            let values = self.released as u64;
+            inbox.release(values * Consumer::<T>::SIZE, values);
         }
         inbox.back();
     }

@@ -303,7 +303,7 @@ impl<T: Pod> Producer<T> {
         }
         // SAFETY: as in `put`; the slot is aligned as `Slots::deref` says.
         unsafe { self.outbox.next(0).cast::<T>().write(value) };
-        self.outbox.publish(Self::SIZE);
+        self.outbox.publish(Self::SIZE, 1);
         Ok(())
     }
 
@@ -315,7 +315,7 @@ impl<T: Pod> Producer<T> {
             let next = self.outbox.next(0).cast::<T>();
             std::ptr::copy_nonoverlapping(values.as_ptr(), next.as_ptr(), values.len());
         }
-        self.outbox.publish(size_of_val(values) as u64);
+        self.outbox.publish(size_of_val(values) as u64, values.len() as u64);
     }
 
     fn reserve_exact(&mut self, n: usize, patience: Patience) -> Result<Slots<'_, T>, WriteError> {
@@ -394,7 +394,7 @@ impl<T: Pod> Slots<'_, T> {
             self.producer.put(unsafe { std::slice::from_raw_parts(values.as_ptr(), n) });
             self.producer.staging = staging;
         } else {
-            self.producer.outbox.publish(n as u64 * Producer::<T>::SIZE);
+            self.producer.outbox.publish(n as u64 * Producer::<T>::SIZE, n as u64);
         }
         Ok(())
     }
