@@ -7,11 +7,14 @@ use super::{
     epoch::{EndReason, State},
     error::OpenErrorKind,
     stats::{Stats, Waited},
-    stop::WriteError,
+    stop::{Stop, WriteError},
     waiting::{Patience, Until},
 };
 use crate::{
-    ring::{cursor::distance, spsc::Producer},
+    ring::{
+        cursor::{distance, whole},
+        spsc::Producer,
+    },
     sync::Ordering,
     wait::gate::ANYTHING,
 };
@@ -22,6 +25,8 @@ use std::{ptr::NonNull, sync::Arc};
 pub(crate) struct Outbox {
     pub(crate) end: Arc<End>,
     ring: Producer,
+    /// What all positions are multiples of.
+    unit: u64,
     epoch: u32,
     waited: Waited,
     distance: Distance,
@@ -36,7 +41,7 @@ impl Outbox {
         start.check_unit(unit)?;
         let ring = Producer::new(start.tail, start.head, end.geometry().capacity as u64)?;
         let distance = Distance::new(unit, start.tail);
-        Ok(Self { end, ring, epoch, waited: Waited::default(), distance, lent: false })
+        Ok(Self { end, ring, unit, epoch, waited: Waited::default(), distance, lent: false })
     }
 
     pub(crate) fn capacity(&self) -> usize {
@@ -100,7 +105,7 @@ impl Outbox {
     pub(crate) fn look_for_room(&mut self, n: u64) -> Result<(), WriteError> {
         if self.ring.free() < n {
             self.end.check()?;
-            self.end.checked(self.ring.refresh(&self.end.control().consumer.0.head))?;
+            refresh(&mut self.ring, &self.end, self.unit)?;
         }
         Ok(())
     }
@@ -122,8 +127,7 @@ impl Outbox {
 
     #[cold]
     fn await_room_long(&mut self, n: u64, patience: Patience) -> Result<(), WriteError> {
-        let Self { end, ring, waited, distance, .. } = self;
-        let head = &end.control().consumer.0.head;
+        let Self { end, ring, unit, waited, distance, .. } = self;
         let capacity = end.geometry().capacity as u64;
         let at = ring.position();
         // Where the reader must be for there to be room for so many.
@@ -140,7 +144,7 @@ impl Outbox {
                 State::Open if gone == Some(word) => return Err(WriteError::ReaderDied),
                 State::None | State::Open => {}
             }
-            end.checked(ring.refresh(head))?;
+            refresh(ring, end, *unit)?;
             Ok((ring.free() >= n).then_some(()))
         });
         distance.rested(at, waited.take_rest());
@@ -190,7 +194,7 @@ impl Outbox {
     /// Finishes, and waits until the consumer has been told.
     pub(crate) fn drain(&mut self, patience: Patience) -> Result<(), WriteError> {
         self.say_finished()?;
-        let Self { end, ring, waited, epoch, .. } = self;
+        let Self { end, ring, unit, waited, epoch, .. } = self;
         let control = end.control();
         let epoch = u64::from(*epoch);
         // Not for what it reads, but for what it says.
@@ -207,7 +211,7 @@ impl Outbox {
                 State::Open if gone == Some(word) => return Err(WriteError::ReaderDied),
                 State::None | State::Open => return Ok(None),
             };
-            end.checked(ring.refresh(&control.consumer.0.head))?;
+            refresh(ring, end, *unit)?;
             let all_read = ring.free() == end.geometry().capacity as u64;
             if all_read { Ok(Some(())) } else { Err(left) }
         })
@@ -218,14 +222,14 @@ impl Outbox {
     /// # Errors
     /// [`WriteError::Timeout`]; that the reader has gone, and then perhaps not without having read it all.
     pub(crate) fn await_all_released(&mut self, patience: Patience) -> Result<(), WriteError> {
-        let Self { end, ring, waited, .. } = self;
+        let Self { end, ring, unit, waited, .. } = self;
         end.check()?;
         let capacity = end.geometry().capacity as u64;
         let until = Until { there: ring.position(), nap: None };
         end.wait(patience, until, waited, |gone| {
             // The reader's word before its position: a reader that left says so last.
             let word = end.peer_word()?;
-            end.checked(ring.refresh(&end.control().consumer.0.head))?;
+            refresh(ring, end, *unit)?;
             match word.state {
                 _ if ring.free() == capacity => Ok(Some(())),
                 State::Ended(reason) => Err(WriteError::reader_gone(reason)),
@@ -238,10 +242,10 @@ impl Outbox {
     /// The bytes that the consumer has not taken: from which position, and how many. Only to be asked
     /// for when it has gone, or has said that it takes no more.
     pub(crate) fn not_taken(&mut self) -> Result<(NonNull<u8>, usize), WriteError> {
-        let Self { end, ring, .. } = self;
+        let Self { end, ring, unit, .. } = self;
         end.check()?;
         let line = &end.control().consumer.0;
-        end.checked(ring.refresh(&line.head))?;
+        refresh(ring, end, *unit)?;
         let unread = end.geometry().capacity as u64 - ring.free();
         let head = ring.position() - unread;
         // Acquire: pairs with the Release in `Inbox::mark_taken`. (Of a reader that died, the kernel's
@@ -250,6 +254,13 @@ impl Outbox {
         let rest = unread - end.checked(distance("taken", head, taken, unread))?;
         Ok((end.mapping().at(taken), rest as usize))
     }
+}
+
+/// Looks at the consumer's position.
+#[inline]
+fn refresh(ring: &mut Producer, end: &End, unit: u64) -> Result<(), Stop> {
+    let seen = ring.refresh(&end.control().consumer.0.head);
+    end.checked(seen.and_then(|()| whole("head", ring.unreleased(), unit)))
 }
 
 impl Drop for Outbox {

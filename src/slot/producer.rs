@@ -13,6 +13,7 @@ use crate::{
 use bytemuck::Pod;
 use std::{
     cell::Cell,
+    fmt,
     marker::PhantomData,
     ops::{Deref, DerefMut},
     time::{Duration, Instant},
@@ -29,12 +30,17 @@ use std::{
 /// fn shared<T: Sync>() {}
 /// shared::<shmpipe::slot::Producer<u64>>();
 /// ```
-#[derive(Debug)]
 pub struct Producer<T> {
     outbox: Outbox,
     /// Where values are made that must not be made in place: see [`Trust::AnyUser`].
     staging: Staging,
-    not_sync: PhantomData<(Cell<()>, T)>,
+    not_sync: PhantomData<(Cell<()>, fn() -> T)>,
+}
+
+impl<T> fmt::Debug for Producer<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Producer").field("outbox", &self.outbox).finish_non_exhaustive()
+    }
 }
 
 impl<T: Pod> options::End for Producer<T> {
@@ -356,7 +362,6 @@ impl<T: Pod> Producer<T> {
 ///
 /// They hold what was there before, not zeros. [`commit`](Self::commit) publishes them; dropped without
 /// that, nothing is published. In a forked child there are none.
-#[derive(Debug)]
 #[must_use = "dropped slots are aborted: nothing is pushed"]
 pub struct Slots<'a, T: Pod> {
     producer: &'a mut Producer<T>,
@@ -397,6 +402,12 @@ impl<T: Pod> Slots<'_, T> {
             self.producer.outbox.publish(n as u64 * Producer::<T>::SIZE, n as u64);
         }
         Ok(())
+    }
+}
+
+impl<T: Pod> fmt::Debug for Slots<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Slots").field("len", &self.len).finish_non_exhaustive()
     }
 }
 
