@@ -1,4 +1,5 @@
-//! ringbuf, between threads: `try_push` and `try_pop`; batches are made in the ring by `push_iter` and read there.
+//! ringbuf, between threads: `try_push` and `try_pop`; batches go by
+//! `push_slice`, which is several times as fast as making them in the ring by `push_iter`, and are read in the ring.
 
 use std::io;
 
@@ -57,11 +58,11 @@ impl<const N: usize> Sender<N> for RingbufSender<N> {
 
     #[inline]
     fn send_batch(&mut self, first: u64) -> io::Result<()> {
-        let mut patience = Patience::default();
-        let mut stamps = first..first + BATCH as u64;
+        let batch: [[u64; N]; BATCH] = std::array::from_fn(|at| message(first + at as u64));
+        let (mut left, mut patience) = (&batch[..], Patience::default());
         loop {
-            self.0.push_iter(stamps.by_ref().map(message));
-            if stamps.is_empty() {
+            left = &left[self.0.push_slice(left)..];
+            if left.is_empty() {
                 return Ok(());
             }
             patience.look_again()?;
