@@ -2,8 +2,9 @@
 //! for them, release them, tell how each stream ended.
 
 use super::{
-    Aborter, End, Peer,
+    Aborter, End, Peer, Role,
     attach::Attached,
+    distance::Distance,
     epoch::{EndReason, State, Word},
     error::OpenErrorKind,
     stats::{Stats, Waited},
@@ -18,7 +19,7 @@ use crate::{
     },
     sync::Ordering,
     sys,
-    wait::{gate::ANYTHING, pace::Pace},
+    wait::{gate::ANYTHING, spin::eagerly},
 };
 use std::{ptr::NonNull, sync::Arc};
 
@@ -31,7 +32,9 @@ pub(crate) struct Inbox {
     pub(crate) end: Arc<End>,
     epochs: Epochs,
     waited: Waited,
-    pace: Pace,
+    distance: Distance,
+    /// Where this end took up its work.
+    start: u64,
     /// Up to here bytes have been asked for; see `prefetch`.
     prefetched: u64,
     /// Whether a guard for unreleased bytes is out.
@@ -45,10 +48,18 @@ impl Inbox {
         start.check_unit(unit)?;
         // Nothing is readable yet: what there is belongs to an epoch that must be looked at first.
         let ring = Consumer::new(start.head, start.head, end.geometry().capacity as u64)?;
-        let epochs =
-            Epochs { ring, unit, until: start.head, reading: epoch, entered: false, ended: None };
-        let (waited, pace) = (Waited::default(), Pace::new(start.head));
-        Ok(Self { end, epochs, waited, pace, prefetched: start.head, lent: false })
+        let epochs = Epochs {
+            ring,
+            unit,
+            until: start.head,
+            reading: epoch,
+            entered: false,
+            ended: None,
+            skipped: 0,
+        };
+        let (waited, distance) = (Waited::default(), Distance::new(unit, start.head));
+        let start = start.head;
+        Ok(Self { end, epochs, waited, distance, start, prefetched: start, lent: false })
     }
 
     pub(crate) fn capacity(&self) -> usize {
@@ -93,7 +104,7 @@ impl Inbox {
     }
 
     pub(crate) fn stats(&self) -> Stats {
-        self.waited.stats()
+        self.waited.stats(self.bytes())
     }
 
     pub(crate) fn aborter(&self) -> Aborter {
@@ -119,13 +130,18 @@ impl Inbox {
         }
     }
 
-    /// Gives `n` bytes back, which were available.
+    /// Bytes that this end has released.
+    fn bytes(&self) -> u64 {
+        self.position() - self.start - self.epochs.skipped
+    }
+
+    /// Gives `n` bytes back, which were available and have `items` in them.
     #[inline]
-    pub(crate) fn release(&mut self, n: u64) {
+    pub(crate) fn release(&mut self, n: u64, items: u64) {
         if n > 0 {
             self.epochs.ring.release(n, &self.end.control().consumer.0.head);
-            self.waited.moved(n);
-            self.end.notify_peer(self.position());
+            self.waited.moved(items);
+            self.end.notify(Role::Producer, self.position());
         }
     }
 
@@ -147,12 +163,17 @@ impl Inbox {
 
     #[cold]
     fn await_bytes_long(&mut self, patience: Patience) -> Result<u64, ReadError> {
-        let Self { end, epochs, waited, pace, .. } = self;
+        self.waited.moved_bytes(self.bytes());
+        let Self { end, epochs, waited, distance, .. } = self;
         let at = epochs.ring.position();
-        let nap = pace.nap(at, end.geometry().capacity as u64 / 2);
+        if epochs.available() == 0 && patience != Patience::Never {
+            distance.keep(end, at, waited.items());
+            eagerly(end.wait, &end.control().producer.0.tail, at);
+        }
+        let nap = distance.nap(at, end.geometry().capacity as u64 / 2);
         let until = Until { there: at.saturating_add(1), nap: nap.map(|n| at.saturating_add(n)) };
         let seen = end.wait(patience, until, waited, |gone| epochs.look(end, gone));
-        pace.rested(at, waited.take_rest());
+        distance.rested(at, waited.take_rest());
         match seen? {
             Seen::Bytes => Ok(epochs.available()),
             Seen::End(reason) => ReadError::stream_ended(reason).map_or(Ok(0), Err),
@@ -173,9 +194,15 @@ impl Inbox {
     /// If it did not, somebody has forgotten it. The bytes were not released, and are handed out again.
     #[inline]
     fn note_if_leaked(&mut self) {
-        if std::mem::take(&mut self.lent) {
-            self.waited.leaked();
+        if self.lent {
+            self.note_leak();
         }
+    }
+
+    #[cold]
+    fn note_leak(&mut self) {
+        self.lent = false;
+        self.waited.leaked();
     }
 
     /// What was found in the ring cannot be.
@@ -225,6 +252,7 @@ impl Inbox {
 
 impl Drop for Inbox {
     fn drop(&mut self) {
+        self.waited.moved_bytes(self.bytes());
         // One that leaves between two streams has nothing to say to the next one's writer.
         let between = self.epochs.ended.is_some() && !self.epochs.entered;
         let last = if between { State::None } else { State::Ended(EndReason::Finished) };
@@ -253,6 +281,8 @@ struct Epochs {
     entered: bool,
     /// How the epoch before ended, if this reader has told its caller.
     ended: Option<EndReason>,
+    /// Bytes that were nobody's.
+    skipped: u64,
 }
 
 impl Epochs {
@@ -282,6 +312,7 @@ impl Epochs {
                 self.refresh(end)?;
                 let nobodys = end.checked(self.before_boundary(control, self.reading))?;
                 self.ring.release(nobodys, &control.consumer.0.head);
+                self.skipped += nobodys;
                 self.until = self.ring.position();
                 self.entered = true;
                 end.notify_peer(self.ring.position());

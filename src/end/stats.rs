@@ -4,7 +4,7 @@ use super::End;
 use crate::{
     sync::Ordering,
     sys::clock,
-    wait::{gate::Parked, pace::Rest},
+    wait::{adaptive::Budget, gate::Parked, pace::Rest},
 };
 use std::time::{Duration, Instant};
 
@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Publications (of a writer) or releases (of a reader).
+    /// Records or values moved; in a stream of bytes, calls that moved any.
     pub operations: u64,
-    /// Bytes moved.
+    /// Bytes of the ring moved: of records with their headers and padding.
     pub bytes: u64,
     /// How often it went to sleep.
     pub sleeps: u64,
@@ -38,18 +38,43 @@ pub(crate) struct Waited {
     stats: Stats,
     since: Option<Instant>,
     rest: Rest,
+    budget: Budget,
+    /// Whether this wait has slept.
+    slept: bool,
 }
 
 impl Waited {
-    pub(crate) fn stats(&self) -> Stats {
-        self.stats
+    /// `bytes` = how many moved so far.
+    pub(crate) fn stats(&self, bytes: u64) -> Stats {
+        Stats { bytes, ..self.stats }
     }
 
-    /// Counts an operation that moved `n` bytes.
+    /// Counts `items` that moved. (Not their bytes: positions tell, and this is done for every item.)
     #[inline]
-    pub(crate) fn moved(&mut self, n: u64) {
-        self.stats.operations += 1;
-        self.stats.bytes += n;
+    pub(super) fn moved(&mut self, items: u64) {
+        self.stats.operations += items;
+    }
+
+    /// How many bytes moved so far. To be said before the counters are shown to anybody.
+    pub(super) fn moved_bytes(&mut self, bytes: u64) {
+        self.stats.bytes = bytes;
+    }
+
+    /// What was moved so far: records or values, or calls that moved bytes.
+    pub(crate) fn items(&self) -> u64 {
+        self.stats.operations
+    }
+
+    /// For how long the wait that begins may look before it sleeps.
+    pub(super) fn budget(&self) -> Duration {
+        self.budget.get()
+    }
+
+    /// A wait is over that has looked for so long, since it last slept if it did.
+    pub(super) fn looked(&mut self, looked: Duration) {
+        if !self.slept && self.budget.was_long(looked) {
+            self.budget.saved();
+        }
     }
 
     /// Counts a guard that came back.
@@ -74,7 +99,11 @@ impl Waited {
     /// Whether it was.
     pub(super) fn end(&mut self) -> bool {
         let since = self.since.take();
-        self.stats.blocked += since.map_or(Duration::ZERO, |since| since.elapsed());
+        let took = since.map_or(Duration::ZERO, |since| since.elapsed());
+        self.stats.blocked += took;
+        if std::mem::take(&mut self.slept) {
+            self.budget.slept(took);
+        }
         since.is_some()
     }
 
@@ -84,6 +113,8 @@ impl Waited {
             return;
         }
         self.stats.sleeps += 1;
+        // A nap is meant to last.
+        self.slept |= !nap;
         let late = parked == Parked::TimedOut && !nap && found;
         self.stats.late_wakeups += u64::from(late);
         self.rest = match parked {

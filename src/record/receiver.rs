@@ -227,7 +227,7 @@ impl Receiver {
         self.inbox.aborter()
     }
 
-    #[inline]
+    #[inline(always)]
     fn recv_within(&mut self, patience: Patience) -> Result<Option<Record<'_>>, ReadError> {
         let Some(found) = self.await_record(patience)? else { return Ok(None) };
         self.inbox.lend();
@@ -247,10 +247,10 @@ impl Receiver {
             return Ok(None);
         }
         self.inbox.lend();
-        Ok(Some(Records { receiver: self, available, shown: 0 }))
+        Ok(Some(Records { receiver: self, available, shown: 0, records: 0 }))
     }
 
-    #[inline]
+    #[inline(always)]
     fn await_record(&mut self, patience: Patience) -> Result<Option<Found>, ReadError> {
         match self.inbox.await_bytes(1, patience)? {
             0 => Ok(None),
@@ -263,7 +263,7 @@ impl Receiver {
     }
 
     /// Finds the record behind `offset` of the bytes that are available, of which there are `rest` more.
-    #[inline]
+    #[inline(always)]
     fn find(&mut self, offset: u64, rest: u64) -> Result<Found, ReadError> {
         let at = self.inbox.first(offset + self.frames.shift());
         // SAFETY: positions are multiples of 8, checked at attaching and at every look; wherever it is, 8
@@ -279,13 +279,18 @@ impl Receiver {
     #[inline]
     fn stage(&mut self, offset: u64, found: Found) {
         if self.inbox.end.trust == Trust::AnyUser {
-            let len = found.header.len as usize;
-            let to = self.staging.prepare(len, self.frames.align()).as_mut_ptr();
-            let from = self.inbox.first(offset + self.frames.shift() + HEADER);
-            // SAFETY: so many unread bytes are mapped; the staging is as long. No reference to shared
-            // bytes is formed.
-            unsafe { std::ptr::copy_nonoverlapping(from.as_ptr(), to, len) };
+            self.stage_copy(offset, found);
         }
+    }
+
+    #[cold]
+    fn stage_copy(&mut self, offset: u64, found: Found) {
+        let len = found.header.len as usize;
+        let to = self.staging.prepare(len, self.frames.align()).as_mut_ptr();
+        let from = self.inbox.first(offset + self.frames.shift() + HEADER);
+        // SAFETY: so many unread bytes are mapped; the staging is as long. No reference to shared bytes is
+        // formed.
+        unsafe { std::ptr::copy_nonoverlapping(from.as_ptr(), to, len) };
     }
 
     /// Shows a record.
@@ -305,9 +310,9 @@ impl Receiver {
 
     /// Gives bytes back that a guard stood for.
     #[inline]
-    fn release(&mut self, bytes: u64) {
+    fn release(&mut self, bytes: u64, records: u64) {
         if self.inbox.end.check().is_ok() {
-            self.inbox.release(bytes);
+            self.inbox.release(bytes, records);
         }
         self.inbox.back();
     }
@@ -371,7 +376,7 @@ impl Deref for Record<'_> {
 impl Drop for Record<'_> {
     #[inline]
     fn drop(&mut self) {
-        self.receiver.release(self.found.frame);
+        self.receiver.release(self.found.frame, 1);
     }
 }
 
@@ -383,7 +388,9 @@ impl Drop for Record<'_> {
 pub struct Records<'a> {
     receiver: &'a mut Receiver,
     available: u64,
+    /// Bytes and records that were shown.
     shown: u64,
+    records: u64,
 }
 
 impl Records<'_> {
@@ -402,6 +409,7 @@ impl Records<'_> {
         let offset = self.shown;
         let found = self.receiver.find(offset, self.available - offset)?;
         self.shown += found.frame;
+        self.records += 1;
         self.receiver.stage(offset, found);
         Ok(Some(self.receiver.view(offset, found)))
     }
@@ -409,6 +417,6 @@ impl Records<'_> {
 
 impl Drop for Records<'_> {
     fn drop(&mut self) {
-        self.receiver.release(self.shown);
+        self.receiver.release(self.shown, self.records);
     }
 }

@@ -89,6 +89,7 @@ impl Sender {
     /// [`WriteError::ReaderLeft`], [`ReaderFailed`](WriteError::ReaderFailed) or
     /// [`ReaderDied`](WriteError::ReaderDied) if there is nobody to receive it any more (a death is found
     /// out while waiting only); and what can befall the end itself.
+    #[inline]
     pub fn reserve(&mut self, len: usize) -> Result<Reservation<'_>, WriteError> {
         self.reserve_within(len, Patience::Forever)
     }
@@ -97,6 +98,7 @@ impl Sender {
     ///
     /// # Errors
     /// [`WriteError::Full`] if there is none; and as [`reserve`](Self::reserve).
+    #[inline]
     pub fn try_reserve(&mut self, len: usize) -> Result<Reservation<'_>, WriteError> {
         self.reserve_within(len, Patience::Never)
     }
@@ -361,14 +363,14 @@ impl Sender {
         Ok(len as u32)
     }
 
-    #[inline]
+    #[inline(always)]
     fn send_within(&mut self, bytes: &[u8], patience: Patience) -> Result<(), WriteError> {
         let kind = self.take_kind();
         let len = self.checked_len(bytes.len())?;
         let frame = self.frames.frame(len);
         self.outbox.await_room(frame, patience)?;
         self.put(0, Header { len, kind }, bytes);
-        self.outbox.publish(frame);
+        self.outbox.publish(frame, 1);
         Ok(())
     }
 
@@ -378,10 +380,11 @@ impl Sender {
         let frame = self.frames.frame(len);
         self.outbox.await_room(frame, patience)?;
         self.put_parts(0, Header { len, kind }, parts);
-        self.outbox.publish(frame);
+        self.outbox.publish(frame, 1);
         Ok(())
     }
 
+    #[inline(always)]
     fn reserve_within(
         &mut self,
         len: usize,
@@ -445,6 +448,7 @@ pub struct Reservation<'a> {
 }
 
 impl<'a> Reservation<'a> {
+    #[inline]
     pub(super) fn new(
         sender: &'a mut Sender,
         batch: Option<&'a mut Gathered>,
@@ -499,7 +503,7 @@ impl<'a> Reservation<'a> {
         let frame = sender.frames.frame(header.len);
         match batch {
             Some(batch) => batch.add(frame),
-            None => sender.outbox.publish(frame),
+            None => sender.outbox.publish(frame, 1),
         }
         Ok(())
     }
@@ -547,6 +551,7 @@ impl DerefMut for Reservation<'_> {
 }
 
 impl Drop for Reservation<'_> {
+    #[inline]
     fn drop(&mut self) {
         self.sender.outbox.back(!self.committed);
         if let Some(batch) = &mut self.batch {
