@@ -17,7 +17,7 @@ use each::{Contest, throughput};
 
 fn main() {
     throughput(&Contest {
-        specs: &["records", "records:copy", "records:spin", "records:sleep", "pipe", "unix"],
+        specs: &["records", "records:in-place", "records:spin", "records:sleep", "pipe", "unix"],
         sizes: &[1, 4, 8, 128],
     });
 }

@@ -20,15 +20,15 @@ use crate::transport::{Unavailable, size};
 pub const REGISTRY: Registry = Registry(&[IN_TREE]);
 
 /// Which ways are measured, and with messages of how many numbers.
-pub struct Contest {
+pub struct Contest<'a> {
     /// The ways.
-    pub specs: &'static [&'static str],
+    pub specs: &'a [&'static str],
     /// The sizes, in numbers of eight bytes.
-    pub sizes: &'static [usize],
+    pub sizes: &'a [usize],
 }
 
 /// Measures messages one by one, and in batches.
-pub fn throughput(contest: &Contest) {
+pub fn throughput(contest: &Contest<'_>) {
     role::run_if_asked(REGISTRY);
     let mut criterion = criterion();
     for words in contest.sizes {
@@ -48,7 +48,7 @@ pub fn throughput(contest: &Contest) {
 }
 
 /// Measures round trips.
-pub fn round_trips(contest: &Contest) {
+pub fn round_trips(contest: &Contest<'_>) {
     let mut criterion = criterion();
     for words in contest.sizes {
         let name = format!("round trip, {}", size::show(8 * *words as u64));

@@ -1,4 +1,4 @@
-//! This library's records: made and read in the ring, or, with the option `copy`, made elsewhere and copied into it.
+//! This library's records: sent from where they are, or, with the option `in-place`, made in the ring. They are read there.
 
 use std::io;
 
@@ -11,26 +11,22 @@ use super::ring::Ring;
 use super::{AnyTransport, BATCH, End, Link, Receiver, Sender, Transport};
 use crate::transport::{self, Unavailable};
 
-struct Records<const COPY: bool>(Ring);
+struct Records<const IN_PLACE: bool>(Ring);
 
-/// `records`, `records:SIZE`, `records:WAIT`, `records:copy`.
+/// `records`, `records:SIZE`, `records:WAIT`; with `in-place` first among the options, made in the ring.
 pub fn make(options: &str) -> Result<Box<dyn AnyTransport>, Unavailable> {
-    let (copies, rest): (Vec<&str>, Vec<&str>) =
-        options.split(':').partition(|option| *option == "copy");
-    let ring = Ring::parse(&rest.join(":"))?;
-    Ok(if copies.is_empty() {
-        Box::new(Records::<false>(ring))
-    } else {
-        Box::new(Records::<true>(ring))
+    Ok(match options.strip_prefix("in-place") {
+        Some(rest) => Box::new(Records::<true>(Ring::parse(rest)?)),
+        None => Box::new(Records::<false>(Ring::parse(options)?)),
     })
 }
 
-impl<const COPY: bool> Transport for Records<COPY> {
-    type Sender<const N: usize> = RecordSender<COPY>;
+impl<const IN_PLACE: bool> Transport for Records<IN_PLACE> {
+    type Sender<const N: usize> = RecordSender<IN_PLACE>;
     type Receiver<const N: usize> = RecordReceiver;
 
     fn title(&self) -> String {
-        self.0.title(if COPY { "records, copied" } else { "records" })
+        self.0.title(if IN_PLACE { "records, in place" } else { "records" })
     }
 
     fn connect<const N: usize>(&self) -> Result<Link, Unavailable> {
@@ -42,7 +38,7 @@ impl<const COPY: bool> Transport for Records<COPY> {
         Ok(transport::Link::of_descriptors(sender, receiver).into())
     }
 
-    fn sender<const N: usize>(&self, end: End) -> io::Result<RecordSender<COPY>> {
+    fn sender<const N: usize>(&self, end: End) -> io::Result<RecordSender<IN_PLACE>> {
         let end = Unclaimed::<record::Sender>::from(end.descriptor()?);
         Ok(RecordSender(end.claim_with(&self.0.options()).map_err(io::Error::other)?))
     }
@@ -54,12 +50,12 @@ impl<const COPY: bool> Transport for Records<COPY> {
 }
 
 /// The sending end.
-pub struct RecordSender<const COPY: bool>(record::Sender);
+pub struct RecordSender<const IN_PLACE: bool>(record::Sender);
 
-impl<const COPY: bool, const N: usize> Sender<N> for RecordSender<COPY> {
+impl<const IN_PLACE: bool, const N: usize> Sender<N> for RecordSender<IN_PLACE> {
     #[inline]
     fn send(&mut self, stamp: u64) -> io::Result<()> {
-        if COPY {
+        if !IN_PLACE {
             return Ok(self.0.send_pod(&message::<N>(stamp))?);
         }
         let mut record = self.0.reserve(size_of::<[u64; N]>())?;
@@ -71,7 +67,7 @@ impl<const COPY: bool, const N: usize> Sender<N> for RecordSender<COPY> {
     fn send_batch(&mut self, first: u64) -> io::Result<()> {
         let mut batch = self.0.batch();
         for stamp in first..first + BATCH as u64 {
-            if COPY {
+            if !IN_PLACE {
                 batch.send_pod(&message::<N>(stamp))?;
                 continue;
             }

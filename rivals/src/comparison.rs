@@ -7,7 +7,7 @@ use crate::message::BATCH;
 use crate::message::duo::{Duo, Traffic};
 use crate::message::job::{Job, Outcome};
 use crate::transport::size;
-use crate::{REGISTRY, Wait, Work};
+use crate::{Args, REGISTRY, Wait, Work};
 
 /// shmpipe and one rival, at one kind of work.
 pub struct Comparison {
@@ -25,34 +25,19 @@ const ONE_BY_ONE: [&str; 7] =
 const BATCHES: [&str; 4] = ["rtrb", "ringbuf", "pipe", "unix"];
 
 /// All comparisons of a kind of work. shmpipe is always the first of two.
-pub fn of(work: Work, wait: Option<Wait>, capacity: Option<&str>) -> Vec<Comparison> {
-    let face = if matches!(work, Work::Slots) { "slots" } else { "records" };
-    let shapes: &[(usize, Job)] = match work {
-        Work::Slots => &[
-            (1, Job::Stream(0)),
-            (1, Job::Batches(0)),
-            (4, Job::Stream(0)),
-            (4, Job::Batches(0)),
-            (8, Job::Stream(0)),
-            (8, Job::Batches(0)),
-        ],
-        Work::Records => &[
-            (4, Job::Stream(0)),
-            (4, Job::Batches(0)),
-            (8, Job::Stream(0)),
-            (8, Job::Batches(0)),
-            (128, Job::Stream(0)),
-            (128, Job::Batches(0)),
-        ],
-        Work::RoundTrip => &[(1, Job::RoundTrips(0)), (4, Job::RoundTrips(0))],
+pub fn of(args: &Args) -> Vec<Comparison> {
+    let (faces, sizes, jobs): (&[&str], &[usize], &[Job]) = match args.work {
+        Work::Slots => (&["slots"], &[1, 4, 8], &[Job::Stream(0), Job::Batches(0)]),
+        Work::Records => (&["records"], &[4, 8, 128], &[Job::Stream(0), Job::Batches(0)]),
+        Work::RoundTrip => (&["slots", "records"], &[1, 4], &[Job::RoundTrips(0)]),
     };
     let mut all = Vec::new();
-    for (words, job) in shapes.iter().copied() {
-        let faces: &[&str] =
-            if matches!(work, Work::RoundTrip) { &["slots", "records"] } else { &[face] };
-        for face in faces {
-            for rival in rivals(work, job) {
-                all.push(comparison(face, rival, (words, job), wait, capacity));
+    for words in sizes {
+        for job in jobs {
+            for face in faces {
+                for rival in rivals(args.work, *job) {
+                    all.push(comparison(face, rival, (*words, *job), args));
+                }
             }
         }
     }
@@ -68,14 +53,10 @@ fn rivals(work: Work, job: Job) -> Vec<&'static str> {
     rivals
 }
 
-fn comparison(
-    face: &str,
-    rival: &str,
-    (words, job): (usize, Job),
-    wait: Option<Wait>,
-    capacity: Option<&str>,
-) -> Comparison {
-    let wait = wait.map(|wait| match wait {
+fn comparison(face: &str, rival: &str, (words, job): (usize, Job), args: &Args) -> Comparison {
+    let capacity = args.capacity.as_deref();
+    let in_place = (args.in_place && face == "records").then_some("in-place");
+    let wait = args.wait.map(|wait| match wait {
         Wait::Adaptive => "adaptive",
         Wait::Spin => "spin",
         Wait::Sleep => "sleep",
@@ -84,7 +65,7 @@ fn comparison(
         let options = options.iter().flatten().map(|option| format!(":{option}"));
         name.to_owned() + &options.collect::<String>()
     };
-    let (first, second) = (with(face, &[capacity, wait]), with(rival, &[capacity]));
+    let (first, second) = (with(face, &[in_place, capacity, wait]), with(rival, &[capacity]));
     let size = size::show(8 * words as u64);
     let how = match job {
         Job::Stream(_) => format!("{size}, one by one"),

@@ -57,6 +57,10 @@ struct Args {
     #[arg(long, value_name = "HOW", global = true)]
     wait: Option<Wait>,
 
+    /// Records are made in the ring, and not copied into it
+    #[arg(long, global = true)]
+    in_place: bool,
+
     /// How many bytes a ring holds, for all that are told
     #[arg(long, value_name = "SIZE", global = true)]
     capacity: Option<String>,
@@ -95,9 +99,8 @@ fn main() -> ExitCode {
 fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     let _tidy = tidy::start()?;
     let sample = Duration::from_millis(args.sample_ms);
-    let comparisons = comparison::of(args.work, args.wait, args.capacity.as_deref());
     let mut table = tables::Ratios::new(matches!(args.work, Work::RoundTrip));
-    for comparison in comparisons {
+    for comparison in comparison::of(args) {
         if !comparison.name.contains(&args.only) {
             continue;
         }
