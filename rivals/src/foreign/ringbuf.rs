@@ -1,9 +1,10 @@
 //! ringbuf, between threads: `try_push` and `try_pop`; batches go by
-//! `push_slice`, which is several times as fast as making them in the ring by `push_iter`, and are read in the ring.
+//! `push_slice`, which is several times as fast as making them in the ring by `push_iter`, and by `pop_slice`, whole: an end
+//! that moves what little there is on a full or an empty ring makes both move little.
 
 use std::io;
 
-use ringbuf::traits::{Consumer, Producer, Split};
+use ringbuf::traits::{Consumer, Observer, Producer, Split};
 use ringbuf::{HeapCons, HeapProd, HeapRb};
 
 use super::room;
@@ -39,7 +40,7 @@ impl Transport for Ringbuf {
     }
 
     fn receiver<const N: usize>(&self, end: End) -> io::Result<RingbufReceiver<N>> {
-        Ok(RingbufReceiver(end.value()?))
+        Ok(RingbufReceiver { consumer: end.value()?, batch: vec![[0; N]; BATCH] })
     }
 }
 
@@ -59,26 +60,27 @@ impl<const N: usize> Sender<N> for RingbufSender<N> {
     #[inline]
     fn send_batch(&mut self, first: u64) -> io::Result<()> {
         let batch: [[u64; N]; BATCH] = std::array::from_fn(|at| message(first + at as u64));
-        let (mut left, mut patience) = (&batch[..], Patience::default());
-        loop {
-            left = &left[self.0.push_slice(left)..];
-            if left.is_empty() {
-                return Ok(());
-            }
+        let mut patience = Patience::default();
+        while self.0.vacant_len() < BATCH {
             patience.look_again()?;
         }
+        self.0.push_slice(&batch);
+        Ok(())
     }
 }
 
 /// The receiving end.
-pub struct RingbufReceiver<const N: usize>(HeapCons<[u64; N]>);
+pub struct RingbufReceiver<const N: usize> {
+    consumer: HeapCons<[u64; N]>,
+    batch: Vec<[u64; N]>,
+}
 
 impl<const N: usize> Receiver<N> for RingbufReceiver<N> {
     #[inline]
     fn receive(&mut self, mut take: impl FnMut(&[u64; N])) -> io::Result<usize> {
         let mut patience = Patience::default();
         loop {
-            if let Some(message) = self.0.try_pop() {
+            if let Some(message) = self.consumer.try_pop() {
                 take(&message);
                 return Ok(1);
             }
@@ -87,18 +89,13 @@ impl<const N: usize> Receiver<N> for RingbufReceiver<N> {
     }
 
     #[inline]
-    fn receive_batch(&mut self, mut take: impl FnMut(&[u64; N])) -> io::Result<usize> {
+    fn receive_batch(&mut self, take: impl FnMut(&[u64; N])) -> io::Result<usize> {
         let mut patience = Patience::default();
-        loop {
-            let (first, second) = self.0.as_slices();
-            let count = first.len() + second.len();
-            if count > 0 {
-                first.iter().for_each(&mut take);
-                second.iter().for_each(&mut take);
-                self.0.skip(count);
-                return Ok(count);
-            }
+        while self.consumer.occupied_len() < BATCH {
             patience.look_again()?;
         }
+        let count = self.consumer.pop_slice(&mut self.batch);
+        self.batch[..count].iter().for_each(take);
+        Ok(count)
     }
 }
