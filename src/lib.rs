@@ -25,7 +25,11 @@ mod options;
 #[cfg(not(shmpipe_loom))]
 mod peer;
 #[cfg(not(shmpipe_loom))]
+pub mod record;
+#[cfg(not(shmpipe_loom))]
 mod segment;
+#[cfg(not(shmpipe_loom))]
+pub mod slot;
 #[cfg(not(shmpipe_loom))]
 pub mod stdio;
 #[cfg(not(shmpipe_loom))]
@@ -42,8 +46,9 @@ pub use {
         epoch::EndReason,
         error::{OpenError, OpenErrorKind},
         stats::Stats,
+        stop::{ReadError, WriteError},
     },
-    layout::identity::LayoutError,
+    layout::identity::{ElementType, LayoutError},
     options::{End, Options},
     ring::cursor::Violation,
     segment::{Backend, name::NameError},

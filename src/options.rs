@@ -59,6 +59,8 @@ impl Options {
             settings: Settings {
                 backend: Backend::Posix,
                 capacity: None,
+                payload_align: None,
+                type_tag: None,
                 adopt: false,
                 mode: 0o600,
                 persistent: false,
@@ -87,6 +89,20 @@ impl Options {
     /// most that one that exists may have. Default 0600.
     pub fn mode(mut self, mode: u32) -> Self {
         self.settings.mode = mode;
+        self
+    }
+
+    /// What the payloads of records are aligned to, in bytes: a power of two from 8 (the default) to
+    /// 4096. A record ring that exists must have at least that.
+    pub fn payload_align(mut self, bytes: usize) -> Self {
+        self.settings.payload_align = Some(bytes);
+        self
+    }
+
+    /// By what name the type in the slots of a ring is known, of which 64 bytes count. Both ends must
+    /// give the same. The default is the type's own name without the modules it lives in.
+    pub fn type_tag(mut self, name: &str) -> Self {
+        self.settings.type_tag = Some(name.to_owned());
         self
     }
 
@@ -190,7 +206,13 @@ impl Options {
     fn named<E: End>(&self, name: &OsStr, existence: Existence) -> Result<E, OpenError> {
         let open = || {
             let name = Name::new(name).map_err(OpenErrorKind::Name)?;
-            let attached = attach::named(&name, existence, E::ROLE, E::FACE, &self.settings)?;
+            let attached = attach::named(
+                &name,
+                existence,
+                E::ROLE,
+                &E::content(&self.settings),
+                &self.settings,
+            )?;
             E::from_attached(attached)
         };
         open().map_err(|kind| OpenError { ring: Some(name.to_owned()), kind })
@@ -206,13 +228,13 @@ pub trait End: sealed::End {
 /// Its types are public to be named here, and unreachable from outside.
 pub(crate) mod sealed {
     use crate::{
-        end::{Role, attach::Attached, error::OpenErrorKind},
-        layout::identity::Face,
+        end::{Role, Settings, attach::Attached, error::OpenErrorKind},
+        layout::identity::Content,
     };
 
     pub trait End: Sized {
         const ROLE: Role;
-        const FACE: Face;
+        fn content(settings: &Settings) -> Content;
         fn from_attached(attached: Attached) -> Result<Self, OpenErrorKind>;
     }
 }

@@ -50,7 +50,7 @@ pub struct Unclaimed<E> {
 pub(crate) fn pair<E: End>(
     settings: &Settings,
 ) -> Result<(Unclaimed<E>, Unclaimed<E::Peer>), OpenErrorKind> {
-    let object = attach::anonymous(E::FACE, settings)?;
+    let object = attach::anonymous(&E::content(settings), settings)?;
     let other = object.reopen()?;
     Ok((object.into_fd().into(), other.into_fd().into()))
 }
@@ -73,7 +73,8 @@ impl<E: End> Unclaimed<E> {
     pub fn claim_with(self, options: &Options) -> Result<E, OpenError> {
         let claim = || {
             let object = Object::new(self.fd, Place::Anonymous);
-            E::from_attached(attach::claim(object, E::ROLE, E::FACE, options.settings())?)
+            let settings = options.settings();
+            E::from_attached(attach::claim(object, E::ROLE, &E::content(settings), settings)?)
         };
         claim().map_err(|kind| OpenError { ring: None, kind })
     }

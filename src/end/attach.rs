@@ -26,7 +26,7 @@ use super::{
 use crate::{
     layout::{
         self,
-        identity::{self, Face, Geometry, Identity, LayoutError, is_capacity},
+        identity::{self, Content, Face, Geometry, Identity, LayoutError, is_capacity},
         view,
     },
     peer::ofd,
@@ -63,13 +63,13 @@ pub(crate) fn named(
     name: &Name,
     existence: Existence,
     role: Role,
-    face: Face,
+    content: &Content,
     settings: &Settings,
 ) -> Result<Attached, OpenErrorKind> {
     if settings.backend != Backend::Posix {
         return Err(OpenErrorKind::NoName);
     }
-    check_wishes(settings)?;
+    check_wishes(content, settings)?;
     loop {
         let object = obtain(name, existence, settings)?;
         if let Err(error) = check_access(&object, settings) {
@@ -83,9 +83,9 @@ pub(crate) fn named(
         }
         return match look_at(object, settings) {
             Ok(None) if existence != Existence::Required => {
-                let built = build(object, face, settings);
+                let built = build(object, content, settings);
                 built
-                    .and_then(|identity| attach(object, &identity, role, face, settings))
+                    .and_then(|identity| attach(object, &identity, role, content, settings))
                     .inspect_err(|_| {
                         // What we made and could not finish must not stay. If even this fails,
                         // what is left is marked as unfinished and the next to come builds on it.
@@ -95,17 +95,17 @@ pub(crate) fn named(
             // Remains of a builder that died; to us who may not build, there is nothing.
             Ok(None) => Err(OpenErrorKind::NotFound),
             _ if existence == Existence::Refused => Err(OpenErrorKind::AlreadyExists),
-            Ok(Some(identity)) => attach(object, &identity, role, face, settings),
+            Ok(Some(identity)) => attach(object, &identity, role, content, settings),
             Err(error) => Err(error),
         };
     }
 }
 
 /// Makes an anonymous ring that no one is attached to.
-pub(crate) fn anonymous(face: Face, settings: &Settings) -> Result<Object, OpenErrorKind> {
-    check_wishes(settings)?;
+pub(crate) fn anonymous(content: &Content, settings: &Settings) -> Result<Object, OpenErrorKind> {
+    check_wishes(content, settings)?;
     let object = Object::new(memfd::create()?, Place::Anonymous);
-    build(&object, face, settings)?;
+    build(&object, content, settings)?;
     Ok(object)
 }
 
@@ -113,7 +113,7 @@ pub(crate) fn anonymous(face: Face, settings: &Settings) -> Result<Object, OpenE
 pub(crate) fn claim(
     object: Object,
     role: Role,
-    face: Face,
+    content: &Content,
     settings: &Settings,
 ) -> Result<Attached, OpenErrorKind> {
     // Anybody may have passed us this descriptor: nothing is mapped that could be cut short.
@@ -125,11 +125,11 @@ pub(crate) fn claim(
     let fresh = object.reopen()?;
     let lock = BuildLock::take(&fresh)?;
     let identity = read_identity(lock.object())?.ok_or(LayoutError::NotARing)?;
-    attach(lock.object(), &identity, role, face, settings)
+    attach(lock.object(), &identity, role, content, settings)
 }
 
 /// What can be refused before anything is touched.
-fn check_wishes(settings: &Settings) -> Result<(), OpenErrorKind> {
+fn check_wishes(content: &Content, settings: &Settings) -> Result<(), OpenErrorKind> {
     let capacity = settings.capacity();
     if !is_capacity(capacity, memory::page_size()) {
         return Err(OpenErrorKind::Capacity(capacity));
@@ -137,7 +137,20 @@ fn check_wishes(settings: &Settings) -> Result<(), OpenErrorKind> {
     if settings.mode & 0o600 != 0o600 || settings.mode & !0o666 != 0 {
         return Err(OpenErrorKind::UnusableMode(settings.mode));
     }
+    if let (Face::Record, Some(align)) = (content.face, content.element_align)
+        && !identity::is_align(align)
+    {
+        return Err(OpenErrorKind::Align(align));
+    }
     Ok(())
+}
+
+/// Whether a ring of this capacity could ever hold a slot.
+fn check_element(content: &Content, capacity: usize) -> Result<(), OpenErrorKind> {
+    match content.element_size {
+        size if size > capacity => Err(OpenErrorKind::ElementTooLarge { size, capacity }),
+        _ => Ok(()),
+    }
 }
 
 /// Longer than a builder takes from creating the object to giving it its mode.
@@ -224,9 +237,18 @@ fn read_identity(object: &Object) -> Result<Option<Identity>, OpenErrorKind> {
 
 /// Builds a ring on an object that nobody else is at: a named one under its build lock, or one
 /// that nobody else knows yet.
-fn build(object: &Object, face: Face, settings: &Settings) -> Result<Identity, OpenErrorKind> {
-    let geometry = Geometry { capacity: settings.capacity(), control: layout::control_size() };
-    let mut identity = Identity::new(face, geometry, settings.persistent);
+fn build(
+    object: &Object,
+    content: &Content,
+    settings: &Settings,
+) -> Result<Identity, OpenErrorKind> {
+    let geometry = Geometry {
+        capacity: settings.capacity(),
+        control: layout::control_size(),
+        align: content.element_align.unwrap_or(*identity::ALIGN.start()),
+    };
+    let mut identity = Identity::new(content, geometry, settings.persistent);
+    check_element(content, geometry.capacity)?;
     object.check_room(geometry.size())?;
     object.clear()?;
     // First of all the mark that somebody is building: if we die from here on, the next to come
@@ -258,11 +280,17 @@ fn attach(
     object: &Object,
     identity: &Identity,
     role: Role,
-    face: Face,
+    content: &Content,
     settings: &Settings,
 ) -> Result<Attached, OpenErrorKind> {
     let size = u64::try_from(object.stat()?.st_size).unwrap_or(0);
-    let geometry = identity.validate(face, size)?;
+    let geometry = identity.validate(content, size)?;
+    if let (Face::Record, Some(asked)) = (content.face, content.element_align)
+        && asked > geometry.align
+    {
+        return Err(OpenErrorKind::AlignDiffers { asked, found: geometry.align });
+    }
+    check_element(content, geometry.capacity)?;
     if let Some(asked) = settings.capacity.filter(|asked| *asked != geometry.capacity)
         && !settings.adopt
     {

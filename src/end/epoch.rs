@@ -22,7 +22,7 @@
 use super::error::OpenErrorKind;
 use crate::{
     layout::control::{Control, Life},
-    ring::cursor::{Violation, distance},
+    ring::cursor::{Violation, distance, whole},
     sync::{AtomicU64, Ordering},
 };
 
@@ -105,6 +105,13 @@ impl Word {
         Ok(self.epoch + 1)
     }
 
+    /// Whether a shared word says that its end has ended, or something impossible.
+    #[inline]
+    pub(crate) fn may_have_ended(word: &AtomicU64) -> bool {
+        // Relaxed: a hint; who needs to know loads the word properly.
+        word.load(Ordering::Relaxed) >> 32 & 0xf > 1
+    }
+
     pub(crate) fn is_ended(self) -> bool {
         matches!(self.state, State::Ended(_))
     }
@@ -134,6 +141,14 @@ pub(crate) struct Start {
     pub(crate) epoch: u32,
     pub(crate) tail: u64,
     pub(crate) head: u64,
+}
+
+impl Start {
+    /// Whether the positions are what all in this ring are multiples of.
+    pub(crate) fn check_unit(&self, unit: u64) -> Result<(), Violation> {
+        whole("head", self.head, unit)?;
+        whole("tail", self.tail, unit)
+    }
 }
 
 /// Begins a producer's epoch. The caller holds the build lock and the producer's role.

@@ -1,4 +1,4 @@
-//! Why an end could not be opened, and what can stop one that is.
+//! Why an end could not be opened.
 
 use super::epoch::EndReason;
 use crate::{
@@ -62,6 +62,9 @@ impl From<OpenError> for std::io::Error {
             OpenErrorKind::Name(_)
             | OpenErrorKind::Capacity(_)
             | OpenErrorKind::CapacityDiffers { .. }
+            | OpenErrorKind::AlignDiffers { .. }
+            | OpenErrorKind::Align(_)
+            | OpenErrorKind::ElementTooLarge { .. }
             | OpenErrorKind::UnusableMode(_)
             | OpenErrorKind::NoName
             | OpenErrorKind::NotSealed => Kind::InvalidInput,
@@ -89,6 +92,25 @@ pub enum OpenErrorKind {
         asked: usize,
         /// Bytes of the ring that exists.
         found: usize,
+    },
+    /// A record ring exists whose payloads are aligned to less than asked for.
+    #[error("its records are aligned to {found} bytes where {asked} were asked for")]
+    AlignDiffers {
+        /// Bytes asked for.
+        asked: usize,
+        /// Bytes of the ring that exists.
+        found: usize,
+    },
+    /// Records cannot be aligned to this.
+    #[error("records cannot be aligned to {0} bytes: it must be a power of two from 8 to 4096")]
+    Align(usize),
+    /// Not even one value fits.
+    #[error("a value of {size} bytes never fits into a ring of {capacity}")]
+    ElementTooLarge {
+        /// Bytes of a value.
+        size: usize,
+        /// Bytes of the ring.
+        capacity: usize,
     },
     /// A mode by which the owner could not read and write, or somebody could execute.
     #[error(
@@ -199,30 +221,5 @@ impl From<SegmentError> for OpenErrorKind {
             SegmentError::NoSpace { needed, available } => Self::NoSpace { needed, available },
             SegmentError::Os(error) => error.into(),
         }
-    }
-}
-
-/// What stops an operation for reasons that have nothing to do with the face: each face's errors
-/// take these up.
-#[derive(Debug)]
-pub(crate) enum Stop {
-    WouldBlock,
-    Timeout,
-    Forked,
-    Aborted,
-    Corrupt(Violation),
-    Truncated,
-    Os(OsError),
-}
-
-impl From<Violation> for Stop {
-    fn from(violation: Violation) -> Self {
-        Self::Corrupt(violation)
-    }
-}
-
-impl From<OsError> for Stop {
-    fn from(error: OsError) -> Self {
-        Self::Os(error)
     }
 }

@@ -3,16 +3,21 @@
 //! [`attach`] takes a place at a ring, [`End`]'s drop leaves it; [`epoch`] knows how streams begin
 //! and end, [`waiting`] is the one waiting loop, [`fork`] notices that an end was inherited.
 //!
-//! An [`End`] holds no positions: those are the face's, which works on them alone. It is shared
-//! with [`Aborter`]s, so everything in it may be used from several threads.
+//! An [`End`] holds no positions, and is shared with [`Aborter`]s, so everything in it may be used
+//! from several threads. Positions, and what every producer or consumer does with them whatever lies
+//! in the ring, are in [`outbox`] and [`inbox`], which the faces are made of.
 
 pub(crate) mod attach;
 pub(crate) mod epoch;
 pub(crate) mod error;
 pub(crate) mod fork;
+pub(crate) mod inbox;
 mod leave;
 mod lock;
+pub(crate) mod outbox;
+pub(crate) mod staging;
 pub(crate) mod stats;
+pub(crate) mod stop;
 pub(crate) mod waiting;
 
 pub use leave::Aborter;
@@ -36,7 +41,6 @@ use crate::{
     },
 };
 use epoch::{EndReason, State, Unfinished, Word};
-use error::Stop;
 use fork::Process;
 use stats::Waited;
 use std::{
@@ -47,6 +51,7 @@ use std::{
     },
     time::Duration,
 };
+use stop::Stop;
 
 /// Whom a ring may be shared with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -100,12 +105,17 @@ impl From<EndReason> for Peer {
 /// The capacity of a ring that is made without a wish for one: from the sweep in BENCHMARKS.md.
 pub(crate) const DEFAULT_CAPACITY: usize = 4 << 20;
 
-/// What an end is opened with; [`crate::Options`] fills it in.
+/// What an end is opened with; [`crate::Options`] fills it in. Public to be named, and unreachable
+/// from outside.
 #[derive(Clone, Debug)]
-pub(crate) struct Settings {
+pub struct Settings {
     pub(crate) backend: Backend,
     /// `None` = the default, and whatever an existing ring has.
     pub(crate) capacity: Option<usize>,
+    /// Of records; `None` = the least, and whatever an existing ring has.
+    pub(crate) payload_align: Option<usize>,
+    /// Of slots; `None` = the type's name.
+    pub(crate) type_tag: Option<String>,
     pub(crate) adopt: bool,
     pub(crate) mode: u32,
     pub(crate) persistent: bool,
@@ -313,6 +323,12 @@ impl End {
     #[inline]
     pub(crate) fn peer_word(&self) -> Result<Word, Stop> {
         self.checked(Word::load(self.role.other().word(self.control())))
+    }
+
+    /// A quick look at the same: false if it has not ended.
+    #[inline]
+    pub(crate) fn peer_may_have_ended(&self) -> bool {
+        Word::may_have_ended(self.role.other().word(self.control()))
     }
 
     /// Whether a live process holds the peer's role. A system call.

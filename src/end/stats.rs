@@ -23,6 +23,13 @@ pub struct Stats {
     /// How often a sleep ended by its time-out although there was something to wake up for: 0, but
     /// for what was published in the instant of the time-out, or a wake-up was lost.
     pub late_wakeups: u64,
+    /// Records or values that were given up because the ring was full, by the calls that do so.
+    pub dropped: u64,
+    /// Records, values and batches that were reserved or gathered and dropped without being committed.
+    pub aborted: u64,
+    /// Guards that were forgotten (`mem::forget`), noticed at the next operation. What they held was
+    /// not published, or is handed out again.
+    pub leaked: u64,
 }
 
 /// An end's private counters.
@@ -43,6 +50,20 @@ impl Waited {
     pub(crate) fn moved(&mut self, n: u64) {
         self.stats.operations += 1;
         self.stats.bytes += n;
+    }
+
+    /// Counts a guard that came back.
+    #[inline]
+    pub(super) fn aborted(&mut self, aborted: bool) {
+        self.stats.aborted += u64::from(aborted);
+    }
+
+    pub(super) fn leaked(&mut self) {
+        self.stats.leaked += 1;
+    }
+
+    pub(super) fn dropped(&mut self) {
+        self.stats.dropped += 1;
     }
 
     /// A wait begins to be worth its clock.
@@ -82,13 +103,17 @@ impl End {
     /// Shows the counters to observers. Not on every operation: after waits, and at the end.
     pub(crate) fn publish_stats(&self, waited: &Waited) {
         let line = self.role.stats(self.control());
-        let Stats { operations, bytes, sleeps, blocked, late_wakeups } = waited.stats;
+        let Stats { operations, bytes, sleeps, blocked, late_wakeups, .. } = waited.stats;
+        let Stats { dropped, aborted, leaked, .. } = waited.stats;
         // Relaxed: each is a number for itself.
         line.operations.store(operations, Ordering::Relaxed);
         line.bytes.store(bytes, Ordering::Relaxed);
         line.sleeps.store(sleeps, Ordering::Relaxed);
         line.blocked_nanos.store(blocked.as_nanos() as u64, Ordering::Relaxed);
         line.late_wakeups.store(late_wakeups, Ordering::Relaxed);
+        line.dropped.store(dropped, Ordering::Relaxed);
+        line.aborted.store(aborted, Ordering::Relaxed);
+        line.leaked.store(leaked, Ordering::Relaxed);
         line.last_wait.store(clock::monotonic_nanos(), Ordering::Relaxed);
     }
 }

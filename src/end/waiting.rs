@@ -16,7 +16,7 @@
 //! The cap is what bounds the time for which a peer's death goes unnoticed: 50 ms at first, growing
 //! to 150 ms while nothing happens.
 
-use super::{Broken, End, epoch::Word, error::Stop, stats::Waited};
+use super::{Broken, End, epoch::Word, stats::Waited, stop::Stop};
 use crate::{
     sys::clock,
     wait::{

@@ -109,6 +109,9 @@ pub(crate) struct StatsLine {
     pub(crate) pid: AtomicU32,
     /// 1 = this end's processor executes other ends' barriers (see `crate::wait::fence`).
     pub(crate) fenced: AtomicU32,
+    pub(crate) dropped: AtomicU64,
+    pub(crate) aborted: AtomicU64,
+    pub(crate) leaked: AtomicU64,
 }
 
 /// Of a ring that a kernel pipe is upgraded to; zeros in every other. See `crate::upgrade`.

@@ -4,7 +4,7 @@
 //! offset
 //!   0  magic            "shmpipe\n", written last; "shmbuild" while the builder is at work
 //!   8  layout version   1
-//!  12  face             1 = byte stream
+//!  12  face             1 = byte stream, 2 = records, 3 = slots
 //!  16  capacity         bytes of the data area, a power of two
 //!  24  data offset      where the data area begins: bytes of the control area
 //!  32  nonce            random: tells two rings of one name apart
@@ -25,7 +25,7 @@
 //! to private memory once, checks it and never looks again, and an observer needs no mapping.
 
 use bytemuck::{Pod, Zeroable};
-use std::mem::offset_of;
+use std::{fmt, mem::offset_of};
 use thiserror::Error;
 
 /// See the module's picture.
@@ -43,7 +43,7 @@ pub(crate) struct Identity {
     pub(crate) abi: Abi,
     pub(crate) element_size: u32,
     pub(crate) element_align: u32,
-    pub(crate) type_tag: [u8; 64],
+    pub(crate) type_tag: [u8; TAG],
     reserved: [u64; 15],
 }
 
@@ -81,8 +81,63 @@ pub(crate) const VERSION: u32 = 1;
 /// What the data area is used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
-pub enum Face {
+pub(crate) enum Face {
     Stream = 1,
+    Record = 2,
+    Slot = 3,
+}
+
+/// What lies in the data area, as an end asks for it. Public to be named, and unreachable from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Content {
+    pub(crate) face: Face,
+    /// Bytes of a slot.
+    pub(crate) element_size: usize,
+    /// Alignment of a slot, or of a record's payload; then `None` takes what is there.
+    pub(crate) element_align: Option<usize>,
+    pub(crate) type_tag: [u8; TAG],
+}
+
+/// The most bytes of a type's name that count.
+pub(crate) const TAG: usize = 64;
+
+/// What a record's payload is aligned to: at least that, at most a page, for which every ring's data
+/// area is aligned.
+pub(crate) const ALIGN: std::ops::RangeInclusive<usize> = 8..=4096;
+
+impl Content {
+    pub(crate) const STREAM: Self =
+        Self { face: Face::Stream, element_size: 0, element_align: Some(0), type_tag: [0; TAG] };
+
+    /// Records whose payload is aligned to so many bytes, or to at least so many.
+    pub(crate) fn records(align: Option<usize>) -> Self {
+        Self { face: Face::Record, element_align: align, ..Self::STREAM }
+    }
+
+    /// Slots of a type.
+    pub(crate) fn slots(size: usize, align: usize, name: &str) -> Self {
+        let mut type_tag = [0; TAG];
+        let kept = name.len().min(TAG);
+        type_tag[..kept].copy_from_slice(&name.as_bytes()[..kept]);
+        Self { face: Face::Slot, element_size: size, element_align: Some(align), type_tag }
+    }
+}
+
+/// The type of what lies in the slots of a ring.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ElementType {
+    /// Its name or tag, of which 64 bytes are kept.
+    pub name: String,
+    /// Bytes of one.
+    pub size: usize,
+    /// Bytes it is aligned to.
+    pub align: usize,
+}
+
+impl fmt::Display for ElementType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({} bytes, aligned to {})", self.name, self.size, self.align)
+    }
 }
 
 /// In `flags`: the name outlives its ends.
@@ -132,12 +187,24 @@ pub enum LayoutError {
         found: u32,
     },
     /// It carries something else.
-    #[error("it is a ring of another kind: {found} where {expected} is asked for")]
+    #[error(
+        "it is a ring of {} and not of {}",
+        FaceNumber(*found),
+        FaceNumber(*expected)
+    )]
     Face {
-        /// Number of the kind asked for.
+        /// What was asked for: 1 = a stream of bytes, 2 = records, 3 = slots.
         expected: u32,
-        /// Number of the kind found.
+        /// What was found.
         found: u32,
+    },
+    /// Its slots hold another type.
+    #[error("its slots hold {found} and not {expected}")]
+    TypeMismatch {
+        /// The type asked for.
+        expected: ElementType,
+        /// The type found.
+        found: ElementType,
     },
     /// The header says something impossible.
     #[error("its header is damaged: {what} cannot be {found}")]
@@ -149,11 +216,27 @@ pub enum LayoutError {
     },
 }
 
+/// A face as people call it.
+struct FaceNumber(u32);
+
+impl fmt::Display for FaceNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            1 => f.write_str("bytes"),
+            2 => f.write_str("records"),
+            3 => f.write_str("slots"),
+            other => write!(f, "something newer ({other})"),
+        }
+    }
+}
+
 /// The geometry of a ring, checked: what an end keeps of the identity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Geometry {
     pub(crate) capacity: usize,
     pub(crate) control: usize,
+    /// What a record's payload or a slot is aligned to.
+    pub(crate) align: usize,
 }
 
 impl Geometry {
@@ -164,12 +247,16 @@ impl Geometry {
 }
 
 impl Identity {
-    /// The identity of a new byte stream, not yet ready.
-    pub(crate) fn new(face: Face, geometry: Geometry, persistent: bool) -> Self {
+    /// The identity of a new ring, not yet ready.
+    pub(crate) fn new(content: &Content, geometry: Geometry, persistent: bool) -> Self {
         Self {
             magic: BUILDING,
             version: VERSION,
-            face: face as u32,
+            face: content.face as u32,
+            // Checked to fit where a type is chosen.
+            element_size: content.element_size as u32,
+            element_align: geometry.align as u32,
+            type_tag: content.type_tag,
             capacity: geometry.capacity as u64,
             data_offset: geometry.control as u64,
             nonce: crate::sys::memory::random(),
@@ -186,7 +273,11 @@ impl Identity {
 
     /// Checks everything that later code relies upon: after this, and only after this, the
     /// geometry may be mapped.
-    pub(crate) fn validate(&self, face: Face, object_size: u64) -> Result<Geometry, LayoutError> {
+    pub(crate) fn validate(
+        &self,
+        content: &Content,
+        object_size: u64,
+    ) -> Result<Geometry, LayoutError> {
         if self.magic != READY {
             return Err(LayoutError::NotARing);
         }
@@ -204,9 +295,10 @@ impl Identity {
                 return Err(LayoutError::Abi { what, expected, found });
             }
         }
-        if self.face != face as u32 {
-            return Err(LayoutError::Face { expected: face as u32, found: self.face });
+        if self.face != content.face as u32 {
+            return Err(LayoutError::Face { expected: content.face as u32, found: self.face });
         }
+        self.check_elements(content)?;
         let page = crate::sys::memory::page_size();
         let capacity = usize::try_from(self.capacity)
             .ok()
@@ -219,12 +311,48 @@ impl Identity {
                 found: self.data_offset,
             });
         }
-        let geometry = Geometry { capacity, control };
+        let geometry = Geometry { capacity, control, align: self.element_align as usize };
         if object_size < geometry.size() {
             return Err(LayoutError::Truncated { expected: geometry.size(), found: object_size });
         }
         Ok(geometry)
     }
+}
+
+impl Identity {
+    /// Whether slots hold the type asked for; whether records are aligned to anything sensible.
+    fn check_elements(&self, content: &Content) -> Result<(), LayoutError> {
+        match content.face {
+            Face::Stream => Ok(()),
+            Face::Record if is_align(self.element_align as usize) => Ok(()),
+            Face::Record => Err(LayoutError::Damaged {
+                what: "the records' alignment",
+                found: self.element_align.into(),
+            }),
+            Face::Slot => {
+                let (size, align) = (self.element_size as usize, self.element_align as usize);
+                let found = (self.type_tag, size, align);
+                let align = content.element_align.unwrap_or(align);
+                let expected = (content.type_tag, content.element_size, align);
+                if expected == found {
+                    return Ok(());
+                }
+                let element = |(tag, size, align): ([u8; TAG], usize, usize)| {
+                    let name = String::from_utf8_lossy(&tag);
+                    ElementType { name: name.trim_end_matches('\0').to_owned(), size, align }
+                };
+                Err(LayoutError::TypeMismatch {
+                    expected: element(expected),
+                    found: element(found),
+                })
+            }
+        }
+    }
+}
+
+/// Whether records can be aligned to this.
+pub(crate) fn is_align(align: usize) -> bool {
+    align.is_power_of_two() && ALIGN.contains(&align)
 }
 
 /// Whether a data area can have this size: a power of two, whole pages, and small enough that it
@@ -238,15 +366,17 @@ mod tests {
     use super::*;
 
     fn sound() -> (Identity, u64) {
-        let geometry = Geometry { capacity: 1 << 16, control: super::super::control_size() };
-        let identity = Identity { magic: READY, ..Identity::new(Face::Stream, geometry, false) };
+        let control = super::super::control_size();
+        let geometry = Geometry { capacity: 1 << 16, control, align: 0 };
+        let identity =
+            Identity { magic: READY, ..Identity::new(&Content::STREAM, geometry, false) };
         (identity, geometry.size())
     }
 
     #[test]
     fn a_sound_identity_passes() {
         let (identity, size) = sound();
-        assert_eq!(identity.validate(Face::Stream, size).unwrap().capacity, 1 << 16);
+        assert_eq!(identity.validate(&Content::STREAM, size).unwrap().capacity, 1 << 16);
     }
 
     #[test]
@@ -255,7 +385,7 @@ mod tests {
         let refuse = |change: fn(&mut Identity)| {
             let mut identity = identity;
             change(&mut identity);
-            identity.validate(Face::Stream, size).unwrap_err()
+            identity.validate(&Content::STREAM, size).unwrap_err()
         };
         assert_eq!(refuse(|it| it.magic = [0; 8]), LayoutError::NotARing);
         assert_eq!(refuse(|it| it.magic = BUILDING), LayoutError::NotARing);
@@ -268,12 +398,12 @@ mod tests {
         for capacity in [0, 1, 2048, (1 << 16) + 4096, u64::MAX, 1 << 63] {
             let mut identity = identity;
             identity.capacity = capacity;
-            let error = identity.validate(Face::Stream, u64::MAX).unwrap_err();
+            let error = identity.validate(&Content::STREAM, u64::MAX).unwrap_err();
             assert_eq!(error, LayoutError::Damaged { what: "capacity", found: capacity });
         }
         assert!(matches!(refuse(|it| it.data_offset = 0), LayoutError::Damaged { .. }));
         assert_eq!(
-            identity.validate(Face::Stream, size - 1).unwrap_err(),
+            identity.validate(&Content::STREAM, size - 1).unwrap_err(),
             LayoutError::Truncated { expected: size, found: size - 1 }
         );
     }

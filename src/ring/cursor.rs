@@ -36,6 +36,20 @@ pub(crate) fn distance(
     }
 }
 
+/// Whether a distance that is known to be sound consists of whole `unit`s.
+///
+/// # Errors
+/// [`Violation`], naming the position `what` that is this far away.
+pub(crate) fn whole(what: &'static str, distance: u64, unit: u64) -> Result<(), Violation> {
+    match distance % unit {
+        0 => Ok(()),
+        rest => {
+            let low = distance - rest;
+            Err(Violation { what, found: distance, low, high: low.saturating_add(unit) })
+        }
+    }
+}
+
 /// How many bytes a producer at `position` may still publish before positions run out.
 pub(crate) fn left(position: u64) -> u64 {
     u64::MAX - position

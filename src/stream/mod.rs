@@ -31,7 +31,8 @@ mod reader;
 mod upgraded;
 mod writer;
 
-pub use error::{ReadError, TransferError, WriteError};
+pub use crate::{ReadError, WriteError};
+pub use error::TransferError;
 pub use reader::Reader;
 pub use writer::{Reservation, Writer};
 

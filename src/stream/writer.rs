@@ -4,19 +4,11 @@ use super::{COPY, TRANSFER, TransferError, WriteError};
 use crate::{
     Aborter, Peer, Stats, Trust,
     end::{
-        End, Role,
-        attach::Attached,
-        epoch::{EndReason, State},
-        error::OpenErrorKind,
-        stats::Waited,
-        waiting::{Patience, Until},
+        Role, Settings, attach::Attached, error::OpenErrorKind, outbox::Outbox, waiting::Patience,
     },
-    layout::identity::Face,
+    layout::identity::Content,
     options::{self, sealed},
-    ring::spsc::Producer,
-    sync::Ordering,
     sys,
-    wait::{gate::ANYTHING, pace::Pace},
 };
 use std::{
     cell::Cell,
@@ -24,8 +16,6 @@ use std::{
     marker::PhantomData,
     ops::{Deref, DerefMut},
     os::fd::AsFd,
-    ptr::NonNull,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -44,11 +34,7 @@ use std::{
 /// ```
 #[derive(Debug)]
 pub struct Writer {
-    pub(super) end: Arc<End>,
-    pub(super) ring: Producer,
-    epoch: u32,
-    pub(super) waited: Waited,
-    pace: Pace,
+    pub(super) outbox: Outbox,
     /// Where bytes are made that must not be made in place: see [`Trust::AnyUser`].
     staging: Vec<u8>,
     not_sync: PhantomData<Cell<()>>,
@@ -60,20 +46,14 @@ impl options::End for Writer {
 
 impl sealed::End for Writer {
     const ROLE: Role = Role::Producer;
-    const FACE: Face = Face::Stream;
+
+    fn content(_: &Settings) -> Content {
+        Content::STREAM
+    }
 
     fn from_attached(attached: Attached) -> Result<Self, OpenErrorKind> {
-        let Attached { end, start, epoch } = attached;
-        let ring = Producer::new(start.tail, start.head, end.geometry().capacity as u64)?;
-        Ok(Self {
-            end,
-            ring,
-            epoch,
-            waited: Waited::default(),
-            pace: Pace::new(start.tail),
-            staging: Vec::new(),
-            not_sync: PhantomData,
-        })
+        let outbox = Outbox::new(attached, 1)?;
+        Ok(Self { outbox, staging: Vec::new(), not_sync: PhantomData })
     }
 }
 
@@ -264,7 +244,7 @@ impl Writer {
     /// What can befall the end itself: [`WriteError::Forked`], [`Aborted`](WriteError::Aborted),
     /// [`Corrupt`](WriteError::Corrupt).
     pub fn finish(self) -> Result<(), WriteError> {
-        self.say_finished()
+        self.outbox.say_finished()
     }
 
     /// Says that the stream is whole, and waits until a reader has read all of it and seen its
@@ -275,8 +255,8 @@ impl Writer {
     /// [`WriteError::ReaderLeft`] or [`ReaderFailed`](WriteError::ReaderFailed) if the reader left
     /// before it had read everything, [`ReaderDied`](WriteError::ReaderDied) if it died before it
     /// had seen the end; and as [`finish`](Self::finish).
-    pub fn finish_and_wait(self) -> Result<(), WriteError> {
-        self.drain(Patience::Forever)
+    pub fn finish_and_wait(mut self) -> Result<(), WriteError> {
+        self.outbox.drain(Patience::Forever)
     }
 
     /// As [`finish_and_wait`](Self::finish_and_wait), but waits no longer than `timeout`. The
@@ -284,29 +264,21 @@ impl Writer {
     ///
     /// # Errors
     /// [`WriteError::Timeout`]; and as [`finish_and_wait`](Self::finish_and_wait).
-    pub fn finish_and_wait_timeout(self, timeout: Duration) -> Result<(), WriteError> {
-        self.drain(Patience::from_timeout(timeout))
+    pub fn finish_and_wait_timeout(mut self, timeout: Duration) -> Result<(), WriteError> {
+        self.outbox.drain(Patience::from_timeout(timeout))
     }
 
     /// Gives up, and leaves. The reader gets every byte and then
     /// [`ReadError::Failed`](super::ReadError::Failed) with this code.
     pub fn fail(self, code: i32) {
-        if self.end.check().is_ok() {
-            self.end.say_ended(EndReason::Failed(code));
-        }
+        self.outbox.say_failed(code);
     }
 
     /// Bytes that were written and that the reader has not consumed. The reader may be consuming
     /// meanwhile, so there may be fewer already.
     #[must_use]
     pub fn len(&self) -> usize {
-        if self.end.check().is_err() {
-            return 0;
-        }
-        // Acquire: pairs with the Release in `Consumer::release`.
-        let head = self.end.control().consumer.0.head.load(Ordering::Acquire);
-        let unread = self.ring.position().saturating_sub(head);
-        unread.min(self.capacity() as u64) as usize
+        self.outbox.unread()
     }
 
     /// Whether the reader has consumed everything.
@@ -324,7 +296,7 @@ impl Writer {
     /// How many bytes the ring holds.
     #[must_use]
     pub fn capacity(&self) -> usize {
-        self.end.geometry().capacity
+        self.outbox.capacity()
     }
 
     /// What is known of the reader. Costs a system call.
@@ -332,19 +304,19 @@ impl Writer {
     /// # Errors
     /// What can befall the end itself.
     pub fn peer(&self) -> Result<Peer, WriteError> {
-        Ok(self.end.peer()?)
+        self.outbox.peer()
     }
 
     /// What this end has done so far.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.waited.stats()
+        self.outbox.stats()
     }
 
     /// A handle by which another thread can end this end.
     #[must_use]
     pub fn aborter(&self) -> Aborter {
-        Aborter::new(&self.end)
+        self.outbox.aborter()
     }
 
     fn reserve_exact(
@@ -355,10 +327,10 @@ impl Writer {
         if n > self.capacity() {
             return Err(WriteError::TooLarge { requested: n, limit: self.capacity() });
         }
-        if n as u64 > self.ring.left() {
+        if n as u64 > self.outbox.left() {
             return Err(WriteError::Exhausted);
         }
-        self.await_room(n, patience)?;
+        self.outbox.await_room(n as u64, patience)?;
         Ok(self.reservation(n))
     }
 
@@ -372,7 +344,7 @@ impl Writer {
     }
 
     fn reservation(&mut self, n: usize) -> Reservation<'_> {
-        if self.end.trust == Trust::AnyUser {
+        if self.outbox.end.trust == Trust::AnyUser {
             self.staging.clear();
             self.staging.resize(n, 0);
         }
@@ -383,7 +355,7 @@ impl Writer {
         let n = self.await_some_room(bytes.len(), patience)?;
         for chunk in bytes[..n].chunks(COPY) {
             // Another thread may have aborted it meanwhile.
-            self.end.check()?;
+            self.outbox.end.check()?;
             self.put(chunk);
         }
         Ok(n)
@@ -395,9 +367,13 @@ impl Writer {
         // SAFETY: `next` points at `free` bytes of the mapping that are this producer's until
         // they are published; `bytes` is private memory. No reference to shared bytes is formed.
         unsafe {
-            std::ptr::copy_nonoverlapping(bytes.as_ptr(), self.next().as_ptr(), bytes.len());
+            std::ptr::copy_nonoverlapping(
+                bytes.as_ptr(),
+                self.outbox.next(0).as_ptr(),
+                bytes.len(),
+            );
         }
-        self.publish(bytes.len());
+        self.outbox.publish(bytes.len() as u64);
     }
 
     fn transfer(
@@ -409,102 +385,24 @@ impl Writer {
         let room = self.await_some_room(max.min(TRANSFER), patience)?;
         // SAFETY: as in `put`; the kernel writes into what is this producer's. If somebody cut the
         // object short, the kernel says EFAULT.
-        let n = unsafe { sys::io::read(fd.as_fd(), self.next().as_ptr(), room) }
+        let n = unsafe { sys::io::read(fd.as_fd(), self.outbox.next(0).as_ptr(), room) }
             .map_err(TransferError::Descriptor)?;
         // That may have taken long, and another thread may have aborted it meanwhile.
-        self.end.check().map_err(WriteError::from)?;
-        self.publish(n);
+        self.outbox.end.check().map_err(WriteError::from)?;
+        self.outbox.publish(n as u64);
         Ok(n)
-    }
-
-    /// Where the next byte to be published goes.
-    #[inline]
-    fn next(&self) -> NonNull<u8> {
-        self.end.mapping().at(self.ring.position())
-    }
-
-    #[inline]
-    fn publish(&mut self, n: usize) {
-        if n > 0 {
-            self.ring.publish(n as u64, &self.end.control().producer.0.tail);
-            self.waited.moved(n as u64);
-            self.end.notify_peer(self.ring.position());
-        }
     }
 
     /// Waits until there is room for any of `n` bytes; returns for how many.
     #[inline]
     fn await_some_room(&mut self, n: usize, patience: Patience) -> Result<usize, WriteError> {
-        if n > 0 && self.ring.left() == 0 {
+        if n > 0 && self.outbox.left() == 0 {
             return Err(WriteError::Exhausted);
         }
         // One byte is enough, but not the one that an old look at the reader's position leaves.
-        if self.ring.free() < n as u64 {
-            self.end.check()?;
-            self.end.checked(self.ring.refresh(&self.end.control().consumer.0.head))?;
-        }
-        self.await_room(n.min(1), patience)?;
-        Ok((n as u64).min(self.ring.free()).min(self.ring.left()) as usize)
-    }
-
-    /// Waits until there is room for `n` bytes, and somebody to read them.
-    #[inline]
-    fn await_room(&mut self, n: usize, patience: Patience) -> Result<(), WriteError> {
-        let Self { end, ring, waited, pace, .. } = self;
-        end.check()?;
-        if ring.free() >= n as u64 && !end.peer_word()?.is_ended() {
-            return Ok(());
-        }
-        let head = &end.control().consumer.0.head;
-        let capacity = end.geometry().capacity as u64;
-        let at = ring.position();
-        // Where the reader must be for there to be room for so many.
-        let room_for = |n: u64| at.saturating_add(n).saturating_sub(capacity);
-        let nap = pace.nap(at, capacity / 2).filter(|enough| *enough > n as u64);
-        let until = Until { there: room_for(n as u64), nap: nap.map(room_for) };
-        let room = end.wait(patience, until, waited, |gone| {
-            let word = end.peer_word()?;
-            match word.state {
-                State::Ended(reason) => return Err(WriteError::reader_gone(reason)),
-                State::Open if gone == Some(word) => return Err(WriteError::ReaderDied),
-                State::None | State::Open => {}
-            }
-            end.checked(ring.refresh(head))?;
-            Ok((ring.free() >= n as u64).then_some(()))
-        });
-        pace.rested(at, waited.take_rest());
-        room
-    }
-
-    pub(super) fn say_finished(&self) -> Result<(), WriteError> {
-        self.end.check()?;
-        // Only an aborter can have been before us.
-        if self.end.say_ended(EndReason::Finished) { Ok(()) } else { Err(WriteError::Aborted) }
-    }
-
-    fn drain(mut self, patience: Patience) -> Result<(), WriteError> {
-        self.say_finished()?;
-        let Self { end, ring, waited, epoch, .. } = &mut self;
-        let control = end.control();
-        let epoch = u64::from(*epoch);
-        // Not for what it reads, but for what it says.
-        let until = Until { there: ANYTHING, nap: None };
-        end.wait(patience, until, waited, |gone| {
-            // The reader's word before its position: a reader that left says so last.
-            let word = end.peer_word()?;
-            // Acquire: pairs with the Release in `Epochs::acknowledge`.
-            if control.life.0.acknowledged.load(Ordering::Acquire) >= epoch {
-                return Ok(Some(()));
-            }
-            let left = match word.state {
-                State::Ended(reason) => WriteError::reader_gone(reason),
-                State::Open if gone == Some(word) => return Err(WriteError::ReaderDied),
-                State::None | State::Open => return Ok(None),
-            };
-            end.checked(ring.refresh(&control.consumer.0.head))?;
-            let all_read = ring.free() == end.geometry().capacity as u64;
-            if all_read { Ok(Some(())) } else { Err(left) }
-        })
+        self.outbox.look_for_room(n as u64)?;
+        self.outbox.await_room(n.min(1) as u64, patience)?;
+        Ok((n as u64).min(self.outbox.free()).min(self.outbox.left()) as usize)
     }
 }
 
@@ -517,12 +415,6 @@ impl io::Write for Writer {
     /// Does nothing: what is written is published.
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-impl Drop for Writer {
-    fn drop(&mut self) {
-        self.end.leave(State::Ended(EndReason::Dropped), &self.waited);
     }
 }
 
@@ -544,16 +436,16 @@ impl Reservation<'_> {
     /// [`WriteError::TooLarge`] if fewer were reserved, and then nothing is published; and what can
     /// befall the end itself.
     pub fn commit(self, n: usize) -> Result<(), WriteError> {
-        self.writer.end.check()?;
+        self.writer.outbox.end.check()?;
         if n > self.len {
             return Err(WriteError::TooLarge { requested: n, limit: self.len });
         }
-        if self.writer.end.trust == Trust::AnyUser {
+        if self.writer.outbox.end.trust == Trust::AnyUser {
             let staging = std::mem::take(&mut self.writer.staging);
             self.writer.put(&staging[..n]);
             self.writer.staging = staging;
         } else {
-            self.writer.publish(n);
+            self.writer.outbox.publish(n as u64);
         }
         Ok(())
     }
@@ -563,29 +455,29 @@ impl Deref for Reservation<'_> {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        if self.writer.end.trust == Trust::AnyUser {
+        if self.writer.outbox.end.trust == Trust::AnyUser {
             return &self.writer.staging;
         }
-        if !self.writer.end.is_own() {
+        if !self.writer.outbox.end.is_own() {
             return &[];
         }
         // SAFETY: `len` bytes were free when reserved and are mapped contiguously; they are this
         // producer's until published, and the exclusive borrow of the writer keeps them so. A
         // reader of the same user that breaks the protocol could write to them, as it could to any
         // memory of this process: see `Trust::SameUser`. In a forked child they are not mapped.
-        unsafe { std::slice::from_raw_parts(self.writer.next().as_ptr(), self.len) }
+        unsafe { std::slice::from_raw_parts(self.writer.outbox.next(0).as_ptr(), self.len) }
     }
 }
 
 impl DerefMut for Reservation<'_> {
     fn deref_mut(&mut self) -> &mut [u8] {
-        if self.writer.end.trust == Trust::AnyUser {
+        if self.writer.outbox.end.trust == Trust::AnyUser {
             return &mut self.writer.staging;
         }
-        if !self.writer.end.is_own() {
+        if !self.writer.outbox.end.is_own() {
             return &mut [];
         }
         // SAFETY: as above.
-        unsafe { std::slice::from_raw_parts_mut(self.writer.next().as_ptr(), self.len) }
+        unsafe { std::slice::from_raw_parts_mut(self.writer.outbox.next(0).as_ptr(), self.len) }
     }
 }

@@ -1,0 +1,362 @@
+//! What every consumer does, whatever lies in the ring: find the bytes of one stream after the other, wait
+//! for them, release them, tell how each stream ended.
+
+use super::{
+    Aborter, End, Peer,
+    attach::Attached,
+    epoch::{EndReason, State, Word},
+    error::OpenErrorKind,
+    stats::{Stats, Waited},
+    stop::{ReadError, Stop},
+    waiting::{Gone, Patience, Until},
+};
+use crate::{
+    layout::control::Control,
+    ring::{
+        cursor::{Violation, distance, whole},
+        spsc::Consumer,
+    },
+    sync::Ordering,
+    sys,
+    wait::{gate::ANYTHING, pace::Pace},
+};
+use std::{ptr::NonNull, sync::Arc};
+
+/// This many bytes are asked for before they are needed.
+const AHEAD: u64 = 64 << 10;
+
+/// A consumer's place at a ring.
+#[derive(Debug)]
+pub(crate) struct Inbox {
+    pub(crate) end: Arc<End>,
+    epochs: Epochs,
+    waited: Waited,
+    pace: Pace,
+    /// Up to here bytes have been asked for; see `prefetch`.
+    prefetched: u64,
+    /// Whether a guard for unreleased bytes is out.
+    lent: bool,
+}
+
+impl Inbox {
+    /// `unit` = what all positions are multiples of.
+    pub(crate) fn new(attached: Attached, unit: u64) -> Result<Self, OpenErrorKind> {
+        let Attached { end, start, epoch } = attached;
+        start.check_unit(unit)?;
+        // Nothing is readable yet: what there is belongs to an epoch that must be looked at first.
+        let ring = Consumer::new(start.head, start.head, end.geometry().capacity as u64)?;
+        let epochs =
+            Epochs { ring, unit, until: start.head, reading: epoch, entered: false, ended: None };
+        let (waited, pace) = (Waited::default(), Pace::new(start.head));
+        Ok(Self { end, epochs, waited, pace, prefetched: start.head, lent: false })
+    }
+
+    pub(crate) fn capacity(&self) -> usize {
+        self.end.geometry().capacity
+    }
+
+    /// The next byte to be released.
+    #[inline]
+    pub(crate) fn position(&self) -> u64 {
+        self.epochs.ring.position()
+    }
+
+    /// Where the byte is that comes after `offset` others. The [`available`](Self::available) ones are
+    /// mapped, and the producer leaves them alone until they are released.
+    #[inline]
+    pub(crate) fn first(&self, offset: u64) -> NonNull<u8> {
+        // An offset is at most what is available.
+        self.end.mapping().at(self.position() + offset)
+    }
+
+    /// Bytes of the stream being read that were published when it was last looked.
+    #[inline]
+    pub(crate) fn available(&self) -> u64 {
+        self.epochs.available()
+    }
+
+    /// Bytes in the ring that were not released. The producer may be publishing meanwhile.
+    pub(crate) fn unread(&self) -> usize {
+        if self.end.check().is_err() {
+            return 0;
+        }
+        // Acquire: pairs with the Release in `Producer::publish`.
+        let tail = self.end.control().producer.0.tail.load(Ordering::Acquire);
+        tail.saturating_sub(self.position()).min(self.capacity() as u64) as usize
+    }
+
+    pub(crate) fn peer(&self) -> Result<Peer, ReadError> {
+        let peer = self.end.peer()?;
+        // A writer whose end another reader was told of is not one that this reader has seen.
+        let stale = self.end.peer_word()?.epoch < self.epochs.reading;
+        Ok(if stale && self.epochs.ended.is_none() { Peer::NoneYet } else { peer })
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        self.waited.stats()
+    }
+
+    pub(crate) fn aborter(&self) -> Aborter {
+        Aborter::new(&self.end)
+    }
+
+    /// Says that this end gives up.
+    pub(crate) fn say_failed(&self, code: i32) {
+        if self.end.check().is_ok() {
+            self.end.say_ended(EndReason::Failed(code));
+        }
+    }
+
+    /// Asks for bytes that will soon be looked at, each once.
+    #[inline]
+    pub(crate) fn prefetch(&mut self) {
+        let at = self.position();
+        let from = self.prefetched.max(at);
+        let to = self.epochs.until.min(at.saturating_add(AHEAD));
+        if to > from {
+            sys::cache::prefetch(self.end.mapping().at(from).as_ptr(), (to - from) as usize);
+            self.prefetched = to;
+        }
+    }
+
+    /// Gives `n` bytes back, which were available.
+    #[inline]
+    pub(crate) fn release(&mut self, n: u64) {
+        if n > 0 {
+            self.epochs.ring.release(n, &self.end.control().consumer.0.head);
+            self.waited.moved(n);
+            self.end.notify_peer(self.position());
+        }
+    }
+
+    /// Waits until there are bytes, if any are wanted; returns how many, 0 at the end of a finished
+    /// stream. A look at the producer's position is saved if `wanted` are known to be there.
+    #[inline]
+    pub(crate) fn await_bytes(
+        &mut self,
+        wanted: u64,
+        patience: Patience,
+    ) -> Result<u64, ReadError> {
+        self.end.check()?;
+        self.note_if_leaked();
+        if self.available() >= wanted {
+            return Ok(self.available());
+        }
+        self.await_bytes_long(patience)
+    }
+
+    #[cold]
+    fn await_bytes_long(&mut self, patience: Patience) -> Result<u64, ReadError> {
+        let Self { end, epochs, waited, pace, .. } = self;
+        let at = epochs.ring.position();
+        let nap = pace.nap(at, end.geometry().capacity as u64 / 2);
+        let until = Until { there: at.saturating_add(1), nap: nap.map(|n| at.saturating_add(n)) };
+        let seen = end.wait(patience, until, waited, |gone| epochs.look(end, gone));
+        pace.rested(at, waited.take_rest());
+        match seen? {
+            Seen::Bytes => Ok(epochs.available()),
+            Seen::End(reason) => ReadError::stream_ended(reason).map_or(Ok(0), Err),
+        }
+    }
+
+    /// A guard for unreleased bytes goes out. It must come [`back`](Self::back).
+    #[inline]
+    pub(crate) fn lend(&mut self) {
+        self.lent = true;
+    }
+
+    #[inline]
+    pub(crate) fn back(&mut self) {
+        self.lent = false;
+    }
+
+    /// If it did not, somebody has forgotten it. The bytes were not released, and are handed out again.
+    #[inline]
+    fn note_if_leaked(&mut self) {
+        if std::mem::take(&mut self.lent) {
+            self.waited.leaked();
+        }
+    }
+
+    /// What was found in the ring cannot be.
+    #[cold]
+    pub(crate) fn refuse(&self, violation: Violation) -> ReadError {
+        match self.end.checked::<()>(Err(violation)) {
+            Err(stop) => stop.into(),
+            Ok(()) => ReadError::Corrupt(violation),
+        }
+    }
+
+    /// Notes that the first `n` bytes are in use from here on: if this process dies before it
+    /// releases them, the writer does not give them to anybody else.
+    #[inline]
+    pub(crate) fn mark_taken(&mut self, n: u64) {
+        let taken = self.position().saturating_add(n);
+        // Release: pairs with the Acquire in `Outbox::not_taken`, and keeps what was done with bytes
+        // taken before from moving behind it.
+        self.end.control().consumer.0.taken.store(taken, Ordering::Release);
+    }
+
+    /// Waits until `changed` says so; false if the time is up or the producer is gone.
+    pub(crate) fn await_change(
+        &mut self,
+        patience: Patience,
+        mut changed: impl FnMut(&Control) -> bool,
+    ) -> Result<bool, ReadError> {
+        let Self { end, waited, .. } = self;
+        end.check()?;
+        let until = Until { there: ANYTHING, nap: None };
+        let waited = end.wait(patience, until, waited, |gone| {
+            let word = end.peer_word()?;
+            Ok(if changed(end.control()) {
+                Some(true)
+            } else if matches!(word.state, State::Ended(_)) || gone == Some(word) {
+                Some(false)
+            } else {
+                None
+            })
+        });
+        match waited {
+            Err(ReadError::Timeout) => Ok(false),
+            waited => waited,
+        }
+    }
+}
+
+impl Drop for Inbox {
+    fn drop(&mut self) {
+        // One that leaves between two streams has nothing to say to the next one's writer.
+        let between = self.epochs.ended.is_some() && !self.epochs.entered;
+        let last = if between { State::None } else { State::Ended(EndReason::Finished) };
+        self.end.leave(last, &self.waited);
+    }
+}
+
+/// What a look into the ring can show.
+#[derive(Debug)]
+enum Seen {
+    Bytes,
+    End(EndReason),
+}
+
+/// The consumer's positions, and how far into them the epoch being read goes.
+#[derive(Debug)]
+struct Epochs {
+    ring: Consumer,
+    /// What all positions are multiples of, if the other process keeps to the protocol.
+    unit: u64,
+    /// Bytes up to here may be handed out: the tail as last seen, or the boundary before it.
+    until: u64,
+    /// The epoch being read, or the next one to come.
+    reading: u32,
+    /// Whether we are past its boundary.
+    entered: bool,
+    /// How the epoch before ended, if this reader has told its caller.
+    ended: Option<EndReason>,
+}
+
+impl Epochs {
+    #[inline]
+    fn available(&self) -> u64 {
+        self.until.saturating_sub(self.ring.position())
+    }
+
+    /// Looks whether there are bytes or an end.
+    ///
+    /// The order matters. `tail` is read before the producer's word: a producer of the next epoch
+    /// says so before it publishes anything, so bytes of its are never taken for ours. And `tail`
+    /// is read again after the word: an end counts only if nothing was published before it that
+    /// we have not seen. A peer found dead was tested (`gone`) before either.
+    fn look(&mut self, end: &End, gone: Gone) -> Result<Option<Seen>, Stop> {
+        let control = end.control();
+        loop {
+            self.refresh(end)?;
+            let word = end.peer_word()?;
+            if word.epoch < self.reading {
+                // Nobody has come since the end that we told of, if we did.
+                return Ok(self.ended.map(Seen::End));
+            }
+            if !self.entered {
+                // What lies before our epoch's boundary is nobody's. (The word's Acquire makes the
+                // tail at least the boundary, once read again.)
+                self.refresh(end)?;
+                let nobodys = end.checked(self.before_boundary(control, self.reading))?;
+                self.ring.release(nobodys, &control.consumer.0.head);
+                self.until = self.ring.position();
+                self.entered = true;
+                end.notify_peer(self.ring.position());
+                continue;
+            }
+            if word.epoch > self.reading {
+                // As above.
+                self.refresh(end)?;
+                let rest = self.before_boundary(control, self.reading + 1);
+                self.until = self.ring.position() + end.checked(rest)?;
+                if self.available() > 0 {
+                    return Ok(Some(Seen::Bytes));
+                }
+                let previous = end.checked(Word::load(&control.life.0.previous))?;
+                let epoch = u64::from(self.reading);
+                end.checked(distance("epoch", epoch, u64::from(previous.epoch), 0))?;
+                self.acknowledge(end);
+                if let State::Ended(reason) = previous.state {
+                    return Ok(Some(self.say(reason)));
+                }
+                continue;
+            }
+            self.until = self.ring.position() + self.ring.available();
+            if self.available() > 0 {
+                return Ok(Some(Seen::Bytes));
+            }
+            let reason = match word.state {
+                State::Ended(reason) => reason,
+                State::Open if gone == Some(word) => EndReason::Died,
+                State::None | State::Open => return Ok(None),
+            };
+            self.refresh(end)?;
+            if self.ring.available() > 0 {
+                // Ours, or already the next epoch's: the word, read again, tells.
+                continue;
+            }
+            self.acknowledge(end);
+            return Ok(Some(self.say(reason)));
+        }
+    }
+
+    /// Looks at the producer's position.
+    #[inline]
+    fn refresh(&mut self, end: &End) -> Result<(), Stop> {
+        let seen = self.ring.refresh(&end.control().producer.0.tail);
+        end.checked(seen.and_then(|()| whole("tail", self.ring.available(), self.unit)))
+    }
+
+    /// How far it is to where an epoch begins: 0 if a consumer before us went past that.
+    fn before_boundary(&self, control: &Control, epoch: u32) -> Result<u64, Violation> {
+        // Relaxed: ordered by the Acquire of the word that says that this epoch has begun, and not
+        // changed before we acknowledge it.
+        let boundary = control.life.0.boundary(epoch).load(Ordering::Relaxed);
+        let at = self.ring.position();
+        if epoch == self.reading && boundary <= at {
+            return Ok(0);
+        }
+        let before = distance("boundary", at, boundary, self.ring.available())?;
+        whole("boundary", before, self.unit)?;
+        Ok(before)
+    }
+
+    fn say(&mut self, reason: EndReason) -> Seen {
+        self.ended = Some(reason);
+        Seen::End(reason)
+    }
+
+    /// Notes that the caller is told of the end of the epoch being read.
+    fn acknowledge(&mut self, end: &End) {
+        // Release: pairs with the Acquire in `Outbox::drain` and `begin_producer`.
+        let acknowledged = &end.control().life.0.acknowledged;
+        acknowledged.store(u64::from(self.reading), Ordering::Release);
+        self.reading += 1;
+        self.entered = false;
+        self.until = self.ring.position();
+        end.notify_peer(ANYTHING);
+    }
+}

@@ -1,0 +1,255 @@
+//! What every producer does, whatever lies in the ring: wait for room, publish, come to an end.
+
+use super::{
+    Aborter, End, Peer,
+    attach::Attached,
+    epoch::{EndReason, State},
+    error::OpenErrorKind,
+    stats::{Stats, Waited},
+    stop::WriteError,
+    waiting::{Patience, Until},
+};
+use crate::{
+    ring::{cursor::distance, spsc::Producer},
+    sync::Ordering,
+    wait::{gate::ANYTHING, pace::Pace},
+};
+use std::{ptr::NonNull, sync::Arc};
+
+/// A producer's place at a ring.
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    pub(crate) end: Arc<End>,
+    ring: Producer,
+    epoch: u32,
+    waited: Waited,
+    pace: Pace,
+    /// Whether a guard for unpublished bytes is out.
+    lent: bool,
+}
+
+impl Outbox {
+    /// `unit` = what all positions are multiples of.
+    pub(crate) fn new(attached: Attached, unit: u64) -> Result<Self, OpenErrorKind> {
+        let Attached { end, start, epoch } = attached;
+        start.check_unit(unit)?;
+        let ring = Producer::new(start.tail, start.head, end.geometry().capacity as u64)?;
+        let (waited, pace) = (Waited::default(), Pace::new(start.tail));
+        Ok(Self { end, ring, epoch, waited, pace, lent: false })
+    }
+
+    pub(crate) fn capacity(&self) -> usize {
+        self.end.geometry().capacity
+    }
+
+    /// Where the bytes go that are to be published after the next `offset` ones.
+    #[inline]
+    pub(crate) fn next(&self, offset: u64) -> NonNull<u8> {
+        // An offset is at most what is `left`.
+        self.end.mapping().at(self.ring.position() + offset)
+    }
+
+    /// Bytes of room, as far as was last seen.
+    #[inline]
+    pub(crate) fn free(&self) -> u64 {
+        self.ring.free()
+    }
+
+    /// Bytes that can ever be published.
+    #[inline]
+    pub(crate) fn left(&self) -> u64 {
+        self.ring.left()
+    }
+
+    /// Bytes that the consumer has not released. It may be releasing meanwhile.
+    pub(crate) fn unread(&self) -> usize {
+        if self.end.check().is_err() {
+            return 0;
+        }
+        // Acquire: pairs with the Release in `Consumer::release`.
+        let head = self.end.control().consumer.0.head.load(Ordering::Acquire);
+        let unread = self.ring.position().saturating_sub(head);
+        unread.min(self.capacity() as u64) as usize
+    }
+
+    pub(crate) fn peer(&self) -> Result<Peer, WriteError> {
+        Ok(self.end.peer()?)
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        self.waited.stats()
+    }
+
+    pub(crate) fn aborter(&self) -> Aborter {
+        Aborter::new(&self.end)
+    }
+
+    /// Publishes `n` bytes, for which there was room.
+    #[inline]
+    pub(crate) fn publish(&mut self, n: u64) {
+        if n > 0 {
+            self.ring.publish(n, &self.end.control().producer.0.tail);
+            self.waited.moved(n);
+            self.end.notify_peer(self.ring.position());
+        }
+    }
+
+    /// Looks at the consumer's position if what is known of it leaves less room than `n`.
+    #[inline]
+    pub(crate) fn look_for_room(&mut self, n: u64) -> Result<(), WriteError> {
+        if self.ring.free() < n {
+            self.end.check()?;
+            self.end.checked(self.ring.refresh(&self.end.control().consumer.0.head))?;
+        }
+        Ok(())
+    }
+
+    /// Waits until there is room for `n` bytes, which is not more than the capacity, and somebody to read
+    /// them.
+    #[inline]
+    pub(crate) fn await_room(&mut self, n: u64, patience: Patience) -> Result<(), WriteError> {
+        self.end.check()?;
+        self.note_if_leaked();
+        if self.ring.left() < n {
+            return Err(WriteError::Exhausted);
+        }
+        if self.ring.free() >= n && !self.end.peer_may_have_ended() {
+            return Ok(());
+        }
+        self.await_room_long(n, patience)
+    }
+
+    #[cold]
+    fn await_room_long(&mut self, n: u64, patience: Patience) -> Result<(), WriteError> {
+        let Self { end, ring, waited, pace, .. } = self;
+        let head = &end.control().consumer.0.head;
+        let capacity = end.geometry().capacity as u64;
+        let at = ring.position();
+        // Where the reader must be for there to be room for so many.
+        let room_for = |n: u64| at.saturating_add(n).saturating_sub(capacity);
+        let nap = pace.nap(at, capacity / 2).filter(|enough| *enough > n);
+        let until = Until { there: room_for(n), nap: nap.map(room_for) };
+        let room = end.wait(patience, until, waited, |gone| {
+            let word = end.peer_word()?;
+            match word.state {
+                State::Ended(reason) => return Err(WriteError::reader_gone(reason)),
+                State::Open if gone == Some(word) => return Err(WriteError::ReaderDied),
+                State::None | State::Open => {}
+            }
+            end.checked(ring.refresh(head))?;
+            Ok((ring.free() >= n).then_some(()))
+        });
+        pace.rested(at, waited.take_rest());
+        room
+    }
+
+    /// A guard for unpublished bytes goes out. It must come [`back`](Self::back).
+    #[inline]
+    pub(crate) fn lend(&mut self) {
+        self.lent = true;
+    }
+
+    #[inline]
+    pub(crate) fn back(&mut self, aborted: bool) {
+        self.lent = false;
+        self.waited.aborted(aborted);
+    }
+
+    /// If it did not, somebody has forgotten it. The bytes were not published, and are free again.
+    #[inline]
+    pub(crate) fn note_if_leaked(&mut self) {
+        if std::mem::take(&mut self.lent) {
+            self.waited.leaked();
+        }
+    }
+
+    /// Counts something that was not written because there was no room.
+    #[cold]
+    pub(crate) fn note_dropped(&mut self) {
+        self.waited.dropped();
+    }
+
+    /// Says that the stream is whole. Nothing may be published afterwards.
+    pub(crate) fn say_finished(&self) -> Result<(), WriteError> {
+        self.end.check()?;
+        // Only an aborter can have been before us.
+        if self.end.say_ended(EndReason::Finished) { Ok(()) } else { Err(WriteError::Aborted) }
+    }
+
+    /// Says that this end gives up.
+    pub(crate) fn say_failed(&self, code: i32) {
+        if self.end.check().is_ok() {
+            self.end.say_ended(EndReason::Failed(code));
+        }
+    }
+
+    /// Finishes, and waits until the consumer has been told.
+    pub(crate) fn drain(&mut self, patience: Patience) -> Result<(), WriteError> {
+        self.say_finished()?;
+        let Self { end, ring, waited, epoch, .. } = self;
+        let control = end.control();
+        let epoch = u64::from(*epoch);
+        // Not for what it reads, but for what it says.
+        let until = Until { there: ANYTHING, nap: None };
+        end.wait(patience, until, waited, |gone| {
+            // The reader's word before its position: a reader that left says so last.
+            let word = end.peer_word()?;
+            // Acquire: pairs with the Release in `Epochs::acknowledge`.
+            if control.life.0.acknowledged.load(Ordering::Acquire) >= epoch {
+                return Ok(Some(()));
+            }
+            let left = match word.state {
+                State::Ended(reason) => WriteError::reader_gone(reason),
+                State::Open if gone == Some(word) => return Err(WriteError::ReaderDied),
+                State::None | State::Open => return Ok(None),
+            };
+            end.checked(ring.refresh(&control.consumer.0.head))?;
+            let all_read = ring.free() == end.geometry().capacity as u64;
+            if all_read { Ok(Some(())) } else { Err(left) }
+        })
+    }
+
+    /// Waits until the consumer has released all that was written.
+    ///
+    /// # Errors
+    /// [`WriteError::Timeout`]; that the reader has gone, and then perhaps not without having read it all.
+    pub(crate) fn await_all_released(&mut self, patience: Patience) -> Result<(), WriteError> {
+        let Self { end, ring, waited, .. } = self;
+        end.check()?;
+        let capacity = end.geometry().capacity as u64;
+        let until = Until { there: ring.position(), nap: None };
+        end.wait(patience, until, waited, |gone| {
+            // The reader's word before its position: a reader that left says so last.
+            let word = end.peer_word()?;
+            end.checked(ring.refresh(&end.control().consumer.0.head))?;
+            match word.state {
+                _ if ring.free() == capacity => Ok(Some(())),
+                State::Ended(reason) => Err(WriteError::reader_gone(reason)),
+                State::Open if gone == Some(word) => Err(WriteError::ReaderDied),
+                State::None | State::Open => Ok(None),
+            }
+        })
+    }
+
+    /// The bytes that the consumer has not taken: from which position, and how many. Only to be asked
+    /// for when it has gone, or has said that it takes no more.
+    pub(crate) fn not_taken(&mut self) -> Result<(NonNull<u8>, usize), WriteError> {
+        let Self { end, ring, .. } = self;
+        end.check()?;
+        let line = &end.control().consumer.0;
+        end.checked(ring.refresh(&line.head))?;
+        let unread = end.geometry().capacity as u64 - ring.free();
+        let head = ring.position() - unread;
+        // Acquire: pairs with the Release in `Inbox::mark_taken`. (Of a reader that died, the kernel's
+        // release of its role lock is what orders its stores.)
+        let taken = line.taken.load(Ordering::Acquire).max(head);
+        let rest = unread - end.checked(distance("taken", head, taken, unread))?;
+        Ok((end.mapping().at(taken), rest as usize))
+    }
+}
+
+impl Drop for Outbox {
+    fn drop(&mut self) {
+        self.end.leave(State::Ended(EndReason::Dropped), &self.waited);
+    }
+}

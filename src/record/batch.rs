@@ -1,0 +1,205 @@
+//! Records that are published together.
+
+use super::{Reservation, Sender, WriteError, frame::Header, sender::total};
+use crate::end::waiting::Patience;
+use bytemuck::NoUninit;
+use std::io::IoSlice;
+
+/// Records that are made one by one and published together, by one store and at most one wake-up.
+///
+/// The receiver sees none of them before [`commit`](Self::commit) and then all, with one exception: a call
+/// that waits for room publishes first what was gathered, because the receiver must release that for
+/// there to be room. The `try_` forms never publish. Dropped without a commit, what was gathered is
+/// aborted.
+///
+/// # Examples
+/// ```
+/// # use shmpipe::{Options, record::Sender};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (sender, receiver) = Options::new().anonymous::<Sender>()?;
+/// # let (mut sender, mut receiver) = (sender.claim()?, receiver.claim()?);
+/// let mut batch = sender.batch();
+/// for n in 0..100_u32 {
+///     batch.send_pod(&n)?;
+/// }
+/// batch.commit()?;
+///
+/// let mut batch = receiver.recv_batch()?.expect("the stream has not ended");
+/// let mut sum = 0;
+/// while let Some(record) = batch.next()? {
+///     sum += record.as_pod::<u32>()?;
+/// }
+/// assert_eq!(sum, 4950);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+#[must_use = "a dropped batch is aborted: nothing of it is sent"]
+pub struct Batch<'a> {
+    sender: &'a mut Sender,
+    gathered: Gathered,
+}
+
+/// What lies in the ring and is not published.
+#[derive(Debug, Default)]
+pub(super) struct Gathered {
+    pub(super) bytes: u64,
+    records: usize,
+    /// Whether a reservation is out.
+    pub(super) reserved: bool,
+}
+
+impl Gathered {
+    pub(super) fn add(&mut self, frame: u64) {
+        self.bytes += frame;
+        self.records += 1;
+    }
+}
+
+impl<'a> Batch<'a> {
+    pub(super) fn new(sender: &'a mut Sender) -> Self {
+        sender.outbox.note_if_leaked();
+        sender.outbox.lend();
+        Self { sender, gathered: Gathered::default() }
+    }
+
+    /// Says of what kind the next record is. Without that it is 0.
+    #[must_use = "the kind is that of the record sent next: batch.kind(7).send(b\"...\")"]
+    pub fn kind(&mut self, kind: u32) -> &mut Self {
+        let _ = self.sender.kind(kind);
+        self
+    }
+
+    /// Adds a record, waiting until there is room.
+    ///
+    /// # Errors
+    /// As [`Sender::reserve`]; the batch stays as it is then.
+    #[inline]
+    pub fn send(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
+        self.add(bytes, Patience::Forever)
+    }
+
+    /// Adds a record if there is room now.
+    ///
+    /// # Errors
+    /// [`WriteError::Full`] if there is none; and as [`send`](Self::send).
+    #[inline]
+    pub fn try_send(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
+        self.add(bytes, Patience::Never)
+    }
+
+    /// Adds a record that consists of several parts, waiting until there is room.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub fn send_vectored(&mut self, parts: &[IoSlice<'_>]) -> Result<(), WriteError> {
+        let header = self.make_room(total(parts), Patience::Forever)?;
+        self.sender.put_parts(self.gathered.bytes, header, parts);
+        self.gathered.add(self.sender.frames.frame(header.len));
+        Ok(())
+    }
+
+    /// Adds a value's bytes as a record, waiting until there is room.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    #[inline]
+    pub fn send_pod<T: NoUninit>(&mut self, value: &T) -> Result<(), WriteError> {
+        self.send(bytemuck::bytes_of(value))
+    }
+
+    /// Reserves a record of `len` bytes, waiting until there is room. Committed, it is a part of the
+    /// batch.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub fn reserve(&mut self, len: usize) -> Result<Reservation<'_>, WriteError> {
+        self.reserve_within(len, Patience::Forever)
+    }
+
+    /// Reserves a record if there is room now.
+    ///
+    /// # Errors
+    /// [`WriteError::Full`] if there is none; and as [`send`](Self::send).
+    pub fn try_reserve(&mut self, len: usize) -> Result<Reservation<'_>, WriteError> {
+        self.reserve_within(len, Patience::Never)
+    }
+
+    /// How many records were gathered and are not published.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.gathered.records
+    }
+
+    /// Whether nothing is there to be published.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Sends all that was gathered.
+    ///
+    /// # Errors
+    /// What can befall the end itself; nothing is sent then.
+    #[inline]
+    pub fn commit(mut self) -> Result<(), WriteError> {
+        self.sender.outbox.end.check()?;
+        self.publish();
+        Ok(())
+    }
+
+    fn publish(&mut self) {
+        let gathered = std::mem::take(&mut self.gathered);
+        self.sender.outbox.publish(gathered.bytes);
+    }
+
+    #[inline]
+    fn add(&mut self, bytes: &[u8], patience: Patience) -> Result<(), WriteError> {
+        let header = self.make_room(bytes.len(), patience)?;
+        self.sender.put(self.gathered.bytes, header, bytes);
+        self.gathered.add(self.sender.frames.frame(header.len));
+        Ok(())
+    }
+
+    fn reserve_within(
+        &mut self,
+        len: usize,
+        patience: Patience,
+    ) -> Result<Reservation<'_>, WriteError> {
+        let header = self.make_room(len, patience)?;
+        self.gathered.reserved = true;
+        Ok(Reservation::new(self.sender, Some(&mut self.gathered), header))
+    }
+
+    /// Waits until there is room for a record behind those gathered.
+    #[inline]
+    fn make_room(&mut self, len: usize, patience: Patience) -> Result<Header, WriteError> {
+        let kind = self.sender.take_kind();
+        let len = self.sender.checked_len(len)?;
+        let frame = self.sender.frames.frame(len);
+        let outbox = &mut self.sender.outbox;
+        // This batch's own guard is no leak; a reservation's in it would be.
+        if !std::mem::take(&mut self.gathered.reserved) {
+            outbox.back(false);
+        }
+        let room = match self.gathered.bytes + frame {
+            all if all > outbox.capacity() as u64 => Err(WriteError::Full),
+            all => outbox.await_room(all, Patience::Never),
+        };
+        let room = match room {
+            Err(WriteError::Full) if patience != Patience::Never => {
+                self.publish();
+                self.sender.outbox.await_room(frame, patience)
+            }
+            room => room,
+        };
+        self.sender.outbox.lend();
+        room.map(|()| Header { len, kind })
+    }
+}
+
+impl Drop for Batch<'_> {
+    fn drop(&mut self) {
+        self.sender.outbox.back(self.gathered.bytes > 0);
+    }
+}

@@ -1,0 +1,557 @@
+//! The sending end.
+
+use super::{
+    Batch, WriteError,
+    batch::Gathered,
+    frame::{Frames, HEADER, Header},
+};
+use crate::{
+    Aborter, Peer, Stats, Trust,
+    end::{
+        Role, Settings, attach::Attached, error::OpenErrorKind, outbox::Outbox, staging::Staging,
+        waiting::Patience,
+    },
+    layout::identity::Content,
+    options::{self, sealed},
+};
+use bytemuck::NoUninit;
+use std::{
+    cell::Cell,
+    io::IoSlice,
+    marker::PhantomData,
+    ops::{Deref, DerefMut},
+    time::{Duration, Instant},
+};
+
+/// The sending end of a ring of records. See [the module](super).
+///
+/// A record is published, and the receiver is woken if it sleeps, when the call returns: there is nothing
+/// to flush. Dropped without [`finish`](Self::finish), it leaves the receiver every record and then
+/// [`ReadError::Dropped`](super::ReadError::Dropped).
+///
+/// It may be sent to another thread, not shared between threads:
+/// ```compile_fail
+/// fn shared<T: Sync>() {}
+/// shared::<shmpipe::record::Sender>();
+/// ```
+#[derive(Debug)]
+pub struct Sender {
+    pub(super) outbox: Outbox,
+    pub(super) frames: Frames,
+    /// Of the next record.
+    kind: u32,
+    max_len: usize,
+    /// Where a record is made that must not be made in place: see [`Trust::AnyUser`].
+    staging: Staging,
+    not_sync: PhantomData<Cell<()>>,
+}
+
+impl options::End for Sender {
+    type Peer = super::Receiver;
+}
+
+impl sealed::End for Sender {
+    const ROLE: Role = Role::Producer;
+
+    fn content(settings: &Settings) -> Content {
+        Content::records(settings.payload_align)
+    }
+
+    fn from_attached(attached: Attached) -> Result<Self, OpenErrorKind> {
+        let geometry = attached.end.geometry();
+        let frames = Frames::new(geometry.align);
+        Ok(Self {
+            outbox: Outbox::new(attached, frames.unit())?,
+            frames,
+            kind: 0,
+            max_len: frames.max_len(geometry.capacity),
+            staging: Staging::default(),
+            not_sync: PhantomData,
+        })
+    }
+}
+
+impl Sender {
+    /// Says of what kind the next record is. Without that it is 0.
+    ///
+    /// It holds for one call that sends or reserves, whether that succeeds or not.
+    #[must_use = "the kind is that of the record sent next: sender.kind(7).send(b\"...\")"]
+    pub fn kind(&mut self, kind: u32) -> &mut Self {
+        self.kind = kind;
+        self
+    }
+
+    /// Reserves a record of `len` bytes, waiting until there is room. Fill it and
+    /// [`commit`](Reservation::commit).
+    ///
+    /// # Errors
+    /// [`WriteError::TooLarge`] at once if it is longer than [`max_len`](Self::max_len);
+    /// [`WriteError::ReaderLeft`], [`ReaderFailed`](WriteError::ReaderFailed) or
+    /// [`ReaderDied`](WriteError::ReaderDied) if there is nobody to receive it any more (a death is found
+    /// out while waiting only); and what can befall the end itself.
+    pub fn reserve(&mut self, len: usize) -> Result<Reservation<'_>, WriteError> {
+        self.reserve_within(len, Patience::Forever)
+    }
+
+    /// Reserves a record if there is room now.
+    ///
+    /// # Errors
+    /// [`WriteError::Full`] if there is none; and as [`reserve`](Self::reserve).
+    pub fn try_reserve(&mut self, len: usize) -> Result<Reservation<'_>, WriteError> {
+        self.reserve_within(len, Patience::Never)
+    }
+
+    /// Reserves a record, waiting for room no longer than `timeout`.
+    ///
+    /// # Errors
+    /// [`WriteError::Timeout`]; and as [`reserve`](Self::reserve).
+    pub fn reserve_timeout(
+        &mut self,
+        len: usize,
+        timeout: Duration,
+    ) -> Result<Reservation<'_>, WriteError> {
+        self.reserve_within(len, Patience::from_timeout(timeout))
+    }
+
+    /// Reserves a record, waiting for room until `deadline`.
+    ///
+    /// # Errors
+    /// [`WriteError::Timeout`]; and as [`reserve`](Self::reserve).
+    pub fn reserve_deadline(
+        &mut self,
+        len: usize,
+        deadline: Instant,
+    ) -> Result<Reservation<'_>, WriteError> {
+        self.reserve_within(len, Patience::Until(deadline))
+    }
+
+    /// Sends a record, waiting until there is room.
+    ///
+    /// # Errors
+    /// As [`reserve`](Self::reserve).
+    #[inline]
+    pub fn send(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
+        self.send_within(bytes, Patience::Forever)
+    }
+
+    /// Sends a record if there is room now.
+    ///
+    /// # Errors
+    /// [`WriteError::Full`] if there is none; and as [`reserve`](Self::reserve).
+    #[inline]
+    pub fn try_send(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
+        self.send_within(bytes, Patience::Never)
+    }
+
+    /// Sends a record, waiting for room no longer than `timeout`.
+    ///
+    /// # Errors
+    /// [`WriteError::Timeout`]; and as [`reserve`](Self::reserve).
+    pub fn send_timeout(&mut self, bytes: &[u8], timeout: Duration) -> Result<(), WriteError> {
+        self.send_within(bytes, Patience::from_timeout(timeout))
+    }
+
+    /// Sends a record, waiting for room until `deadline`.
+    ///
+    /// # Errors
+    /// [`WriteError::Timeout`]; and as [`reserve`](Self::reserve).
+    pub fn send_deadline(&mut self, bytes: &[u8], deadline: Instant) -> Result<(), WriteError> {
+        self.send_within(bytes, Patience::Until(deadline))
+    }
+
+    /// Sends a record, or gives it up if there is no room now: false then, and
+    /// [`Stats::dropped`](crate::Stats::dropped) counts it.
+    ///
+    /// # Errors
+    /// As [`reserve`](Self::reserve).
+    pub fn send_or_drop(&mut self, bytes: &[u8]) -> Result<bool, WriteError> {
+        match self.try_send(bytes) {
+            Ok(()) => Ok(true),
+            Err(WriteError::Full) => {
+                self.outbox.note_dropped();
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Sends one record that consists of several parts, waiting until there is room.
+    ///
+    /// # Errors
+    /// As [`reserve`](Self::reserve).
+    pub fn send_vectored(&mut self, parts: &[IoSlice<'_>]) -> Result<(), WriteError> {
+        self.send_parts(parts, Patience::Forever)
+    }
+
+    /// As [`send_vectored`](Self::send_vectored), if there is room now.
+    ///
+    /// # Errors
+    /// [`WriteError::Full`] if there is none; and as [`reserve`](Self::reserve).
+    pub fn try_send_vectored(&mut self, parts: &[IoSlice<'_>]) -> Result<(), WriteError> {
+        self.send_parts(parts, Patience::Never)
+    }
+
+    /// As [`send_vectored`](Self::send_vectored), waiting for room no longer than `timeout`.
+    ///
+    /// # Errors
+    /// [`WriteError::Timeout`]; and as [`reserve`](Self::reserve).
+    pub fn send_vectored_timeout(
+        &mut self,
+        parts: &[IoSlice<'_>],
+        timeout: Duration,
+    ) -> Result<(), WriteError> {
+        self.send_parts(parts, Patience::from_timeout(timeout))
+    }
+
+    /// As [`send_vectored`](Self::send_vectored), waiting for room until `deadline`.
+    ///
+    /// # Errors
+    /// [`WriteError::Timeout`]; and as [`reserve`](Self::reserve).
+    pub fn send_vectored_deadline(
+        &mut self,
+        parts: &[IoSlice<'_>],
+        deadline: Instant,
+    ) -> Result<(), WriteError> {
+        self.send_parts(parts, Patience::Until(deadline))
+    }
+
+    /// Sends a value's bytes as a record, waiting until there is room. (A slice of values is sent by
+    /// `send(bytemuck::cast_slice(values))`.)
+    ///
+    /// # Errors
+    /// As [`reserve`](Self::reserve).
+    #[inline]
+    pub fn send_pod<T: NoUninit>(&mut self, value: &T) -> Result<(), WriteError> {
+        self.send(bytemuck::bytes_of(value))
+    }
+
+    /// As [`send_pod`](Self::send_pod), if there is room now.
+    ///
+    /// # Errors
+    /// [`WriteError::Full`] if there is none; and as [`reserve`](Self::reserve).
+    #[inline]
+    pub fn try_send_pod<T: NoUninit>(&mut self, value: &T) -> Result<(), WriteError> {
+        self.try_send(bytemuck::bytes_of(value))
+    }
+
+    /// As [`send_pod`](Self::send_pod), waiting for room no longer than `timeout`.
+    ///
+    /// # Errors
+    /// [`WriteError::Timeout`]; and as [`reserve`](Self::reserve).
+    pub fn send_pod_timeout<T: NoUninit>(
+        &mut self,
+        value: &T,
+        timeout: Duration,
+    ) -> Result<(), WriteError> {
+        self.send_timeout(bytemuck::bytes_of(value), timeout)
+    }
+
+    /// As [`send_pod`](Self::send_pod), waiting for room until `deadline`.
+    ///
+    /// # Errors
+    /// [`WriteError::Timeout`]; and as [`reserve`](Self::reserve).
+    pub fn send_pod_deadline<T: NoUninit>(
+        &mut self,
+        value: &T,
+        deadline: Instant,
+    ) -> Result<(), WriteError> {
+        self.send_deadline(bytemuck::bytes_of(value), deadline)
+    }
+
+    /// Begins to gather records that are published together.
+    pub fn batch(&mut self) -> Batch<'_> {
+        Batch::new(self)
+    }
+
+    /// Bytes of the longest record that the ring can hold.
+    #[must_use]
+    pub fn max_len(&self) -> usize {
+        self.max_len
+    }
+
+    /// Says that the stream is whole, and leaves. The receiver gets every record and then `None`, also
+    /// when it comes only later.
+    ///
+    /// # Errors
+    /// What can befall the end itself: [`WriteError::Forked`], [`Aborted`](WriteError::Aborted),
+    /// [`Corrupt`](WriteError::Corrupt).
+    pub fn finish(self) -> Result<(), WriteError> {
+        self.outbox.say_finished()
+    }
+
+    /// Says that the stream is whole, and waits until a receiver has released all of it and seen its
+    /// end, or has left after its last record. If there is none yet, waits for one.
+    ///
+    /// # Errors
+    /// [`WriteError::ReaderLeft`] or [`ReaderFailed`](WriteError::ReaderFailed) if the receiver left
+    /// before it had received everything, [`ReaderDied`](WriteError::ReaderDied) if it died before it
+    /// had seen the end; and as [`finish`](Self::finish).
+    pub fn finish_and_wait(mut self) -> Result<(), WriteError> {
+        self.outbox.drain(Patience::Forever)
+    }
+
+    /// As [`finish_and_wait`](Self::finish_and_wait), but waits no longer than `timeout`. The stream is
+    /// finished in any case.
+    ///
+    /// # Errors
+    /// [`WriteError::Timeout`]; and as [`finish_and_wait`](Self::finish_and_wait).
+    pub fn finish_and_wait_timeout(mut self, timeout: Duration) -> Result<(), WriteError> {
+        self.outbox.drain(Patience::from_timeout(timeout))
+    }
+
+    /// Gives up, and leaves. The receiver gets every record and then
+    /// [`ReadError::Failed`](super::ReadError::Failed) with this code.
+    pub fn fail(self, code: i32) {
+        self.outbox.say_failed(code);
+    }
+
+    /// Bytes of the ring, headers and padding included, that the receiver has not released. It may be
+    /// releasing meanwhile, so there may be fewer already.
+    #[must_use]
+    pub fn unread(&self) -> usize {
+        self.outbox.unread()
+    }
+
+    /// Whether the receiver has released everything.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.unread() == 0
+    }
+
+    /// How many bytes the ring holds. Each record takes 8 more than its length, rounded up to the
+    /// payload alignment.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.outbox.capacity()
+    }
+
+    /// What is known of the receiver. Costs a system call.
+    ///
+    /// # Errors
+    /// What can befall the end itself.
+    pub fn peer(&self) -> Result<Peer, WriteError> {
+        self.outbox.peer()
+    }
+
+    /// What this end has done so far.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.outbox.stats()
+    }
+
+    /// A handle by which another thread can end this end.
+    #[must_use]
+    pub fn aborter(&self) -> Aborter {
+        self.outbox.aborter()
+    }
+
+    /// The next record's kind, which is said for one record only.
+    #[inline]
+    pub(super) fn take_kind(&mut self) -> u32 {
+        std::mem::take(&mut self.kind)
+    }
+
+    /// The length of a record's payload, if the ring can ever hold it.
+    #[inline]
+    pub(super) fn checked_len(&self, len: usize) -> Result<u32, WriteError> {
+        if len > self.max_len {
+            return Err(WriteError::TooLarge { requested: len, limit: self.max_len });
+        }
+        // `max_len` fits.
+        Ok(len as u32)
+    }
+
+    #[inline]
+    fn send_within(&mut self, bytes: &[u8], patience: Patience) -> Result<(), WriteError> {
+        let kind = self.take_kind();
+        let len = self.checked_len(bytes.len())?;
+        let frame = self.frames.frame(len);
+        self.outbox.await_room(frame, patience)?;
+        self.put(0, Header { len, kind }, bytes);
+        self.outbox.publish(frame);
+        Ok(())
+    }
+
+    fn send_parts(&mut self, parts: &[IoSlice<'_>], patience: Patience) -> Result<(), WriteError> {
+        let kind = self.take_kind();
+        let len = self.checked_len(total(parts))?;
+        let frame = self.frames.frame(len);
+        self.outbox.await_room(frame, patience)?;
+        self.put_parts(0, Header { len, kind }, parts);
+        self.outbox.publish(frame);
+        Ok(())
+    }
+
+    fn reserve_within(
+        &mut self,
+        len: usize,
+        patience: Patience,
+    ) -> Result<Reservation<'_>, WriteError> {
+        let kind = self.take_kind();
+        let len = self.checked_len(len)?;
+        self.outbox.await_room(self.frames.frame(len), patience)?;
+        self.outbox.lend();
+        Ok(Reservation::new(self, None, Header { len, kind }))
+    }
+
+    /// Copies a record for which there is room behind `offset` bytes that are not published either.
+    #[inline]
+    pub(super) fn put(&mut self, offset: u64, header: Header, bytes: &[u8]) {
+        let at = self.outbox.next(offset + self.frames.shift());
+        // SAFETY: the caller has found room for the frame: so many bytes, of which header and payload
+        // are the part behind the shift, are mapped from the unshifted place on, twice, and are this
+        // producer's until they are published. Positions are multiples of 8, checked at attaching, so the
+        // header is aligned. `bytes` is private memory. No reference to shared bytes is formed.
+        unsafe {
+            header.write(at);
+            let payload = at.add(HEADER as usize);
+            std::ptr::copy_nonoverlapping(bytes.as_ptr(), payload.as_ptr(), bytes.len());
+        }
+    }
+
+    /// As [`put`](Self::put), of several parts.
+    pub(super) fn put_parts(&mut self, offset: u64, header: Header, parts: &[IoSlice<'_>]) {
+        let mut at = self.outbox.next(offset + self.frames.shift());
+        // SAFETY: as in `put`; the parts together are as long as the header says.
+        unsafe {
+            header.write(at);
+            at = at.add(HEADER as usize);
+            for part in parts {
+                std::ptr::copy_nonoverlapping(part.as_ptr(), at.as_ptr(), part.len());
+                at = at.add(part.len());
+            }
+        }
+    }
+}
+
+/// The length of a record that consists of parts; more than any can have if it does not fit a number.
+pub(super) fn total(parts: &[IoSlice<'_>]) -> usize {
+    parts.iter().fold(0, |sum: usize, part| sum.saturating_add(part.len()))
+}
+
+/// A record that is being made in the ring's memory.
+///
+/// It holds what was there before, not zeros, and begins at a multiple of the payload alignment.
+/// [`commit`](Self::commit) publishes it; dropped without that, it never was. In a forked child there are
+/// no bytes.
+#[derive(Debug)]
+#[must_use = "a dropped reservation is aborted: nothing is sent"]
+pub struct Reservation<'a> {
+    sender: &'a mut Sender,
+    /// The batch that it is to become a part of.
+    batch: Option<&'a mut Gathered>,
+    header: Header,
+    committed: bool,
+}
+
+impl<'a> Reservation<'a> {
+    pub(super) fn new(
+        sender: &'a mut Sender,
+        batch: Option<&'a mut Gathered>,
+        header: Header,
+    ) -> Self {
+        if sender.outbox.end.trust == Trust::AnyUser {
+            sender.staging.prepare(header.len as usize, sender.frames.align());
+        }
+        Self { sender, batch, header, committed: false }
+    }
+
+    /// Says of what kind the record is.
+    pub fn set_kind(&mut self, kind: u32) {
+        self.header.kind = kind;
+    }
+
+    /// Sends the record.
+    ///
+    /// # Errors
+    /// What can befall the end itself.
+    #[inline]
+    pub fn commit(self) -> Result<(), WriteError> {
+        let len = self.header.len as usize;
+        self.commit_truncated(len)
+    }
+
+    /// Sends the first `n` bytes as the record.
+    ///
+    /// # Errors
+    /// [`WriteError::TooLarge`] if fewer were reserved, and then nothing is sent; and what can befall the
+    /// end itself.
+    #[inline]
+    pub fn commit_truncated(mut self, n: usize) -> Result<(), WriteError> {
+        self.sender.outbox.end.check()?;
+        let limit = self.header.len as usize;
+        if n > limit {
+            return Err(WriteError::TooLarge { requested: n, limit });
+        }
+        self.header.len = n as u32;
+        self.committed = true;
+        let Self { sender, batch, header, .. } = &mut self;
+        let offset = batch.as_ref().map_or(0, |batch| batch.bytes);
+        if sender.outbox.end.trust == Trust::AnyUser {
+            let staging = std::mem::take(&mut sender.staging);
+            sender.put(offset, *header, &staging.get()[..n]);
+            sender.staging = staging;
+        } else {
+            let at = sender.outbox.next(offset + sender.frames.shift());
+            // SAFETY: as in `Sender::put`.
+            unsafe { header.write(at) };
+        }
+        let frame = sender.frames.frame(header.len);
+        match batch {
+            Some(batch) => batch.add(frame),
+            None => sender.outbox.publish(frame),
+        }
+        Ok(())
+    }
+
+    /// Where the payload goes.
+    #[inline]
+    fn payload(&self) -> *mut u8 {
+        let offset = self.batch.as_ref().map_or(0, |batch| batch.bytes);
+        let shift = self.sender.frames.shift() + HEADER;
+        self.sender.outbox.next(offset).as_ptr().wrapping_add(shift as usize)
+    }
+}
+
+impl Deref for Reservation<'_> {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        if self.sender.outbox.end.trust == Trust::AnyUser {
+            return self.sender.staging.get();
+        }
+        if !self.sender.outbox.end.is_own() {
+            return &[];
+        }
+        // SAFETY: so many bytes were free when reserved and are mapped contiguously; they are this
+        // producer's until published, and the exclusive borrow of the sender keeps them so. A receiver
+        // of the same user that breaks the protocol could write to them, as it could to any memory of
+        // this process: see `Trust::SameUser`. In a forked child they are not mapped.
+        unsafe { std::slice::from_raw_parts(self.payload(), self.header.len as usize) }
+    }
+}
+
+impl DerefMut for Reservation<'_> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [u8] {
+        if self.sender.outbox.end.trust == Trust::AnyUser {
+            return self.sender.staging.get_mut();
+        }
+        if !self.sender.outbox.end.is_own() {
+            return &mut [];
+        }
+        // SAFETY: as above.
+        unsafe { std::slice::from_raw_parts_mut(self.payload(), self.header.len as usize) }
+    }
+}
+
+impl Drop for Reservation<'_> {
+    fn drop(&mut self) {
+        self.sender.outbox.back(!self.committed);
+        if let Some(batch) = &mut self.batch {
+            batch.reserved = false;
+            self.sender.outbox.lend();
+        }
+    }
+}
