@@ -4,7 +4,7 @@
 use crate::{
     slot_support::*,
     stream_support::*,
-    support::{Child, Shared, alone},
+    support::{Child, Shared, alone, eventually, wait_to_be_killed},
 };
 use shmpipe::{
     Options,
@@ -173,7 +173,7 @@ fn a_surviving_consumer_gets_every_value_once() {
 
 #[test]
 fn a_surviving_consumer_gets_every_large_value_once() {
-    alone(producers_die::<Odd>);
+    alone(|| producers_die::<Odd>());
 }
 
 fn consumers_die<T: Value>() {
@@ -232,11 +232,14 @@ fn both_die<T: Value>() {
         let mut released = 0;
         for round in 0..ROUNDS / 2 {
             let mut producing = Child::fork(|line| {
-                let mut producer = site.producer::<T>(&options().resume());
+                // The ring keeps one end that no consumer was told of, not two.
+                let mut producer = eventually("an end to be told", || {
+                    site.open::<Producer<T>>(&options().resume()).ok()
+                });
                 let next = index_at::<T>(&site.words(), TAIL);
                 line.say("attached");
                 let _ = push_for_ever(&mut producer, next);
-                crate::support::wait_to_be_killed();
+                wait_to_be_killed();
             });
             let mut consuming = Child::fork(|line| {
                 let mut index = index_at::<T>(&site.words(), HEAD);
@@ -267,17 +270,18 @@ fn both_die<T: Value>() {
 
         // What is left is whole.
         let (head, tail) = (index_at::<T>(&words, HEAD), index_at::<T>(&words, TAIL));
-        let mut producer = site.producer::<T>(&options().resume());
-        assert_eq!(producer.len() as u64, tail - head);
         let mut consumer = site.consumer::<T>(&options());
+        assert_eq!(consumer.len() as u64, tail - head);
         let mut index = head;
-        let mut end = Ok(());
         // The ends in between are told once each, in order.
         while index < tail {
-            end = pop_for_ever(&mut consumer, index, |at| index = at);
+            let end = pop_for_ever(&mut consumer, index, |at| index = at);
             assert!(matches!(end, Err(ReadError::Died)), "{end:?}");
         }
-        drop(end);
+        let mut producer = eventually("the last end to be told", || {
+            assert!(matches!(consumer.try_pop(), Err(ReadError::Died | ReadError::Empty)));
+            site.open::<Producer<T>>(&options().resume()).ok()
+        });
         producer.push(value(tail)).unwrap();
         producer.finish().unwrap();
         while pop_for_ever(&mut consumer, index, |at| index = at).is_err() {}
@@ -307,7 +311,7 @@ fn what_was_in_a_guard_comes_again() {
                 let batch = consumer.pop_batch().unwrap().unwrap();
                 assert_eq!(batch.len(), 7);
                 line.say("looks");
-                crate::support::wait_to_be_killed();
+                wait_to_be_killed();
             });
             victim.expect("looks");
             victim.kill();

@@ -91,7 +91,7 @@ fn a_producers_position_that_jumps_or_is_torn_breaks_the_consumer() {
             // Of an empty ring: not behind a whole value, before what was seen, more than a ring further.
             let torn = [1, 8, SIZE - 1, SIZE + 1, SIZE + 16, ring - 1].map(|by| at + by);
             let jumps = [at - SIZE, at + ring / SIZE * SIZE + SIZE, at + ring + 1, at + ring + 8];
-            let far = [0, u64::MAX, at ^ (1 << 63), at + (1 << 32) * SIZE];
+            let far = [0, u64::MAX, at ^ (1 << 63), at.wrapping_add((1 << 32) * SIZE)];
             for bad in torn.into_iter().chain(jumps).chain(far) {
                 let (_site, mut producer, mut consumer, words) = ends_at(start, named);
                 producer.push_slice(&values(0, 10)).unwrap();
@@ -118,7 +118,7 @@ fn a_consumers_position_that_jumps_or_is_torn_breaks_the_producer() {
             let torn = [1, 8, SIZE - 1, SIZE + 1, 2 * SIZE + 12].map(|by| at + by);
             let tail = at + whole::<Three>() as u64 * SIZE;
             let jumps = [start, at - SIZE, tail + SIZE, tail + page() as u64];
-            let far = [0, u64::MAX, at ^ (1 << 63), at + (1 << 32) * SIZE];
+            let far = [0, u64::MAX, at ^ (1 << 63), at.wrapping_add((1 << 32) * SIZE)];
             for bad in torn.into_iter().chain(jumps).chain(far) {
                 let (_site, mut producer, mut consumer, words) = ends_at(start, named);
                 fill_up(&mut producer, 0);
