@@ -335,7 +335,7 @@ fn attach(
         broken: std::sync::OnceLock::new(),
         next_probe: AtomicU64::new(0),
         fence,
-        wait: settings.wait,
+        wait: settings.wait.here(),
         trust: settings.trust,
         liveness_interval: settings.liveness_interval,
     };

@@ -4,6 +4,7 @@
 use super::{
     Aborter, End, Peer,
     attach::Attached,
+    distance::Distance,
     epoch::{EndReason, State, Word},
     error::OpenErrorKind,
     stats::{Stats, Waited},
@@ -18,7 +19,7 @@ use crate::{
     },
     sync::Ordering,
     sys,
-    wait::{gate::ANYTHING, pace::Pace},
+    wait::gate::ANYTHING,
 };
 use std::{ptr::NonNull, sync::Arc};
 
@@ -31,7 +32,7 @@ pub(crate) struct Inbox {
     pub(crate) end: Arc<End>,
     epochs: Epochs,
     waited: Waited,
-    pace: Pace,
+    distance: Distance,
     /// Up to here bytes have been asked for; see `prefetch`.
     prefetched: u64,
     /// Whether a guard for unreleased bytes is out.
@@ -47,8 +48,8 @@ impl Inbox {
         let ring = Consumer::new(start.head, start.head, end.geometry().capacity as u64)?;
         let epochs =
             Epochs { ring, unit, until: start.head, reading: epoch, entered: false, ended: None };
-        let (waited, pace) = (Waited::default(), Pace::new(start.head));
-        Ok(Self { end, epochs, waited, pace, prefetched: start.head, lent: false })
+        let (waited, distance) = (Waited::default(), Distance::new(unit, start.head));
+        Ok(Self { end, epochs, waited, distance, prefetched: start.head, lent: false })
     }
 
     pub(crate) fn capacity(&self) -> usize {
@@ -119,12 +120,12 @@ impl Inbox {
         }
     }
 
-    /// Gives `n` bytes back, which were available.
+    /// Gives `n` bytes back, which were available and have `items` in them.
     #[inline]
-    pub(crate) fn release(&mut self, n: u64) {
+    pub(crate) fn release(&mut self, n: u64, items: u64) {
         if n > 0 {
             self.epochs.ring.release(n, &self.end.control().consumer.0.head);
-            self.waited.moved(n);
+            self.waited.moved(n, items);
             self.end.notify_peer(self.position());
         }
     }
@@ -147,12 +148,15 @@ impl Inbox {
 
     #[cold]
     fn await_bytes_long(&mut self, patience: Patience) -> Result<u64, ReadError> {
-        let Self { end, epochs, waited, pace, .. } = self;
+        let Self { end, epochs, waited, distance, .. } = self;
         let at = epochs.ring.position();
-        let nap = pace.nap(at, end.geometry().capacity as u64 / 2);
+        if epochs.available() == 0 && patience != Patience::Never {
+            distance.keep(end, at, waited.items());
+        }
+        let nap = distance.nap(at, end.geometry().capacity as u64 / 2);
         let until = Until { there: at.saturating_add(1), nap: nap.map(|n| at.saturating_add(n)) };
         let seen = end.wait(patience, until, waited, |gone| epochs.look(end, gone));
-        pace.rested(at, waited.take_rest());
+        distance.rested(at, waited.take_rest());
         match seen? {
             Seen::Bytes => Ok(epochs.available()),
             Seen::End(reason) => ReadError::stream_ended(reason).map_or(Ok(0), Err),

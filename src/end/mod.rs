@@ -8,6 +8,7 @@
 //! in the ring, are in [`outbox`] and [`inbox`], which the faces are made of.
 
 pub(crate) mod attach;
+mod distance;
 pub(crate) mod epoch;
 pub(crate) mod error;
 pub(crate) mod fork;

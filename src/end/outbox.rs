@@ -3,16 +3,20 @@
 use super::{
     Aborter, End, Peer,
     attach::Attached,
+    distance::Distance,
     epoch::{EndReason, State},
     error::OpenErrorKind,
     stats::{Stats, Waited},
-    stop::WriteError,
+    stop::{Stop, WriteError},
     waiting::{Patience, Until},
 };
 use crate::{
-    ring::{cursor::distance, spsc::Producer},
+    ring::{
+        cursor::{distance, whole},
+        spsc::Producer,
+    },
     sync::Ordering,
-    wait::{gate::ANYTHING, pace::Pace},
+    wait::gate::ANYTHING,
 };
 use std::{ptr::NonNull, sync::Arc};
 
@@ -21,9 +25,11 @@ use std::{ptr::NonNull, sync::Arc};
 pub(crate) struct Outbox {
     pub(crate) end: Arc<End>,
     ring: Producer,
+    /// What all positions are multiples of.
+    unit: u64,
     epoch: u32,
     waited: Waited,
-    pace: Pace,
+    distance: Distance,
     /// Whether a guard for unpublished bytes is out.
     lent: bool,
 }
@@ -34,8 +40,8 @@ impl Outbox {
         let Attached { end, start, epoch } = attached;
         start.check_unit(unit)?;
         let ring = Producer::new(start.tail, start.head, end.geometry().capacity as u64)?;
-        let (waited, pace) = (Waited::default(), Pace::new(start.tail));
-        Ok(Self { end, ring, epoch, waited, pace, lent: false })
+        let distance = Distance::new(unit, start.tail);
+        Ok(Self { end, ring, unit, epoch, waited: Waited::default(), distance, lent: false })
     }
 
     pub(crate) fn capacity(&self) -> usize {
@@ -84,12 +90,12 @@ impl Outbox {
         Aborter::new(&self.end)
     }
 
-    /// Publishes `n` bytes, for which there was room.
+    /// Publishes `items` in `n` bytes, for which there was room.
     #[inline]
-    pub(crate) fn publish(&mut self, n: u64) {
+    pub(crate) fn publish(&mut self, n: u64, items: u64) {
         if n > 0 {
             self.ring.publish(n, &self.end.control().producer.0.tail);
-            self.waited.moved(n);
+            self.waited.moved(n, items);
             self.end.notify_peer(self.ring.position());
         }
     }
@@ -99,7 +105,7 @@ impl Outbox {
     pub(crate) fn look_for_room(&mut self, n: u64) -> Result<(), WriteError> {
         if self.ring.free() < n {
             self.end.check()?;
-            self.end.checked(self.ring.refresh(&self.end.control().consumer.0.head))?;
+            refresh(&mut self.ring, &self.end, self.unit)?;
         }
         Ok(())
     }
@@ -121,13 +127,15 @@ impl Outbox {
 
     #[cold]
     fn await_room_long(&mut self, n: u64, patience: Patience) -> Result<(), WriteError> {
-        let Self { end, ring, waited, pace, .. } = self;
-        let head = &end.control().consumer.0.head;
+        let Self { end, ring, unit, waited, distance, .. } = self;
         let capacity = end.geometry().capacity as u64;
         let at = ring.position();
         // Where the reader must be for there to be room for so many.
         let room_for = |n: u64| at.saturating_add(n).saturating_sub(capacity);
-        let nap = pace.nap(at, capacity / 2).filter(|enough| *enough > n);
+        if ring.free() < n && patience != Patience::Never {
+            distance.keep(end, at, waited.items());
+        }
+        let nap = distance.nap(at, capacity / 2).filter(|enough| *enough > n);
         let until = Until { there: room_for(n), nap: nap.map(room_for) };
         let room = end.wait(patience, until, waited, |gone| {
             let word = end.peer_word()?;
@@ -136,10 +144,10 @@ impl Outbox {
                 State::Open if gone == Some(word) => return Err(WriteError::ReaderDied),
                 State::None | State::Open => {}
             }
-            end.checked(ring.refresh(head))?;
+            refresh(ring, end, *unit)?;
             Ok((ring.free() >= n).then_some(()))
         });
-        pace.rested(at, waited.take_rest());
+        distance.rested(at, waited.take_rest());
         room
     }
 
@@ -186,7 +194,7 @@ impl Outbox {
     /// Finishes, and waits until the consumer has been told.
     pub(crate) fn drain(&mut self, patience: Patience) -> Result<(), WriteError> {
         self.say_finished()?;
-        let Self { end, ring, waited, epoch, .. } = self;
+        let Self { end, ring, unit, waited, epoch, .. } = self;
         let control = end.control();
         let epoch = u64::from(*epoch);
         // Not for what it reads, but for what it says.
@@ -203,7 +211,7 @@ impl Outbox {
                 State::Open if gone == Some(word) => return Err(WriteError::ReaderDied),
                 State::None | State::Open => return Ok(None),
             };
-            end.checked(ring.refresh(&control.consumer.0.head))?;
+            refresh(ring, end, *unit)?;
             let all_read = ring.free() == end.geometry().capacity as u64;
             if all_read { Ok(Some(())) } else { Err(left) }
         })
@@ -214,14 +222,14 @@ impl Outbox {
     /// # Errors
     /// [`WriteError::Timeout`]; that the reader has gone, and then perhaps not without having read it all.
     pub(crate) fn await_all_released(&mut self, patience: Patience) -> Result<(), WriteError> {
-        let Self { end, ring, waited, .. } = self;
+        let Self { end, ring, unit, waited, .. } = self;
         end.check()?;
         let capacity = end.geometry().capacity as u64;
         let until = Until { there: ring.position(), nap: None };
         end.wait(patience, until, waited, |gone| {
             // The reader's word before its position: a reader that left says so last.
             let word = end.peer_word()?;
-            end.checked(ring.refresh(&end.control().consumer.0.head))?;
+            refresh(ring, end, *unit)?;
             match word.state {
                 _ if ring.free() == capacity => Ok(Some(())),
                 State::Ended(reason) => Err(WriteError::reader_gone(reason)),
@@ -234,10 +242,10 @@ impl Outbox {
     /// The bytes that the consumer has not taken: from which position, and how many. Only to be asked
     /// for when it has gone, or has said that it takes no more.
     pub(crate) fn not_taken(&mut self) -> Result<(NonNull<u8>, usize), WriteError> {
-        let Self { end, ring, .. } = self;
+        let Self { end, ring, unit, .. } = self;
         end.check()?;
         let line = &end.control().consumer.0;
-        end.checked(ring.refresh(&line.head))?;
+        refresh(ring, end, *unit)?;
         let unread = end.geometry().capacity as u64 - ring.free();
         let head = ring.position() - unread;
         // Acquire: pairs with the Release in `Inbox::mark_taken`. (Of a reader that died, the kernel's
@@ -246,6 +254,13 @@ impl Outbox {
         let rest = unread - end.checked(distance("taken", head, taken, unread))?;
         Ok((end.mapping().at(taken), rest as usize))
     }
+}
+
+/// Looks at the consumer's position.
+#[inline]
+fn refresh(ring: &mut Producer, end: &End, unit: u64) -> Result<(), Stop> {
+    let seen = ring.refresh(&end.control().consumer.0.head);
+    end.checked(seen.and_then(|()| whole("head", ring.unreleased(), unit)))
 }
 
 impl Drop for Outbox {

@@ -4,7 +4,7 @@ use super::End;
 use crate::{
     sync::Ordering,
     sys::clock,
-    wait::{gate::Parked, pace::Rest},
+    wait::{adaptive::Budget, gate::Parked, pace::Rest},
 };
 use std::time::{Duration, Instant};
 
@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Publications (of a writer) or releases (of a reader).
+    /// Records or values moved; in a stream of bytes, calls that moved any.
     pub operations: u64,
-    /// Bytes moved.
+    /// Bytes of the ring moved: of records with their headers and padding.
     pub bytes: u64,
     /// How often it went to sleep.
     pub sleeps: u64,
@@ -38,6 +38,9 @@ pub(crate) struct Waited {
     stats: Stats,
     since: Option<Instant>,
     rest: Rest,
+    budget: Budget,
+    /// Whether this wait has slept.
+    slept: bool,
 }
 
 impl Waited {
@@ -45,11 +48,28 @@ impl Waited {
         self.stats
     }
 
-    /// Counts an operation that moved `n` bytes.
+    /// Counts `items` that moved in `n` bytes.
     #[inline]
-    pub(crate) fn moved(&mut self, n: u64) {
-        self.stats.operations += 1;
+    pub(crate) fn moved(&mut self, n: u64, items: u64) {
+        self.stats.operations += items;
         self.stats.bytes += n;
+    }
+
+    /// What was moved so far: records or values, or calls that moved bytes.
+    pub(crate) fn items(&self) -> u64 {
+        self.stats.operations
+    }
+
+    /// For how long the wait that begins may look before it sleeps.
+    pub(super) fn budget(&self) -> Duration {
+        self.budget.get()
+    }
+
+    /// A wait is over that has looked for so long, since it last slept if it did.
+    pub(super) fn looked(&mut self, looked: Duration) {
+        if !self.slept && self.budget.was_long(looked) {
+            self.budget.saved();
+        }
     }
 
     /// Counts a guard that came back.
@@ -74,7 +94,11 @@ impl Waited {
     /// Whether it was.
     pub(super) fn end(&mut self) -> bool {
         let since = self.since.take();
-        self.stats.blocked += since.map_or(Duration::ZERO, |since| since.elapsed());
+        let took = since.map_or(Duration::ZERO, |since| since.elapsed());
+        self.stats.blocked += took;
+        if std::mem::take(&mut self.slept) {
+            self.budget.slept(took);
+        }
         since.is_some()
     }
 
@@ -84,6 +108,8 @@ impl Waited {
             return;
         }
         self.stats.sleeps += 1;
+        // A nap is meant to last.
+        self.slept |= !nap;
         let late = parked == Parked::TimedOut && !nap && found;
         self.stats.late_wakeups += u64::from(late);
         self.rest = match parked {

@@ -103,16 +103,18 @@ impl End {
         waited: &mut Waited,
         mut attempt: impl FnMut(Gone) -> Result<Option<T>, E>,
     ) -> Result<T, E> {
-        let mut spinner = Spinner::new(self.wait);
+        let mut spinner = Spinner::new(self.wait, waited.budget());
         let mut nap = until.nap.filter(|_| spinner.sleeps());
         let mut cap = self.liveness_interval.unwrap_or(FIRST_CAP);
         let last_cap = self.liveness_interval.unwrap_or(LAST_CAP);
         let mut looked = None;
         loop {
             // Who naps has no need to hurry.
-            while nap.is_none() && spinner.pause(patience.left().map_or(cap, |left| left.min(cap)))
+            while nap.is_none()
+                && spinner.pause(|| patience.left().map_or(cap, |left| left.min(cap)))
             {
                 if let Some(there) = attempt(None)? {
+                    waited.looked(spinner.looked());
                     return Ok(there);
                 }
                 // Aborted from another thread.

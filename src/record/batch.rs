@@ -150,7 +150,7 @@ impl<'a> Batch<'a> {
 
     fn publish(&mut self) {
         let gathered = std::mem::take(&mut self.gathered);
-        self.sender.outbox.publish(gathered.bytes);
+        self.sender.outbox.publish(gathered.bytes, gathered.records as u64);
     }
 
     #[inline]

@@ -247,7 +247,7 @@ impl Receiver {
             return Ok(None);
         }
         self.inbox.lend();
-        Ok(Some(Records { receiver: self, available, shown: 0 }))
+        Ok(Some(Records { receiver: self, available, shown: 0, records: 0 }))
     }
 
     #[inline]
@@ -305,9 +305,9 @@ impl Receiver {
 
     /// Gives bytes back that a guard stood for.
     #[inline]
-    fn release(&mut self, bytes: u64) {
+    fn release(&mut self, bytes: u64, records: u64) {
         if self.inbox.end.check().is_ok() {
-            self.inbox.release(bytes);
+            self.inbox.release(bytes, records);
         }
         self.inbox.back();
     }
@@ -371,7 +371,7 @@ impl Deref for Record<'_> {
 impl Drop for Record<'_> {
     #[inline]
     fn drop(&mut self) {
-        self.receiver.release(self.found.frame);
+        self.receiver.release(self.found.frame, 1);
     }
 }
 
@@ -383,7 +383,9 @@ impl Drop for Record<'_> {
 pub struct Records<'a> {
     receiver: &'a mut Receiver,
     available: u64,
+    /// Bytes and records that were shown.
     shown: u64,
+    records: u64,
 }
 
 impl Records<'_> {
@@ -402,6 +404,7 @@ impl Records<'_> {
         let offset = self.shown;
         let found = self.receiver.find(offset, self.available - offset)?;
         self.shown += found.frame;
+        self.records += 1;
         self.receiver.stage(offset, found);
         Ok(Some(self.receiver.view(offset, found)))
     }
@@ -409,6 +412,6 @@ impl Records<'_> {
 
 impl Drop for Records<'_> {
     fn drop(&mut self) {
-        self.receiver.release(self.shown);
+        self.receiver.release(self.shown, self.records);
     }
 }

@@ -368,7 +368,7 @@ impl Sender {
         let frame = self.frames.frame(len);
         self.outbox.await_room(frame, patience)?;
         self.put(0, Header { len, kind }, bytes);
-        self.outbox.publish(frame);
+        self.outbox.publish(frame, 1);
         Ok(())
     }
 
@@ -378,7 +378,7 @@ impl Sender {
         let frame = self.frames.frame(len);
         self.outbox.await_room(frame, patience)?;
         self.put_parts(0, Header { len, kind }, parts);
-        self.outbox.publish(frame);
+        self.outbox.publish(frame, 1);
         Ok(())
     }
 
@@ -499,7 +499,7 @@ impl<'a> Reservation<'a> {
         let frame = sender.frames.frame(header.len);
         match batch {
             Some(batch) => batch.add(frame),
-            None => sender.outbox.publish(frame),
+            None => sender.outbox.publish(frame, 1),
         }
         Ok(())
     }

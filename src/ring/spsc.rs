@@ -55,6 +55,12 @@ impl Producer {
         self.capacity - (self.tail - self.head)
     }
 
+    /// Bytes that were published and not released, as far as the private copy tells.
+    #[inline]
+    pub(crate) fn unreleased(&self) -> u64 {
+        self.tail - self.head
+    }
+
     /// Bytes that can ever be published after this point.
     #[inline]
     pub(crate) fn left(&self) -> u64 {

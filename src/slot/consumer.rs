@@ -13,6 +13,7 @@ use crate::{
 use bytemuck::Pod;
 use std::{
     cell::Cell,
+    fmt,
     marker::PhantomData,
     ops::Deref,
     time::{Duration, Instant},
@@ -34,12 +35,17 @@ const STAGED: usize = 256 << 10;
 /// fn shared<T: Sync>() {}
 /// shared::<shmpipe::slot::Consumer<u64>>();
 /// ```
-#[derive(Debug)]
 pub struct Consumer<T> {
     inbox: Inbox,
     /// Where values are shown that must not be shown in place: see [`Trust::AnyUser`].
     staging: Staging,
-    not_sync: PhantomData<(Cell<()>, T)>,
+    not_sync: PhantomData<(Cell<()>, fn() -> T)>,
+}
+
+impl<T> fmt::Debug for Consumer<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Consumer").field("inbox", &self.inbox).finish_non_exhaustive()
+    }
 }
 
 impl<T: Pod> options::End for Consumer<T> {
@@ -192,7 +198,7 @@ impl<T: Pod> Consumer<T> {
         // SAFETY: what is available consists of whole values, checked at every look; this one is mapped
         // and aligned as in `Values::deref`. It is copied, whatever it is: any bytes are a value.
         let value = unsafe { self.inbox.first(0).cast::<T>().read() };
-        self.inbox.release(Self::SIZE);
+        self.inbox.release(Self::SIZE, 1);
         Ok(Some(value))
     }
 
@@ -220,7 +226,6 @@ impl<T: Pod> Consumer<T> {
 ///
 /// All are released when it is dropped; until then the producer leaves them alone. Forgotten
 /// ([`std::mem::forget`]), none is released, and they come again. In a forked child there are none.
-#[derive(Debug)]
 pub struct Values<'a, T: Pod> {
     consumer: &'a mut Consumer<T>,
     len: usize,
@@ -232,6 +237,12 @@ impl<T: Pod> Values<'_, T> {
     /// Releases the first `n` values, or all if there are fewer. The others come again.
     pub fn release(mut self, n: usize) {
         self.released = n.min(self.len);
+    }
+}
+
+impl<T: Pod> fmt::Debug for Values<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Values").field("len", &self.len).finish_non_exhaustive()
     }
 }
 
@@ -261,7 +272,8 @@ impl<T: Pod> Drop for Values<'_, T> {
     fn drop(&mut self) {
         let inbox = &mut self.consumer.inbox;
         if inbox.end.check().is_ok() {
-            inbox.release(self.released as u64 * Consumer::<T>::SIZE);
+            let values = self.released as u64;
+            inbox.release(values * Consumer::<T>::SIZE, values);
         }
         inbox.back();
     }

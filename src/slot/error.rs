@@ -4,7 +4,6 @@ use super::WriteError;
 use std::{error::Error, fmt, io};
 
 /// A value that could not be pushed, handed back, and why.
-#[derive(Debug)]
 pub struct PushError<T> {
     /// The value.
     pub value: T,
@@ -25,7 +24,13 @@ impl<T> fmt::Display for PushError<T> {
     }
 }
 
-impl<T: fmt::Debug> Error for PushError<T> {
+impl<T> fmt::Debug for PushError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PushError").field("error", &self.error).finish_non_exhaustive()
+    }
+}
+
+impl<T> Error for PushError<T> {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.error.source()
     }

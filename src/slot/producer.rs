@@ -13,6 +13,7 @@ use crate::{
 use bytemuck::Pod;
 use std::{
     cell::Cell,
+    fmt,
     marker::PhantomData,
     ops::{Deref, DerefMut},
     time::{Duration, Instant},
@@ -29,12 +30,17 @@ use std::{
 /// fn shared<T: Sync>() {}
 /// shared::<shmpipe::slot::Producer<u64>>();
 /// ```
-#[derive(Debug)]
 pub struct Producer<T> {
     outbox: Outbox,
     /// Where values are made that must not be made in place: see [`Trust::AnyUser`].
     staging: Staging,
-    not_sync: PhantomData<(Cell<()>, T)>,
+    not_sync: PhantomData<(Cell<()>, fn() -> T)>,
+}
+
+impl<T> fmt::Debug for Producer<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Producer").field("outbox", &self.outbox).finish_non_exhaustive()
+    }
 }
 
 impl<T: Pod> options::End for Producer<T> {
@@ -303,7 +309,7 @@ impl<T: Pod> Producer<T> {
         }
         // SAFETY: as in `put`; the slot is aligned as `Slots::deref` says.
         unsafe { self.outbox.next(0).cast::<T>().write(value) };
-        self.outbox.publish(Self::SIZE);
+        self.outbox.publish(Self::SIZE, 1);
         Ok(())
     }
 
@@ -315,7 +321,7 @@ impl<T: Pod> Producer<T> {
             let next = self.outbox.next(0).cast::<T>();
             std::ptr::copy_nonoverlapping(values.as_ptr(), next.as_ptr(), values.len());
         }
-        self.outbox.publish(size_of_val(values) as u64);
+        self.outbox.publish(size_of_val(values) as u64, values.len() as u64);
     }
 
     fn reserve_exact(&mut self, n: usize, patience: Patience) -> Result<Slots<'_, T>, WriteError> {
@@ -356,7 +362,6 @@ impl<T: Pod> Producer<T> {
 ///
 /// They hold what was there before, not zeros. [`commit`](Self::commit) publishes them; dropped without
 /// that, nothing is published. In a forked child there are none.
-#[derive(Debug)]
 #[must_use = "dropped slots are aborted: nothing is pushed"]
 pub struct Slots<'a, T: Pod> {
     producer: &'a mut Producer<T>,
@@ -394,9 +399,15 @@ impl<T: Pod> Slots<'_, T> {
             self.producer.put(unsafe { std::slice::from_raw_parts(values.as_ptr(), n) });
             self.producer.staging = staging;
         } else {
-            self.producer.outbox.publish(n as u64 * Producer::<T>::SIZE);
+            self.producer.outbox.publish(n as u64 * Producer::<T>::SIZE, n as u64);
         }
         Ok(())
+    }
+}
+
+impl<T: Pod> fmt::Debug for Slots<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Slots").field("len", &self.len).finish_non_exhaustive()
     }
 }
 

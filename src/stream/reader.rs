@@ -307,7 +307,7 @@ impl Reader {
 
     #[inline]
     fn release(&mut self, n: usize) {
-        self.inbox.release(n as u64);
+        self.inbox.release(n as u64, 1);
         self.shown = self.shown.saturating_sub(n);
     }
 

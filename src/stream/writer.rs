@@ -373,7 +373,7 @@ impl Writer {
                 bytes.len(),
             );
         }
-        self.outbox.publish(bytes.len() as u64);
+        self.outbox.publish(bytes.len() as u64, 1);
     }
 
     fn transfer(
@@ -389,7 +389,7 @@ impl Writer {
             .map_err(TransferError::Descriptor)?;
         // That may have taken long, and another thread may have aborted it meanwhile.
         self.outbox.end.check().map_err(WriteError::from)?;
-        self.outbox.publish(n as u64);
+        self.outbox.publish(n as u64, 1);
         Ok(n)
     }
 
@@ -445,7 +445,7 @@ impl Reservation<'_> {
             self.writer.put(&staging[..n]);
             self.writer.staging = staging;
         } else {
-            self.writer.outbox.publish(n as u64);
+            self.writer.outbox.publish(n as u64, 1);
         }
         Ok(())
     }

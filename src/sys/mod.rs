@@ -5,6 +5,7 @@
 
 pub(crate) mod cache;
 pub(crate) mod clock;
+pub(crate) mod cpu;
 pub(crate) mod io;
 pub(crate) mod membarrier;
 pub(crate) mod memory;

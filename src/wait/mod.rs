@@ -2,10 +2,13 @@
 //!
 //! [`gate`] is the protocol (announce, re-check, sleep; publish, wake), generic over what sleeps
 //! and over the fence between; [`fence`] is that fence, [`posix_sem`] the sleeper that lives in the
-//! segment, [`spin`] what happens before anybody sleeps, [`pace`] how much a sleeper leaves to the other.
+//! segment, [`spin`] what happens before anybody sleeps, [`adaptive`] the policy that says for how long and
+//! how soon, [`pace`] how much a sleeper leaves to the other.
 
 pub(crate) mod gate;
 
+#[cfg(not(shmpipe_loom))]
+pub(crate) mod adaptive;
 #[cfg(not(shmpipe_loom))]
 pub(crate) mod fence;
 #[cfg(not(shmpipe_loom))]

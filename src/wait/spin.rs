@@ -1,7 +1,9 @@
 //! What a waiting end does before it sleeps.
 
+use crate::sys::cpu;
 use crossbeam_utils::Backoff;
 use std::{
+    hint::spin_loop,
     sync::atomic::{AtomicUsize, Ordering},
     time::{Duration, Instant},
 };
@@ -9,42 +11,43 @@ use std::{
 /// How an end waits for the other.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Wait {
-    /// Looks again for a short while, then sleeps. Right for nearly everything.
+    /// Looks again for a short while, then sleeps; keeps its distance while the other end streams. Right
+    /// for nearly everything.
     #[default]
     Adaptive,
-    /// Looks again and again and never sleeps: the fastest hand-over where each end has a
-    /// processor to itself, and a whole processor spent on it.
+    /// Looks again and again and never sleeps: a whole processor spent on it.
     Spin,
     /// Sleeps at once: the least processor time.
     Sleep,
 }
 
-/// How long an adaptive end looks before it sleeps: about what a sleep and a wake-up cost
-/// together, so that waiting never costs more than twice the better of the two (the classic
-/// argument for competitive spinning: Karlin, Li, Manasse, Owicki, SOSP 1991).
-const SPIN_BUDGET: Duration = Duration::from_micros(20);
+impl Wait {
+    /// What it comes down to here: on one processor the peer cannot run while we look.
+    pub(crate) fn here(self) -> Self {
+        if self == Self::Adaptive && processors() == 1 { Self::Sleep } else { self }
+    }
+}
 
-/// Looks, with pauses that double each time, before the clock is read: a short wait never does.
-const LOOKS_WITHOUT_CLOCK: u32 = 7;
+/// So many looks follow upon one another as fast as they can: what comes soon is seen at once.
+const EAGER: u32 = 256;
 
-/// One wait's spinning.
-///
-/// Between two looks it pauses for longer and longer (up to 64 pause instructions): a peer that
-/// streams is disturbed by every look, because it has to fetch back the line that was looked at.
+/// Of these, so many go by the clock's price.
+const LOOKS_PER_CLOCK: u32 = 16;
+
+/// One wait's looking: eagerly at first, then with pauses that grow with the time already waited.
 #[derive(Debug)]
 pub(crate) struct Spinner {
     policy: Wait,
-    backoff: Backoff,
+    budget: Duration,
     looks: u32,
+    backoff: Backoff,
     since: Option<Instant>,
 }
 
 impl Spinner {
-    pub(crate) fn new(policy: Wait) -> Self {
-        // On one processor the peer cannot run while we look.
-        let alone = policy == Wait::Adaptive && processors() == 1;
-        let policy = if alone { Wait::Sleep } else { policy };
-        Self { policy, backoff: Backoff::new(), looks: 0, since: None }
+    /// `budget` = for how long an adaptive end looks.
+    pub(crate) fn new(policy: Wait, budget: Duration) -> Self {
+        Self { policy, budget, looks: 0, backoff: Backoff::new(), since: None }
     }
 
     /// Whether this wait may ever sleep.
@@ -52,20 +55,29 @@ impl Spinner {
         self.policy != Wait::Spin
     }
 
-    /// Pauses before the next look; false when it is time to sleep. A policy that never sleeps
-    /// spins for `at_most` before it is time for something else.
-    pub(crate) fn pause(&mut self, at_most: Duration) -> bool {
-        let budget = match self.policy {
-            Wait::Sleep => return false,
-            Wait::Adaptive => SPIN_BUDGET,
-            Wait::Spin => at_most,
-        };
-        self.backoff.spin();
-        if self.looks < LOOKS_WITHOUT_CLOCK {
-            self.looks += 1;
-            return true;
+    /// Pauses before the next look; false when it is time to sleep. A policy that never sleeps looks for
+    /// `at_most` before it is time for something else.
+    #[inline]
+    pub(crate) fn pause(&mut self, at_most: impl FnOnce() -> Duration) -> bool {
+        if self.policy == Wait::Sleep {
+            return false;
         }
+        if self.looks < EAGER {
+            spin_loop();
+            self.looks += 1;
+            if !self.looks.is_multiple_of(LOOKS_PER_CLOCK) {
+                return true;
+            }
+        } else {
+            self.backoff.spin();
+        }
+        let budget = if self.policy == Wait::Spin { at_most() } else { self.budget };
         self.since.get_or_insert_with(Instant::now).elapsed() < budget
+    }
+
+    /// For how long it has looked, as far as it knows.
+    pub(crate) fn looked(&self) -> Duration {
+        self.since.map_or(Duration::ZERO, |since| since.elapsed())
     }
 
     /// Starts the budget anew.
@@ -79,7 +91,8 @@ fn processors() -> usize {
     static PROCESSORS: AtomicUsize = AtomicUsize::new(0);
     match PROCESSORS.load(Ordering::Relaxed) {
         0 => {
-            let processors = std::thread::available_parallelism().map_or(1, Into::into);
+            // Of the machine, and not those that this process may use: the peer may use others.
+            let processors = cpu::online();
             PROCESSORS.store(processors, Ordering::Relaxed);
             processors
         }

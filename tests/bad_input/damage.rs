@@ -119,8 +119,8 @@ fn what_another_program_made() {
             let why = refuse(&with(VERSION, version), &["version", &number]);
             assert_eq!(why, LayoutError::Version { found: version });
         }
-        for face in [0, 2, u32::MAX] {
-            let why = refuse(&with(FACE, face), &["another kind", &face.to_string()]);
+        for (face, what) in [(0, "(0)"), (2, "records"), (3, "slots"), (u32::MAX, "4294967295")] {
+            let why = refuse(&with(FACE, face), &["is a ring of", what, "not of bytes"]);
             assert!(matches!(why, LayoutError::Face { found, .. } if found == face));
         }
         let abi = ["pointer", "semaphore", "C library", "byte order"];
