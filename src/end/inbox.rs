@@ -2,7 +2,7 @@
 //! for them, release them, tell how each stream ended.
 
 use super::{
-    Aborter, End, Peer,
+    Aborter, End, Peer, Role,
     attach::Attached,
     distance::Distance,
     epoch::{EndReason, State, Word},
@@ -33,6 +33,8 @@ pub(crate) struct Inbox {
     epochs: Epochs,
     waited: Waited,
     distance: Distance,
+    /// Where this end took up its work.
+    start: u64,
     /// Up to here bytes have been asked for; see `prefetch`.
     prefetched: u64,
     /// Whether a guard for unreleased bytes is out.
@@ -46,10 +48,18 @@ impl Inbox {
         start.check_unit(unit)?;
         // Nothing is readable yet: what there is belongs to an epoch that must be looked at first.
         let ring = Consumer::new(start.head, start.head, end.geometry().capacity as u64)?;
-        let epochs =
-            Epochs { ring, unit, until: start.head, reading: epoch, entered: false, ended: None };
+        let epochs = Epochs {
+            ring,
+            unit,
+            until: start.head,
+            reading: epoch,
+            entered: false,
+            ended: None,
+            skipped: 0,
+        };
         let (waited, distance) = (Waited::default(), Distance::new(unit, start.head));
-        Ok(Self { end, epochs, waited, distance, prefetched: start.head, lent: false })
+        let start = start.head;
+        Ok(Self { end, epochs, waited, distance, start, prefetched: start, lent: false })
     }
 
     pub(crate) fn capacity(&self) -> usize {
@@ -94,7 +104,7 @@ impl Inbox {
     }
 
     pub(crate) fn stats(&self) -> Stats {
-        self.waited.stats()
+        self.waited.stats(self.bytes())
     }
 
     pub(crate) fn aborter(&self) -> Aborter {
@@ -120,13 +130,18 @@ impl Inbox {
         }
     }
 
+    /// Bytes that this end has released.
+    fn bytes(&self) -> u64 {
+        self.position() - self.start - self.epochs.skipped
+    }
+
     /// Gives `n` bytes back, which were available and have `items` in them.
     #[inline]
     pub(crate) fn release(&mut self, n: u64, items: u64) {
         if n > 0 {
             self.epochs.ring.release(n, &self.end.control().consumer.0.head);
-            self.waited.moved(n, items);
-            self.end.notify_peer(self.position());
+            self.waited.moved(items);
+            self.end.notify(Role::Producer, self.position());
         }
     }
 
@@ -148,6 +163,7 @@ impl Inbox {
 
     #[cold]
     fn await_bytes_long(&mut self, patience: Patience) -> Result<u64, ReadError> {
+        self.waited.moved_bytes(self.bytes());
         let Self { end, epochs, waited, distance, .. } = self;
         let at = epochs.ring.position();
         if epochs.available() == 0 && patience != Patience::Never {
@@ -177,9 +193,15 @@ impl Inbox {
     /// If it did not, somebody has forgotten it. The bytes were not released, and are handed out again.
     #[inline]
     fn note_if_leaked(&mut self) {
-        if std::mem::take(&mut self.lent) {
-            self.waited.leaked();
+        if self.lent {
+            self.note_leak();
         }
+    }
+
+    #[cold]
+    fn note_leak(&mut self) {
+        self.lent = false;
+        self.waited.leaked();
     }
 
     /// What was found in the ring cannot be.
@@ -229,6 +251,7 @@ impl Inbox {
 
 impl Drop for Inbox {
     fn drop(&mut self) {
+        self.waited.moved_bytes(self.bytes());
         // One that leaves between two streams has nothing to say to the next one's writer.
         let between = self.epochs.ended.is_some() && !self.epochs.entered;
         let last = if between { State::None } else { State::Ended(EndReason::Finished) };
@@ -257,6 +280,8 @@ struct Epochs {
     entered: bool,
     /// How the epoch before ended, if this reader has told its caller.
     ended: Option<EndReason>,
+    /// Bytes that were nobody's.
+    skipped: u64,
 }
 
 impl Epochs {
@@ -286,6 +311,7 @@ impl Epochs {
                 self.refresh(end)?;
                 let nobodys = end.checked(self.before_boundary(control, self.reading))?;
                 self.ring.release(nobodys, &control.consumer.0.head);
+                self.skipped += nobodys;
                 self.until = self.ring.position();
                 self.entered = true;
                 end.notify_peer(self.ring.position());

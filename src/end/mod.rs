@@ -163,6 +163,7 @@ impl Role {
     }
 
     /// The word in which this end says how it is.
+    #[inline]
     fn word(self, control: &Control) -> &SharedU64 {
         match self {
             Self::Producer => &control.life.0.producer,
@@ -171,6 +172,7 @@ impl Role {
     }
 
     /// Where this end sleeps.
+    #[inline]
     fn own_gate(self, control: &Control) -> &GateLine {
         match self {
             Self::Producer => &control.space.0,
@@ -259,6 +261,7 @@ impl End {
     }
 
     /// Whether this process made it, and did not inherit it by fork.
+    #[inline]
     pub(crate) fn is_own(&self) -> bool {
         self.process.running() == self.process.number()
     }
@@ -303,13 +306,20 @@ impl End {
         }
     }
 
-    /// Wakes the peer if it sleeps until this end's position is `published` or less. To be called
-    /// after each publication.
+    /// Wakes the peer, whose role this is, if it sleeps until this end's position is `published` or less.
+    /// To be called after each publication.
     #[inline]
-    pub(crate) fn notify_peer(&self, published: u64) {
-        self.gate(self.role.other()).notify(published);
+    pub(crate) fn notify(&self, peer: Role, published: u64) {
+        debug_assert_eq!(peer, self.role.other());
+        self.gate(peer).notify(published);
     }
 
+    /// As [`notify`](Self::notify), by an end that does not know which it is.
+    pub(crate) fn notify_peer(&self, published: u64) {
+        self.notify(self.role.other(), published);
+    }
+
+    #[inline]
     fn gate(&self, role: Role) -> Gate<'_, Semaphore, AsymmetricFence> {
         let line = role.own_gate(self.control());
         Gate {
@@ -326,10 +336,11 @@ impl End {
         self.checked(Word::load(self.role.other().word(self.control())))
     }
 
-    /// A quick look at the same: false if it has not ended.
+    /// A quick look at the same, of the peer whose role this is: false if it has not ended.
     #[inline]
-    pub(crate) fn peer_may_have_ended(&self) -> bool {
-        Word::may_have_ended(self.role.other().word(self.control()))
+    pub(crate) fn may_have_ended(&self, peer: Role) -> bool {
+        debug_assert_eq!(peer, self.role.other());
+        Word::may_have_ended(peer.word(self.control()))
     }
 
     /// Whether a live process holds the peer's role. A system call.

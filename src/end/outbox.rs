@@ -1,7 +1,7 @@
 //! What every producer does, whatever lies in the ring: wait for room, publish, come to an end.
 
 use super::{
-    Aborter, End, Peer,
+    Aborter, End, Peer, Role,
     attach::Attached,
     distance::Distance,
     epoch::{EndReason, State},
@@ -27,6 +27,8 @@ pub(crate) struct Outbox {
     ring: Producer,
     /// What all positions are multiples of.
     unit: u64,
+    /// Where this end took up its work.
+    start: u64,
     epoch: u32,
     waited: Waited,
     distance: Distance,
@@ -41,7 +43,8 @@ impl Outbox {
         start.check_unit(unit)?;
         let ring = Producer::new(start.tail, start.head, end.geometry().capacity as u64)?;
         let distance = Distance::new(unit, start.tail);
-        Ok(Self { end, ring, unit, epoch, waited: Waited::default(), distance, lent: false })
+        let (waited, start) = (Waited::default(), start.tail);
+        Ok(Self { end, ring, unit, start, epoch, waited, distance, lent: false })
     }
 
     pub(crate) fn capacity(&self) -> usize {
@@ -83,11 +86,16 @@ impl Outbox {
     }
 
     pub(crate) fn stats(&self) -> Stats {
-        self.waited.stats()
+        self.waited.stats(self.bytes())
     }
 
     pub(crate) fn aborter(&self) -> Aborter {
         Aborter::new(&self.end)
+    }
+
+    /// Bytes that this end has published.
+    fn bytes(&self) -> u64 {
+        self.ring.position() - self.start
     }
 
     /// Publishes `items` in `n` bytes, for which there was room.
@@ -95,8 +103,8 @@ impl Outbox {
     pub(crate) fn publish(&mut self, n: u64, items: u64) {
         if n > 0 {
             self.ring.publish(n, &self.end.control().producer.0.tail);
-            self.waited.moved(n, items);
-            self.end.notify_peer(self.ring.position());
+            self.waited.moved(items);
+            self.end.notify(Role::Consumer, self.ring.position());
         }
     }
 
@@ -116,10 +124,7 @@ impl Outbox {
     pub(crate) fn await_room(&mut self, n: u64, patience: Patience) -> Result<(), WriteError> {
         self.end.check()?;
         self.note_if_leaked();
-        if self.ring.left() < n {
-            return Err(WriteError::Exhausted);
-        }
-        if self.ring.free() >= n && !self.end.peer_may_have_ended() {
+        if self.ring.free() >= n && !self.end.may_have_ended(Role::Consumer) {
             return Ok(());
         }
         self.await_room_long(n, patience)
@@ -127,6 +132,10 @@ impl Outbox {
 
     #[cold]
     fn await_room_long(&mut self, n: u64, patience: Patience) -> Result<(), WriteError> {
+        if self.ring.left() < n {
+            return Err(WriteError::Exhausted);
+        }
+        self.waited.moved_bytes(self.bytes());
         let Self { end, ring, unit, waited, distance, .. } = self;
         let capacity = end.geometry().capacity as u64;
         let at = ring.position();
@@ -166,9 +175,15 @@ impl Outbox {
     /// If it did not, somebody has forgotten it. The bytes were not published, and are free again.
     #[inline]
     pub(crate) fn note_if_leaked(&mut self) {
-        if std::mem::take(&mut self.lent) {
-            self.waited.leaked();
+        if self.lent {
+            self.note_leak();
         }
+    }
+
+    #[cold]
+    fn note_leak(&mut self) {
+        self.lent = false;
+        self.waited.leaked();
     }
 
     /// Counts something that was not written because there was no room.
@@ -212,8 +227,7 @@ impl Outbox {
                 State::None | State::Open => return Ok(None),
             };
             refresh(ring, end, *unit)?;
-            let all_read = ring.free() == end.geometry().capacity as u64;
-            if all_read { Ok(Some(())) } else { Err(left) }
+            if ring.unreleased() == 0 { Ok(Some(())) } else { Err(left) }
         })
     }
 
@@ -224,14 +238,13 @@ impl Outbox {
     pub(crate) fn await_all_released(&mut self, patience: Patience) -> Result<(), WriteError> {
         let Self { end, ring, unit, waited, .. } = self;
         end.check()?;
-        let capacity = end.geometry().capacity as u64;
         let until = Until { there: ring.position(), nap: None };
         end.wait(patience, until, waited, |gone| {
             // The reader's word before its position: a reader that left says so last.
             let word = end.peer_word()?;
             refresh(ring, end, *unit)?;
             match word.state {
-                _ if ring.free() == capacity => Ok(Some(())),
+                _ if ring.unreleased() == 0 => Ok(Some(())),
                 State::Ended(reason) => Err(WriteError::reader_gone(reason)),
                 State::Open if gone == Some(word) => Err(WriteError::ReaderDied),
                 State::None | State::Open => Ok(None),
@@ -246,7 +259,7 @@ impl Outbox {
         end.check()?;
         let line = &end.control().consumer.0;
         refresh(ring, end, *unit)?;
-        let unread = end.geometry().capacity as u64 - ring.free();
+        let unread = ring.unreleased();
         let head = ring.position() - unread;
         // Acquire: pairs with the Release in `Inbox::mark_taken`. (Of a reader that died, the kernel's
         // release of its role lock is what orders its stores.)
@@ -265,6 +278,7 @@ fn refresh(ring: &mut Producer, end: &End, unit: u64) -> Result<(), Stop> {
 
 impl Drop for Outbox {
     fn drop(&mut self) {
+        self.waited.moved_bytes(self.bytes());
         self.end.leave(State::Ended(EndReason::Dropped), &self.waited);
     }
 }

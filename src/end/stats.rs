@@ -44,15 +44,20 @@ pub(crate) struct Waited {
 }
 
 impl Waited {
-    pub(crate) fn stats(&self) -> Stats {
-        self.stats
+    /// `bytes` = how many moved so far.
+    pub(crate) fn stats(&self, bytes: u64) -> Stats {
+        Stats { bytes, ..self.stats }
     }
 
-    /// Counts `items` that moved in `n` bytes.
+    /// Counts `items` that moved. (Not their bytes: positions tell, and this is done for every item.)
     #[inline]
-    pub(crate) fn moved(&mut self, n: u64, items: u64) {
+    pub(super) fn moved(&mut self, items: u64) {
         self.stats.operations += items;
-        self.stats.bytes += n;
+    }
+
+    /// How many bytes moved so far. To be said before the counters are shown to anybody.
+    pub(super) fn moved_bytes(&mut self, bytes: u64) {
+        self.stats.bytes = bytes;
     }
 
     /// What was moved so far: records or values, or calls that moved bytes.

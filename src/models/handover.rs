@@ -118,7 +118,7 @@ impl Writer {
     fn give_back(&mut self) {
         self.shared.handover().leave();
         self.ring.refresh(&self.shared.head).unwrap();
-        let head = self.ring.position() - (CAPACITY - self.ring.free());
+        let head = self.ring.position() - self.ring.unreleased();
         let taken = self.shared.taken.load(Ordering::Acquire).max(head);
         let mut pipe = self.shared.pipe.lock().unwrap();
         pipe.extend((taken..self.ring.position()).map(|at| self.shared.byte(at)));

@@ -172,7 +172,7 @@ impl<'a> Batch<'a> {
     }
 
     /// Waits until there is room for a record behind those gathered.
-    #[inline]
+    #[inline(always)]
     fn make_room(&mut self, len: usize, patience: Patience) -> Result<Header, WriteError> {
         let kind = self.sender.take_kind();
         let len = self.sender.checked_len(len)?;

@@ -227,7 +227,7 @@ impl Receiver {
         self.inbox.aborter()
     }
 
-    #[inline]
+    #[inline(always)]
     fn recv_within(&mut self, patience: Patience) -> Result<Option<Record<'_>>, ReadError> {
         let Some(found) = self.await_record(patience)? else { return Ok(None) };
         self.inbox.lend();
@@ -250,7 +250,7 @@ impl Receiver {
         Ok(Some(Records { receiver: self, available, shown: 0, records: 0 }))
     }
 
-    #[inline]
+    #[inline(always)]
     fn await_record(&mut self, patience: Patience) -> Result<Option<Found>, ReadError> {
         match self.inbox.await_bytes(1, patience)? {
             0 => Ok(None),
@@ -263,7 +263,7 @@ impl Receiver {
     }
 
     /// Finds the record behind `offset` of the bytes that are available, of which there are `rest` more.
-    #[inline]
+    #[inline(always)]
     fn find(&mut self, offset: u64, rest: u64) -> Result<Found, ReadError> {
         let at = self.inbox.first(offset + self.frames.shift());
         // SAFETY: positions are multiples of 8, checked at attaching and at every look; wherever it is, 8
@@ -279,13 +279,18 @@ impl Receiver {
     #[inline]
     fn stage(&mut self, offset: u64, found: Found) {
         if self.inbox.end.trust == Trust::AnyUser {
-            let len = found.header.len as usize;
-            let to = self.staging.prepare(len, self.frames.align()).as_mut_ptr();
-            let from = self.inbox.first(offset + self.frames.shift() + HEADER);
-            // SAFETY: so many unread bytes are mapped; the staging is as long. No reference to shared
-            // bytes is formed.
-            unsafe { std::ptr::copy_nonoverlapping(from.as_ptr(), to, len) };
+            self.stage_copy(offset, found);
         }
+    }
+
+    #[cold]
+    fn stage_copy(&mut self, offset: u64, found: Found) {
+        let len = found.header.len as usize;
+        let to = self.staging.prepare(len, self.frames.align()).as_mut_ptr();
+        let from = self.inbox.first(offset + self.frames.shift() + HEADER);
+        // SAFETY: so many unread bytes are mapped; the staging is as long. No reference to shared bytes is
+        // formed.
+        unsafe { std::ptr::copy_nonoverlapping(from.as_ptr(), to, len) };
     }
 
     /// Shows a record.

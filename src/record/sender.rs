@@ -89,6 +89,7 @@ impl Sender {
     /// [`WriteError::ReaderLeft`], [`ReaderFailed`](WriteError::ReaderFailed) or
     /// [`ReaderDied`](WriteError::ReaderDied) if there is nobody to receive it any more (a death is found
     /// out while waiting only); and what can befall the end itself.
+    #[inline]
     pub fn reserve(&mut self, len: usize) -> Result<Reservation<'_>, WriteError> {
         self.reserve_within(len, Patience::Forever)
     }
@@ -97,6 +98,7 @@ impl Sender {
     ///
     /// # Errors
     /// [`WriteError::Full`] if there is none; and as [`reserve`](Self::reserve).
+    #[inline]
     pub fn try_reserve(&mut self, len: usize) -> Result<Reservation<'_>, WriteError> {
         self.reserve_within(len, Patience::Never)
     }
@@ -361,7 +363,7 @@ impl Sender {
         Ok(len as u32)
     }
 
-    #[inline]
+    #[inline(always)]
     fn send_within(&mut self, bytes: &[u8], patience: Patience) -> Result<(), WriteError> {
         let kind = self.take_kind();
         let len = self.checked_len(bytes.len())?;
@@ -382,6 +384,7 @@ impl Sender {
         Ok(())
     }
 
+    #[inline(always)]
     fn reserve_within(
         &mut self,
         len: usize,
@@ -445,6 +448,7 @@ pub struct Reservation<'a> {
 }
 
 impl<'a> Reservation<'a> {
+    #[inline]
     pub(super) fn new(
         sender: &'a mut Sender,
         batch: Option<&'a mut Gathered>,
@@ -547,6 +551,7 @@ impl DerefMut for Reservation<'_> {
 }
 
 impl Drop for Reservation<'_> {
+    #[inline]
     fn drop(&mut self) {
         self.sender.outbox.back(!self.committed);
         if let Some(batch) = &mut self.batch {

@@ -32,7 +32,9 @@ use crate::sync::{AtomicU64, Ordering};
 #[derive(Debug)]
 pub(crate) struct Producer {
     tail: u64,
-    /// `head` as last seen: never past the real one, so `free` never says too much.
+    /// Up to here there is room: `head` as last seen (never past the real one, so this never says too
+    /// much) and the capacity, or where positions run out.
+    limit: u64,
     head: u64,
     capacity: u64,
 }
@@ -41,7 +43,7 @@ impl Producer {
     /// Takes up a ring where its positions stand.
     pub(crate) fn new(tail: u64, head: u64, capacity: u64) -> Result<Self, Violation> {
         cursor::distance("tail", head, tail, capacity)?;
-        Ok(Self { tail, head, capacity })
+        Ok(Self { tail, limit: head.saturating_add(capacity), head, capacity })
     }
 
     /// The next byte to be published.
@@ -49,10 +51,10 @@ impl Producer {
         self.tail
     }
 
-    /// Bytes that may be filled, as far as the private copy tells.
+    /// Bytes that may be filled, as far as the private copy tells; never more than are `left`.
     #[inline]
     pub(crate) fn free(&self) -> u64 {
-        self.capacity - (self.tail - self.head)
+        self.limit - self.tail
     }
 
     /// Bytes that were published and not released, as far as the private copy tells.
@@ -75,13 +77,14 @@ impl Producer {
         let seen = head.load(Ordering::Acquire);
         cursor::distance("head", self.head, seen, self.tail - self.head)?;
         self.head = seen;
+        self.limit = seen.saturating_add(self.capacity);
         Ok(())
     }
 
-    /// Publishes `n` bytes, which the caller found `free` and not more than `left`.
+    /// Publishes `n` bytes, which the caller found `free`.
     #[inline]
     pub(crate) fn publish(&mut self, n: u64, tail: &AtomicU64) {
-        debug_assert!(n <= self.free() && n <= self.left());
+        debug_assert!(n <= self.free());
         self.tail += n;
         // Release: pairs with the Acquire in `Consumer::refresh`; the bytes are there.
         tail.store(self.tail, Ordering::Release);

@@ -21,6 +21,8 @@ pub(crate) struct Mapping {
     base: NonNull<c_void>,
     control: usize,
     capacity: usize,
+    /// The data area's first byte; worked out once, because every operation asks for it.
+    data: NonNull<u8>,
 }
 
 // SAFETY: the mapping is plain memory of the process, not of a thread. What may be done with it at
@@ -49,7 +51,9 @@ impl Mapping {
                 .map_err(OsError::from_nix("mmap"))?
         };
         // From here on dropping it unmaps everything.
-        let mapping = Self { base, control, capacity };
+        // SAFETY: within the address space just reserved.
+        let data = unsafe { base.cast::<u8>().add(control) };
+        let mapping = Self { base, control, capacity, data };
 
         let view = |at: usize, length: NonZeroUsize, offset: usize| {
             let address = NonZeroUsize::new(base.addr().get() + at);
@@ -80,9 +84,9 @@ impl Mapping {
     pub(crate) fn at(&self, position: u64) -> NonNull<u8> {
         // The capacity is a power of two.
         let offset = position as usize & (self.capacity - 1);
-        // SAFETY: within the mapping, which is control + 2 * capacity bytes long; `offset` is less
-        // than the capacity, whatever the position.
-        unsafe { self.base.cast::<u8>().add(self.control + offset) }
+        // SAFETY: within the mapping, of which 2 * capacity bytes are data; `offset` is less than the
+        // capacity, whatever the position.
+        unsafe { self.data.add(offset) }
     }
 }
 

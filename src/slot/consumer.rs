@@ -190,7 +190,7 @@ impl<T: Pod> Consumer<T> {
         self.inbox.aborter()
     }
 
-    #[inline]
+    #[inline(always)]
     fn pop_within(&mut self, patience: Patience) -> Result<Option<T>, ReadError> {
         if self.inbox.await_bytes(Self::SIZE, patience)? == 0 {
             return Ok(None);

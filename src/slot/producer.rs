@@ -302,7 +302,7 @@ impl<T: Pod> Producer<T> {
         self.outbox.aborter()
     }
 
-    #[inline]
+    #[inline(always)]
     fn push_within(&mut self, value: T, patience: Patience) -> Result<(), PushError<T>> {
         if let Err(error) = self.outbox.await_room(Self::SIZE, patience) {
             return Err(PushError { value, error });
@@ -345,7 +345,7 @@ impl<T: Pod> Producer<T> {
         let bytes = (n.min(self.capacity())) as u64 * Self::SIZE;
         self.outbox.look_for_room(bytes)?;
         self.outbox.await_room(bytes.min(Self::SIZE), patience)?;
-        let room = bytes.min(self.outbox.free()).min(self.outbox.left());
+        let room = bytes.min(self.outbox.free());
         Ok((room / Self::SIZE) as usize)
     }
 

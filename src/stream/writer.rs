@@ -402,7 +402,7 @@ impl Writer {
         // One byte is enough, but not the one that an old look at the reader's position leaves.
         self.outbox.look_for_room(n as u64)?;
         self.outbox.await_room(n.min(1) as u64, patience)?;
-        Ok((n as u64).min(self.outbox.free()).min(self.outbox.left()) as usize)
+        Ok((n as u64).min(self.outbox.free()) as usize)
     }
 }
 
