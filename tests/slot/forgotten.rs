@@ -1,9 +1,10 @@
 //! Guards that are leaked by `mem::forget`: as if they had never been, and counted.
 
 use crate::{for_each_type, slot_support::*, stream_support::*};
+use bytemuck::Pod;
 use std::mem::forget;
 
-fn forgets_slots<T: Value>(kind: Kind) {
+fn forgets_slots<T: Pod>(kind: Kind) {
     let (_name, mut producer, mut consumer) = kind.slots::<T>();
     let whole = whole::<T>();
     for round in 0..3 {
@@ -44,7 +45,7 @@ fn forgotten_slots_are_not_pushed() {
     }
 }
 
-fn forgets_values<T: Value>(kind: Kind) {
+fn forgets_values<T: Pod>(kind: Kind) {
     let (_name, mut producer, mut consumer) = kind.slots::<T>();
     let whole = fill_up(&mut producer, 0);
     for round in 0..3 {

@@ -6,6 +6,7 @@ use crate::{
     stream_support::*,
     support::{Child, Shared, alone, eventually, wait_to_be_killed},
 };
+use bytemuck::Pod;
 use shmpipe::{
     Options,
     slot::{Consumer, Producer, ReadError, WriteError},
@@ -59,7 +60,7 @@ fn kill_after(delay: Duration, victim: Child) -> JoinHandle<()> {
 
 /// Pushes the values from `index` on for ever, in every way, and with slots in between that are being
 /// filled with something else when the kill comes.
-fn push_for_ever<T: Value>(producer: &mut Producer<T>, mut index: u64) -> Result<(), WriteError> {
+fn push_for_ever<T: Pod>(producer: &mut Producer<T>, mut index: u64) -> Result<(), WriteError> {
     loop {
         let n = 1 + (index * 7 % 31) as usize;
         match index % 5 {
@@ -92,7 +93,7 @@ fn push_for_ever<T: Value>(producer: &mut Producer<T>, mut index: u64) -> Result
 }
 
 /// Pops and checks the values from `index` on, in every way, and says after each release how far it is.
-fn pop_for_ever<T: Value>(
+fn pop_for_ever<T: Pod>(
     consumer: &mut Consumer<T>,
     mut index: u64,
     mut released: impl FnMut(u64),
@@ -131,7 +132,7 @@ fn index_at<T>(words: &Words, position: u64) -> u64 {
     position / size_of::<T>() as u64
 }
 
-fn producers_die<T: Value>() {
+fn producers_die<T: Pod>() {
     let mut random = Random::new();
     for site in SlotSite::each::<T>() {
         let mut consumer = site.consumer::<T>(&options());
@@ -173,10 +174,12 @@ fn a_surviving_consumer_gets_every_value_once() {
 
 #[test]
 fn a_surviving_consumer_gets_every_large_value_once() {
-    alone(|| producers_die::<Odd>());
+    alone(|| {
+        producers_die::<Odd>();
+    });
 }
 
-fn consumers_die<T: Value>() {
+fn consumers_die<T: Pod>() {
     let mut random = Random::new();
     // What the victim says it has released.
     let said = Shared::new();
@@ -225,7 +228,7 @@ fn the_next_consumer_goes_on_at_the_last_value_that_was_not_released() {
 }
 
 /// Either end dies at random; the other is replaced too.
-fn both_die<T: Value>() {
+fn both_die<T: Pod>() {
     let mut random = Random::new();
     for site in SlotSite::each::<T>() {
         let words = site.words();

@@ -1,6 +1,7 @@
 //! `pop` in all its forms.
 
 use crate::{assert_fails, for_each_type, slot_support::*, stream_support::*};
+use bytemuck::Pod;
 use shmpipe::{Peer, slot::ReadError};
 use std::{
     thread,
@@ -34,7 +35,7 @@ fn every_form_pops_what_is_there() {
     }
 }
 
-fn is_empty_for_every_form<T: Value>(kind: Kind) {
+fn is_empty_for_every_form<T: Pod>(kind: Kind) {
     let (_name, mut producer, mut consumer) = kind.slots::<T>();
     for _ in 0..2 {
         let soon = || Instant::now() + SHORT;

@@ -1,6 +1,7 @@
 //! Positions where numbers of 31, 32 and 63 bits would have ended, and where 64 bits do end.
 
 use crate::{assert_fails, for_each_type, slot_support::*, stream_support::*};
+use bytemuck::Pod;
 use shmpipe::{
     Options,
     slot::{Consumer, Producer, ReadError, WriteError},
@@ -11,7 +12,7 @@ fn whole_before<T>(position: u64) -> u64 {
     position / size_of::<T>() as u64 * size_of::<T>() as u64
 }
 
-fn ends_at<T: Value>(position: u64, named: bool) -> (SlotSite, Producer<T>, Consumer<T>, Words) {
+fn ends_at<T: Pod>(position: u64, named: bool) -> (SlotSite, Producer<T>, Consumer<T>, Words) {
     let site = SlotSite::at::<T>(named, position);
     let producer = site.producer(&Options::new());
     let consumer = site.consumer(&Options::new());
@@ -20,7 +21,7 @@ fn ends_at<T: Value>(position: u64, named: bool) -> (SlotSite, Producer<T>, Cons
 }
 
 /// Pushes and pops `n` values in all ways; one thread, so each look is at a known state.
-fn stream<T: Value>(producer: &mut Producer<T>, consumer: &mut Consumer<T>, n: u64) {
+fn stream<T: Pod>(producer: &mut Producer<T>, consumer: &mut Consumer<T>, n: u64) {
     let (mut pushed, mut popped) = (0, 0);
     while popped < n {
         let size = (1 + pushed * 7 % 11).min(n - pushed) as usize;
@@ -42,7 +43,7 @@ fn stream<T: Value>(producer: &mut Producer<T>, consumer: &mut Consumer<T>, n: u
     assert!(consumer.is_empty());
 }
 
-fn crosses<T: Value>() {
+fn crosses<T: Pod>() {
     let size = size_of::<T>() as u64;
     let laps = 3 * whole::<T>() as u64;
     for power in [31, 32, 33, 63] {
@@ -65,7 +66,7 @@ fn across_every_power_of_two_that_a_smaller_number_would_end_at() {
 }
 
 /// The whole stream of a ring whose positions end soon: exactly the values that fit, then an error.
-fn is_exhausted<T: Value>() {
+fn is_exhausted<T: Pod>() {
     let size = size_of::<T>() as u64;
     for fit in [0, 1, 2, whole::<T>() as u64 + 1, (1 << 20) / size] {
         // The last position is 2^64 - 1, for there is one after each value.

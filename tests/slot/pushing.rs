@@ -1,6 +1,7 @@
 //! `push` in all its forms: what is refused comes back, what is given up is counted.
 
 use crate::{assert_fails, for_each_type, slot_support::*, stream_support::*};
+use bytemuck::Pod;
 use shmpipe::{
     Peer,
     slot::{Producer, PushError, WriteError},
@@ -13,7 +14,7 @@ use std::{
 const SHORT: Duration = Duration::from_millis(5);
 
 /// Every form of `push`, by name.
-pub fn pushes<T: Value>(
+pub fn pushes<T: Pod>(
     producer: &mut Producer<T>,
     value: T,
     mut then: impl FnMut(&str, &mut Producer<T>, Result<(), PushError<T>>),
@@ -49,7 +50,7 @@ fn every_form_pushes_when_there_is_room() {
     }
 }
 
-fn comes_back<T: Value>(kind: Kind) {
+fn comes_back<T: Pod>(kind: Kind) {
     let (_name, mut producer, mut consumer) = kind.slots::<T>();
     let whole = fill_up(&mut producer, 0) as u64;
     let extra: T = value(whole);
@@ -123,7 +124,7 @@ fn the_error_of_a_push_says_why() {
     assert!(refused.to_string().contains("full"), "{refused}");
 }
 
-fn is_counted<T: Value>(kind: Kind) {
+fn is_counted<T: Pod>(kind: Kind) {
     let (_name, mut producer, mut consumer) = kind.slots::<T>();
     let whole = whole::<T>() as u64;
     for index in 0..whole {

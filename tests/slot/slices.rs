@@ -1,6 +1,7 @@
 //! `push_slice` and `try_push_slice`.
 
 use crate::{assert_fails, for_each_type, slot_support::*, stream_support::*};
+use bytemuck::Pod;
 use shmpipe::{
     Peer,
     slot::{Consumer, Producer, WriteError},
@@ -8,7 +9,7 @@ use shmpipe::{
 use std::thread;
 
 /// Pops everything to the end of the stream; how many there were.
-fn pop_all<T: Value>(mut consumer: Consumer<T>) -> u64 {
+fn pop_all<T: Pod>(mut consumer: Consumer<T>) -> u64 {
     let mut index = 0;
     loop {
         // One by one and in batches, of which not all is released.
@@ -26,7 +27,7 @@ fn pop_all<T: Value>(mut consumer: Consumer<T>) -> u64 {
     }
 }
 
-fn goes_in_pieces<T: Value>(kind: Kind) {
+fn goes_in_pieces<T: Pod>(kind: Kind) {
     let (_name, mut producer, consumer) = kind.uncapped_slots::<T>();
     let whole = whole::<T>();
     let lengths = [0, 1, whole - 1, whole, whole + 1, 3 * whole + 1];
@@ -49,7 +50,7 @@ fn a_slice_longer_than_the_ring_goes_in_pieces() {
     }
 }
 
-fn goes_as_far_as_there_is_room<T: Value>(kind: Kind) {
+fn goes_as_far_as_there_is_room<T: Pod>(kind: Kind) {
     let (_name, mut producer, mut consumer) = kind.slots::<T>();
     let whole = whole::<T>();
     assert_eq!(producer.try_push_slice(&values(0, 2)).unwrap(), 2);

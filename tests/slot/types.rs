@@ -1,11 +1,12 @@
 //! Types of every size and alignment: what went in comes out, aligned, from every place in the ring.
 
 use crate::{assert_fails, for_each_type, slot_support::*, stream_support::*};
+use bytemuck::Pod;
 use shmpipe::{Options, ReadError, WriteError};
 
 /// Through many laps, with all of the ways in and out, so that values of a size that is no power of two
 /// come to lie everywhere, across the ring's end too.
-fn comes_out<T: Value>(kind: Kind) {
+fn comes_out<T: Pod>(kind: Kind) {
     let (_name, mut producer, mut consumer) = kind.slots::<T>();
     let whole = whole::<T>() as u64;
     let laps = if size_of::<T>() < 8 { 3 } else { 20 };
@@ -43,7 +44,7 @@ fn values_of_every_shape_come_out_as_they_went_in() {
     }
 }
 
-fn is_full_at_its_capacity<T: Value>(kind: Kind) {
+fn is_full_at_its_capacity<T: Pod>(kind: Kind) {
     let (_name, mut producer, mut consumer) = kind.slots::<T>();
     let whole = whole::<T>();
     assert_eq!((producer.capacity(), consumer.capacity()), (whole, whole));
@@ -75,7 +76,7 @@ fn a_ring_holds_as_many_values_as_fit_into_its_bytes() {
     }
 }
 
-fn is_aligned<T: Value>(kind: Kind) {
+fn is_aligned<T: Pod>(kind: Kind) {
     let (_name, mut producer, mut consumer) = kind.slots::<T>();
     let whole = whole::<T>() as u64;
     for index in 0..2 * whole {
@@ -99,7 +100,7 @@ fn every_slot_is_aligned() {
 /// A ring that one value fills.
 #[test]
 fn a_value_as_large_as_the_ring() {
-    #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable, Debug)]
+    #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
     #[repr(C, align(4096))]
     struct Page([u8; 4096]);
     if page() != size_of::<Page>() {

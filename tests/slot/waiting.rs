@@ -1,13 +1,14 @@
 //! Both ends at work at the same time, under each policy of waiting.
 
 use crate::{for_each_type, slot_support::*, stream_support::*};
+use bytemuck::Pod;
 use shmpipe::{Options, Wait};
 use std::{thread, time::Duration};
 
 const POLICIES: [Wait; 3] = [Wait::Adaptive, Wait::Spin, Wait::Sleep];
 
 /// A stream of some laps, pushed and popped in all the ways that wait.
-fn streams<T: Value>(kind: Kind, of_producer: Wait, of_consumer: Wait, laps: u64) {
+fn streams<T: Pod>(kind: Kind, of_producer: Wait, of_consumer: Wait, laps: u64) {
     let options = Options::new().capacity(room::<T>()).liveness_interval(FOR_EVER);
     let [of_producer, of_consumer] =
         [of_producer, of_consumer].map(|policy| options.clone().wait(policy));

@@ -14,9 +14,9 @@ mod support;
 mod one_thread;
 mod two_threads;
 
+use bytemuck::Pod;
 use proptest::prelude::*;
 use shmpipe::slot::{Producer, ReadError};
-use slot_support::Value;
 use stream_support::*;
 
 fn kinds() -> impl Strategy<Value = Kind> {
@@ -45,7 +45,7 @@ fn endings() -> impl Strategy<Value = Ending> {
 }
 
 impl Ending {
-    fn end<T: Value>(self, producer: Producer<T>) {
+    fn end<T: Pod>(self, producer: Producer<T>) {
         match self {
             Self::Finish => producer.finish().unwrap(),
             Self::Fail(code) => producer.fail(code),

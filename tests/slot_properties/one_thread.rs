@@ -1,6 +1,7 @@
 //! In one thread, with the forms that never wait: each answer is known beforehand.
 
 use crate::{config, endings, factors, for_each_type, kinds, slot_support::*, stream_support::*};
+use bytemuck::Pod;
 use proptest::{collection::vec, prelude::*};
 use shmpipe::{
     Options,
@@ -82,7 +83,7 @@ fn operations() -> impl Strategy<Value = Operation> {
 }
 
 /// Both ends and what ought to be between them.
-struct Model<T: Value> {
+struct Model<T: Pod> {
     producer: Producer<T>,
     consumer: Consumer<T>,
     capacity: usize,
@@ -95,7 +96,7 @@ struct Model<T: Value> {
     leaked_values: u64,
 }
 
-impl<T: Value> Model<T> {
+impl<T: Pod> Model<T> {
     fn unread(&self) -> usize {
         (self.pushed - self.popped) as usize
     }
@@ -149,7 +150,9 @@ impl<T: Value> Model<T> {
         let counted = (stats.bytes, stats.dropped, stats.aborted, stats.leaked);
         let bytes = self.pushed * size_of::<T>() as u64;
         assert_eq!(counted, (bytes, self.dropped, self.aborted, self.leaked_slots));
+        assert_eq!(stats.operations, self.pushed);
         let stats = self.consumer.stats();
+        assert_eq!((stats.operations, stats.aborted), (self.popped, 0));
         let bytes = self.popped * size_of::<T>() as u64;
         assert_eq!((stats.bytes, stats.leaked), (bytes, self.leaked_values));
     }
@@ -266,7 +269,7 @@ impl<T: Value> Model<T> {
     }
 }
 
-fn every_answer_is_the_models<T: Value>(
+fn every_answer_is_the_models<T: Pod>(
     kind: Kind,
     factor: usize,
     operations: &[Operation],

@@ -1,6 +1,7 @@
 //! In two threads, with the forms that wait: what comes out is what went in.
 
 use crate::{config, endings, factors, for_each_type, kinds, slot_support::*, stream_support::*};
+use bytemuck::Pod;
 use proptest::{collection::vec, prelude::*};
 use shmpipe::{
     Options, Wait,
@@ -51,7 +52,7 @@ fn takes() -> impl Strategy<Value = Take> {
 /// Long enough that the other end catches up and sleeps, now and then.
 const PAUSE: Duration = Duration::from_micros(60);
 
-fn put<T: Value>(producer: &mut Producer<T>, operation: Put, index: u64) -> usize {
+fn put<T: Pod>(producer: &mut Producer<T>, operation: Put, index: u64) -> usize {
     let reserved = |mut slots: shmpipe::slot::Slots<'_, T>| {
         fill_values(&mut slots, index);
         let n = slots.len();
@@ -80,7 +81,7 @@ fn put<T: Value>(producer: &mut Producer<T>, operation: Put, index: u64) -> usiz
 }
 
 /// Takes values as the operation says and checks them; how many, and `None` at the end.
-fn take<T: Value>(
+fn take<T: Pod>(
     consumer: &mut Consumer<T>,
     operation: Take,
     index: u64,
@@ -107,7 +108,7 @@ fn take<T: Value>(
     }
 }
 
-fn what_comes_out_is_what_went_in<T: Value>(
+fn what_comes_out_is_what_went_in<T: Pod>(
     kind: Kind,
     [of_producer, of_consumer]: &[Options; 2],
     factor: usize,

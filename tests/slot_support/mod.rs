@@ -13,7 +13,6 @@ use shmpipe::{
     slot::{Consumer, Producer},
 };
 use std::{
-    fmt::Debug,
     fs::File,
     os::fd::{AsFd, OwnedFd},
 };
@@ -50,11 +49,6 @@ aligned! {
     ThreeLines: 64, 24;
 }
 
-/// What the generic tests need of a type.
-pub trait Value: Pod + Debug + Send {}
-
-impl<T: Pod + Debug + Send> Value for T {}
-
 /// Runs a generic function for types of every shape, or for those that are told.
 #[macro_export]
 macro_rules! for_each_type {
@@ -74,30 +68,30 @@ macro_rules! for_each_type {
 }
 
 /// The value that belongs at an index.
-pub fn value<T: Value>(index: u64) -> T {
+pub fn value<T: Pod>(index: u64) -> T {
     let mut value = T::zeroed();
     fill(bytemuck::bytes_of_mut(&mut value), index * size_of::<T>() as u64);
     value
 }
 
 /// The `n` values from `index` on.
-pub fn values<T: Value>(index: u64, n: usize) -> Vec<T> {
+pub fn values<T: Pod>(index: u64, n: usize) -> Vec<T> {
     (index..index + n as u64).map(value).collect()
 }
 
 /// Puts the values into a slice that belong at `index` and after it.
-pub fn fill_values<T: Value>(slots: &mut [T], index: u64) {
+pub fn fill_values<T: Pod>(slots: &mut [T], index: u64) {
     fill(bytemuck::cast_slice_mut(slots), index * size_of::<T>() as u64);
 }
 
 /// Fails at the first value that does not belong at its index.
 #[track_caller]
-pub fn check_values<T: Value>(values: &[T], index: u64) {
+pub fn check_values<T: Pod>(values: &[T], index: u64) {
     check(bytemuck::cast_slice(values), index * size_of::<T>() as u64);
 }
 
 #[track_caller]
-pub fn check_value<T: Value>(value: T, index: u64) {
+pub fn check_value<T: Pod>(value: T, index: u64) {
     check_values(&[value], index);
 }
 
@@ -115,7 +109,7 @@ pub fn whole<T>() -> usize {
 pub type Ends<T> = (RingName, Producer<T>, Consumer<T>);
 
 impl Kind {
-    pub fn slots_of<T: Value>(self, of_producer: &Options, of_consumer: &Options) -> Ends<T> {
+    pub fn slots_of<T: Pod>(self, of_producer: &Options, of_consumer: &Options) -> Ends<T> {
         let [of_producer, of_consumer] =
             [of_producer, of_consumer].map(|options| options.clone().trust(self.trust));
         let name = RingName::new("slot");
@@ -130,23 +124,23 @@ impl Kind {
         (name, producer, consumer)
     }
 
-    pub fn slots_with<T: Value>(self, options: &Options) -> Ends<T> {
+    pub fn slots_with<T: Pod>(self, options: &Options) -> Ends<T> {
         self.slots_of(options, options)
     }
 
     /// A pair whose ring is small.
-    pub fn slots<T: Value>(self) -> Ends<T> {
+    pub fn slots<T: Pod>(self) -> Ends<T> {
         self.slots_with(&Options::new().capacity(room::<T>()))
     }
 
     /// The same with ends that sleep until they are woken: no cap hides a lost wake-up.
-    pub fn uncapped_slots<T: Value>(self) -> Ends<T> {
+    pub fn uncapped_slots<T: Pod>(self) -> Ends<T> {
         self.slots_with(&Options::new().capacity(room::<T>()).liveness_interval(FOR_EVER))
     }
 }
 
 /// Fills the ring with the values from `index` on; returns how many there was room for.
-pub fn fill_up<T: Value>(producer: &mut Producer<T>, index: u64) -> usize {
+pub fn fill_up<T: Pod>(producer: &mut Producer<T>, index: u64) -> usize {
     let mut n = 0;
     while producer.try_push(value(index + n as u64)).is_ok() {
         n += 1;
@@ -163,11 +157,11 @@ pub struct SlotSite {
 }
 
 impl SlotSite {
-    pub fn each<T: Value>() -> [Self; 2] {
+    pub fn each<T: Pod>() -> [Self; 2] {
         [Self::new::<T>(true), Self::new::<T>(false)]
     }
 
-    pub fn new<T: Value>(named: bool) -> Self {
+    pub fn new<T: Pod>(named: bool) -> Self {
         let name = RingName::new("slot-site");
         let options = Options::new().capacity(room::<T>());
         let memory = if named {
@@ -182,7 +176,7 @@ impl SlotSite {
     }
 
     /// A ring whose stream begins at a position.
-    pub fn at<T: Value>(named: bool, position: u64) -> Self {
+    pub fn at<T: Pod>(named: bool, position: u64) -> Self {
         let site = Self::new::<T>(named);
         let words = site.words();
         for offset in [TAIL, HEAD].into_iter().chain(BOUNDARIES) {
@@ -203,11 +197,11 @@ impl SlotSite {
         }
     }
 
-    pub fn producer<T: Value>(&self, options: &Options) -> Producer<T> {
+    pub fn producer<T: Pod>(&self, options: &Options) -> Producer<T> {
         self.open(options).unwrap()
     }
 
-    pub fn consumer<T: Value>(&self, options: &Options) -> Consumer<T> {
+    pub fn consumer<T: Pod>(&self, options: &Options) -> Consumer<T> {
         self.open(options).unwrap()
     }
 
