@@ -19,7 +19,7 @@ use crate::{
     },
     sync::Ordering,
     sys,
-    wait::gate::ANYTHING,
+    wait::{gate::ANYTHING, spin::eagerly},
 };
 use std::{ptr::NonNull, sync::Arc};
 
@@ -168,6 +168,7 @@ impl Inbox {
         let at = epochs.ring.position();
         if epochs.available() == 0 && patience != Patience::Never {
             distance.keep(end, at, waited.items());
+            eagerly(end.wait, &end.control().producer.0.tail, at);
         }
         let nap = distance.nap(at, end.geometry().capacity as u64 / 2);
         let until = Until { there: at.saturating_add(1), nap: nap.map(|n| at.saturating_add(n)) };

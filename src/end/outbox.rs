@@ -16,7 +16,7 @@ use crate::{
         spsc::Producer,
     },
     sync::Ordering,
-    wait::gate::ANYTHING,
+    wait::{gate::ANYTHING, spin::eagerly},
 };
 use std::{ptr::NonNull, sync::Arc};
 
@@ -143,6 +143,7 @@ impl Outbox {
         let room_for = |n: u64| at.saturating_add(n).saturating_sub(capacity);
         if ring.free() < n && patience != Patience::Never {
             distance.keep(end, at, waited.items());
+            eagerly(end.wait, &end.control().consumer.0.head, at - ring.unreleased());
         }
         let nap = distance.nap(at, capacity / 2).filter(|enough| *enough > n);
         let until = Until { there: room_for(n), nap: nap.map(room_for) };

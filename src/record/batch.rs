@@ -44,7 +44,8 @@ pub struct Batch<'a> {
 #[derive(Debug, Default)]
 pub(super) struct Gathered {
     pub(super) bytes: u64,
-    records: usize,
+    /// As many as fit the number.
+    records: u32,
     /// Whether a reservation is out.
     pub(super) reserved: bool,
 }
@@ -52,7 +53,7 @@ pub(super) struct Gathered {
 impl Gathered {
     pub(super) fn add(&mut self, frame: u64) {
         self.bytes += frame;
-        self.records += 1;
+        self.records = self.records.saturating_add(1);
     }
 }
 
@@ -128,7 +129,7 @@ impl<'a> Batch<'a> {
     /// How many records were gathered and are not published.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.gathered.records
+        self.gathered.records as usize
     }
 
     /// Whether nothing is there to be published.
@@ -150,7 +151,7 @@ impl<'a> Batch<'a> {
 
     fn publish(&mut self) {
         let gathered = std::mem::take(&mut self.gathered);
-        self.sender.outbox.publish(gathered.bytes, gathered.records as u64);
+        self.sender.outbox.publish(gathered.bytes, u64::from(gathered.records));
     }
 
     #[inline]
@@ -176,25 +177,32 @@ impl<'a> Batch<'a> {
     fn make_room(&mut self, len: usize, patience: Patience) -> Result<Header, WriteError> {
         let kind = self.sender.take_kind();
         let len = self.sender.checked_len(len)?;
-        let frame = self.sender.frames.frame(len);
+        let all = self.gathered.bytes + self.sender.frames.frame(len);
+        self.sender.outbox.end.check()?;
+        if all > self.sender.outbox.free() || self.gathered.reserved {
+            self.make_room_long(all, patience)?;
+        }
+        Ok(Header { len, kind })
+    }
+
+    #[cold]
+    fn make_room_long(&mut self, all: u64, patience: Patience) -> Result<(), WriteError> {
         let outbox = &mut self.sender.outbox;
         // This batch's own guard is no leak; a reservation's in it would be.
         if !std::mem::take(&mut self.gathered.reserved) {
             outbox.back(false);
         }
-        let room = match self.gathered.bytes + frame {
+        let mut room = match all {
             all if all > outbox.capacity() as u64 => Err(WriteError::Full),
             all => outbox.await_room(all, Patience::Never),
         };
-        let room = match room {
-            Err(WriteError::Full) if patience != Patience::Never => {
-                self.publish();
-                self.sender.outbox.await_room(frame, patience)
-            }
-            room => room,
-        };
+        if matches!(room, Err(WriteError::Full)) && patience != Patience::Never {
+            let frame = all - self.gathered.bytes;
+            self.publish();
+            room = self.sender.outbox.await_room(frame, patience);
+        }
         self.sender.outbox.lend();
-        room.map(|()| Header { len, kind })
+        room
     }
 }
 

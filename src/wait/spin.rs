@@ -4,7 +4,7 @@ use crate::sys::cpu;
 use crossbeam_utils::Backoff;
 use std::{
     hint::spin_loop,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
     time::{Duration, Instant},
 };
 
@@ -28,18 +28,30 @@ impl Wait {
     }
 }
 
-/// So many looks follow upon one another as fast as they can: what comes soon is seen at once.
-const EAGER: u32 = 256;
+/// So many looks follow upon one another as fast as they can: two microseconds or so.
+const EAGER: u32 = 128;
 
-/// Of these, so many go by the clock's price.
-const LOOKS_PER_CLOCK: u32 = 16;
+/// What every wait but one that sleeps at once begins with: looks for a moment at the word that the other
+/// end will change, and returns when it does. What comes soon is seen at once, at the price of a load.
+#[inline]
+pub(crate) fn eagerly(policy: Wait, word: &AtomicU64, seen: u64) {
+    if policy == Wait::Sleep {
+        return;
+    }
+    for _ in 0..EAGER {
+        // Relaxed: a hint; what the word says is read properly afterwards.
+        if word.load(Ordering::Relaxed) != seen {
+            return;
+        }
+        spin_loop();
+    }
+}
 
-/// One wait's looking: eagerly at first, then with pauses that grow with the time already waited.
+/// One wait's looking after that, with pauses that grow with the time already waited.
 #[derive(Debug)]
 pub(crate) struct Spinner {
     policy: Wait,
     budget: Duration,
-    looks: u32,
     backoff: Backoff,
     since: Option<Instant>,
 }
@@ -47,7 +59,7 @@ pub(crate) struct Spinner {
 impl Spinner {
     /// `budget` = for how long an adaptive end looks.
     pub(crate) fn new(policy: Wait, budget: Duration) -> Self {
-        Self { policy, budget, looks: 0, backoff: Backoff::new(), since: None }
+        Self { policy, budget, backoff: Backoff::new(), since: None }
     }
 
     /// Whether this wait may ever sleep.
@@ -62,15 +74,7 @@ impl Spinner {
         if self.policy == Wait::Sleep {
             return false;
         }
-        if self.looks < EAGER {
-            spin_loop();
-            self.looks += 1;
-            if !self.looks.is_multiple_of(LOOKS_PER_CLOCK) {
-                return true;
-            }
-        } else {
-            self.backoff.spin();
-        }
+        self.backoff.spin();
         let budget = if self.policy == Wait::Spin { at_most() } else { self.budget };
         self.since.get_or_insert_with(Instant::now).elapsed() < budget
     }
