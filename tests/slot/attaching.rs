@@ -180,12 +180,12 @@ fn a_ring_of_another_face() {
 
 #[test]
 fn a_value_larger_than_the_ring() {
-    fn is_too_large(opened: Result<(), OpenError>) {
+    fn is_too_large<T>(opened: Result<(), OpenError>) {
         let error = opened.unwrap_err();
         let OpenErrorKind::ElementTooLarge { size, capacity } = *error.kind() else {
             panic!("{error:?}")
         };
-        assert_eq!((size, capacity), (size_of::<Large>(), page()));
+        assert_eq!((size, capacity), (size_of::<T>(), page()));
         for number in [size, capacity] {
             assert!(error.to_string().contains(&number.to_string()), "{error}");
         }
@@ -198,10 +198,15 @@ fn a_value_larger_than_the_ring() {
 
     let name = RingName::new("too-large");
     let options = Options::new().capacity(page());
-    is_too_large(options.open_or_create::<Producer<Large>>(&name).map(drop));
-    is_too_large(options.create_new::<Consumer<Large>>(&name).map(drop));
+    is_too_large::<Large>(options.open_or_create::<Producer<Large>>(&name).map(drop));
+    is_too_large::<Large>(options.create_new::<Consumer<Large>>(&name).map(drop));
+    if size_of::<Odd>() > page() {
+        // By one byte.
+        is_too_large::<Odd>(options.create_new::<Consumer<Odd>>(&name).map(drop));
+        is_too_large::<Odd>(options.anonymous::<Consumer<Odd>>().map(drop));
+    }
     name.assert_gone();
-    is_too_large(options.anonymous::<Producer<Large>>().map(drop));
+    is_too_large::<Large>(options.anonymous::<Producer<Large>>().map(drop));
     // The default capacity is enough for it.
     drop(Options::new().create_new::<Producer<Large>>(&name).unwrap());
 }

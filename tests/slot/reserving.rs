@@ -99,8 +99,9 @@ fn is_too_large<T: Pod>(kind: Kind) {
                 };
                 assert_eq!((requested, limit), (n.saturating_mul(size), whole * size));
             };
-            refused(producer.reserve(n).err());
+            // First the form that does not wait: where it is wrong, the others may not return.
             refused(producer.try_reserve(n).err());
+            refused(producer.reserve(n).err());
             refused(producer.reserve_timeout(n, FOR_EVER).err());
             refused(producer.reserve_deadline(n, Instant::now() + FOR_EVER).err());
         }
