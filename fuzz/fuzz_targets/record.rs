@@ -9,82 +9,22 @@
 
 #![no_main]
 
+#[path = "record/scribble.rs"]
+mod scribble;
+#[path = "record/slots.rs"]
+mod slots;
+
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
-use nix::sys::uio::pwrite;
+use scribble::Scribble;
 use shmpipe::{
     Options, Trust, Unclaimed,
     record::{Batch, Receiver, Records, Sender, View, WriteError},
-    slot::{Consumer, Producer},
 };
-use std::{
-    hint::black_box,
-    io::IoSlice,
-    mem::forget,
-    os::fd::{AsFd, OwnedFd},
-    time::Duration,
-};
+use std::{hint::black_box, io::IoSlice, mem::forget, os::fd::OwnedFd, time::Duration};
 
-/// Bytes of the control area and of the data behind it.
-const CONTROL: u64 = 4096;
+/// Bytes of the data area.
 const CAPACITY: usize = 4096;
-
-/// A value whose size is no power of two.
-type Value = [u64; 3];
-
-/// Bytes written somewhere into the segment.
-#[derive(Arbitrary, Debug)]
-struct Scribble {
-    place: Place,
-    value: Number,
-}
-
-#[derive(Arbitrary, Debug)]
-enum Place {
-    /// A word that steers the ring.
-    Word(u8),
-    /// A word of the data area, where a header may be.
-    Data(u16),
-    /// Any byte.
-    Byte(u16),
-}
-
-/// Numbers near where something could go wrong are worth more than any number.
-#[derive(Arbitrary, Debug)]
-enum Number {
-    Word(u64),
-    /// A header: its length, near a power of two, and its kind.
-    Header(u8, i8, u32),
-    /// A power of two and a little more or less.
-    Near(u8, i8),
-    Bytes(Vec<u8>),
-}
-
-fn near(power: u8, off: i8) -> u64 {
-    let power = 1_u64.checked_shl(u32::from(power % 65)).unwrap_or(0);
-    power.wrapping_add_signed(i64::from(off))
-}
-
-impl Scribble {
-    fn write(&self, fd: impl AsFd) {
-        let at = match self.place {
-            Place::Word(word) => u64::from(word % 144) * 8,
-            Place::Data(word) => CONTROL + u64::from(word) * 8 % CAPACITY as u64,
-            Place::Byte(byte) => u64::from(byte) % (CONTROL + CAPACITY as u64),
-        };
-        let bytes = match &self.value {
-            Number::Word(word) => word.to_ne_bytes().to_vec(),
-            Number::Header(power, off, kind) => {
-                let len = near(*power, *off) & u64::from(u32::MAX);
-                (u64::from(*kind) << 32 | len).to_ne_bytes().to_vec()
-            }
-            Number::Near(power, off) => near(*power, *off).to_ne_bytes().to_vec(),
-            Number::Bytes(bytes) => bytes.clone(),
-        };
-        let room = usize::try_from(CONTROL + CAPACITY as u64 - at).unwrap();
-        let _ = pwrite(fd, &bytes[..bytes.len().min(room)], i64::try_from(at).unwrap());
-    }
-}
 
 /// One operation of the end that sends; each does what the form of the number asks.
 #[derive(Arbitrary, Debug)]
@@ -142,6 +82,8 @@ struct Input {
     /// Of the payload, as a power of two; 0 to 9 for 8 to 4096. Others mean slots.
     align: u8,
     any_user: bool,
+    /// Where the stream begins: near a power of two.
+    start: (u8, i8),
     before: Vec<Scribble>,
     discard: bool,
     operations: Vec<Operation>,
@@ -154,14 +96,14 @@ fuzz_target!(|input: Input| {
     let options = if input.any_user { options.trust(Trust::AnyUser) } else { options };
     match input.align % 16 {
         power @ 0..10 => records(&input, &options.payload_align(8 << power)),
-        _ => slots(&input, &options),
+        _ => slots::slots(&input, &options),
     }
 });
 
 fn records(input: &Input, options: &Options) {
     let (sender, receiver) = options.anonymous::<Sender>().expect("a small ring can be made");
     let fd: OwnedFd = sender.into();
-    input.before.iter().for_each(|scribble| scribble.write(&fd));
+    input.prepare(&fd);
     let sender = Unclaimed::<Sender>::from(fd.try_clone().expect("a descriptor can be copied"));
     let mut sender = sender.claim_with(options).ok();
     let mut receiver = receiver.claim_with(options).ok();
@@ -322,86 +264,6 @@ fn receive(operation: &Receive, receiver: &mut Receiver, fd: &OwnedFd) {
         Receive::Look => {
             assert!(receiver.unread() <= CAPACITY);
             black_box((receiver.is_empty(), receiver.peer().ok(), receiver.stats()));
-        }
-    }
-}
-
-fn slots(input: &Input, options: &Options) {
-    let pair = options.anonymous::<Producer<Value>>();
-    let (producer, consumer) = pair.expect("a small ring can be made");
-    let fd: OwnedFd = producer.into();
-    input.before.iter().for_each(|scribble| scribble.write(&fd));
-    let producer: Unclaimed<Producer<Value>> =
-        fd.try_clone().expect("a descriptor can be copied").into();
-    let mut producer = producer.claim_with(options).ok();
-    let mut consumer = consumer.claim_with(options).ok();
-    for operation in input.operations.iter().take(64) {
-        match (operation, producer.as_mut(), consumer.as_mut()) {
-            (Operation::Scribble(scribble), ..) => scribble.write(&fd),
-            (Operation::Send(operation), Some(producer), _) => push(operation, producer, &fd),
-            (Operation::Receive(operation), _, Some(consumer)) => pop(operation, consumer, &fd),
-            _ => {}
-        }
-    }
-    if input.finish
-        && let Some(producer) = producer
-    {
-        let _ = producer.finish();
-    }
-    if let Some(consumer) = &mut consumer {
-        let _ = consumer.try_pop();
-    }
-}
-
-/// The slots' counterparts of what a sender does.
-fn push(operation: &Send, producer: &mut Producer<Value>, fd: &OwnedFd) {
-    match operation {
-        Send::Send(..) => drop(producer.try_push([1, 2, 3])),
-        Send::Pod => drop(producer.push_timeout([4, 5, 6], Duration::ZERO)),
-        Send::Vectored(n, _) => {
-            let pushed = producer.try_push_slice(&vec![[7; 3]; usize::from(*n) % 200]);
-            assert!(pushed.is_err() || pushed.unwrap() <= producer.capacity());
-        }
-        Send::OrDrop(_) => drop(producer.push_or_drop([8; 3])),
-        Send::Reserve(n, commit, scribble) => {
-            if let Ok(mut slots) = producer.try_reserve_up_to(usize::from(*n)) {
-                assert!(slots.len() <= CAPACITY / 24);
-                scribble.iter().for_each(|scribble| scribble.write(fd));
-                slots.fill([9; 3]);
-                let _ = slots.commit_first(usize::from(*commit) % 200);
-            }
-        }
-        Send::Abort(n) => drop(producer.try_reserve(usize::from(*n))),
-        Send::Forget(n) => forget(producer.try_reserve(usize::from(*n) % 200)),
-        Send::Batch(..) | Send::Look => {
-            assert!(
-                producer.len() <= producer.capacity() && producer.free() <= producer.capacity()
-            );
-            black_box((producer.is_empty(), producer.peer().ok(), producer.stats()));
-        }
-    }
-}
-
-fn pop(operation: &Receive, consumer: &mut Consumer<Value>, fd: &OwnedFd) {
-    match operation {
-        Receive::Receive(_) => drop(black_box(consumer.try_pop())),
-        Receive::Timed => drop(black_box(consumer.pop_timeout(Duration::ZERO))),
-        Receive::Forget => forget(consumer.try_pop_batch()),
-        Receive::Peek => {
-            if let Ok(Some(batch)) = consumer.try_pop_batch() {
-                batch.release(0);
-            }
-        }
-        Receive::Batch(scribbles, _) => {
-            let Ok(Some(batch)) = consumer.try_pop_batch() else { return };
-            assert!(!batch.is_empty() && batch.len() <= CAPACITY / 24);
-            scribbles.iter().flatten().for_each(|scribble| scribble.write(fd));
-            black_box(batch.iter().flatten().fold(0, |sum: u64, word| sum.wrapping_add(*word)));
-            batch.release(scribbles.len());
-        }
-        Receive::Look => {
-            assert!(consumer.len() <= consumer.capacity());
-            black_box((consumer.is_empty(), consumer.peer().ok(), consumer.stats()));
         }
     }
 }
