@@ -130,6 +130,7 @@ pub(crate) fn claim(
 
 /// What can be refused before anything is touched.
 fn check_wishes(content: &Content, settings: &Settings) -> Result<(), OpenErrorKind> {
+    check_element(content, usize::MAX)?;
     let capacity = settings.capacity();
     if !is_capacity(capacity, memory::page_size()) {
         return Err(OpenErrorKind::Capacity(capacity));
@@ -137,16 +138,16 @@ fn check_wishes(content: &Content, settings: &Settings) -> Result<(), OpenErrorK
     if settings.mode & 0o600 != 0o600 || settings.mode & !0o666 != 0 {
         return Err(OpenErrorKind::UnusableMode(settings.mode));
     }
+    Ok(())
+}
+
+/// Whether a ring of this capacity could ever hold such a slot, and any ring such records.
+fn check_element(content: &Content, capacity: usize) -> Result<(), OpenErrorKind> {
     if let (Face::Record, Some(align)) = (content.face, content.element_align)
         && !identity::is_align(align)
     {
         return Err(OpenErrorKind::Align(align));
     }
-    Ok(())
-}
-
-/// Whether a ring of this capacity could ever hold a slot.
-fn check_element(content: &Content, capacity: usize) -> Result<(), OpenErrorKind> {
     match content.element_size {
         size if size > capacity => Err(OpenErrorKind::ElementTooLarge { size, capacity }),
         _ => Ok(()),
@@ -283,6 +284,7 @@ fn attach(
     content: &Content,
     settings: &Settings,
 ) -> Result<Attached, OpenErrorKind> {
+    check_element(content, usize::MAX)?;
     let size = u64::try_from(object.stat()?.st_size).unwrap_or(0);
     let geometry = identity.validate(content, size)?;
     if let (Face::Record, Some(asked)) = (content.face, content.element_align)
@@ -311,6 +313,8 @@ fn attach(
     let (start, epoch) = match role {
         Role::Producer => {
             let consumer_attached = ofd::is_held(&probe, Role::Consumer.lock())?;
+            // A predecessor may have been killed between this and its tail.
+            control.producer.0.newest.clear();
             let start = begin_producer(control, capacity, consumer_attached, settings.unfinished)?;
             (start, start.epoch)
         }
@@ -318,6 +322,7 @@ fn attach(
     };
     // A predecessor that died asleep left its announcement behind.
     role.own_gate(control).parked.store(0, Ordering::Relaxed);
+    role.own_gate(control).mode.store(0, Ordering::Relaxed);
     let fence = AsymmetricFence::register();
     let stats = role.stats(control);
     stats.pid.store(std::process::id(), Ordering::Relaxed);

@@ -6,6 +6,7 @@
 
 use super::End;
 use crate::{
+    layout::identity::Geometry,
     sys::clock,
     wait::{
         Wait,
@@ -22,11 +23,11 @@ pub(crate) enum Distance {
 }
 
 impl Distance {
-    /// Of an end that takes up its work at `position`, in a ring whose items are multiples of `unit`.
-    pub(super) fn new(unit: u64, position: u64) -> Self {
-        match unit {
-            1 => Self::OfBytes(Pace::new(position)),
-            _ => Self::OfItems(Ground::new(position)),
+    /// Of an end that takes up its work at `position`.
+    pub(super) fn new(geometry: Geometry, position: u64) -> Self {
+        match geometry.holds_bytes() {
+            true => Self::OfBytes(Pace::new(position)),
+            false => Self::OfItems(Ground::new(position)),
         }
     }
 
@@ -34,27 +35,48 @@ impl Distance {
     /// pass before it looks, or not.
     #[inline]
     pub(super) fn keep(&mut self, end: &End, position: u64, items: u64) {
-        if let Self::OfItems(ground) = self
-            && end.wait == Wait::Adaptive
-        {
-            for _ in 0..ground.ran_dry(position, items, clock::monotonic_nanos) {
-                std::hint::spin_loop();
+        if let Self::OfItems(ground) = self {
+            let pauses = ground.ran_dry(position, items, clock::monotonic_nanos);
+            if end.wait == Wait::Adaptive {
+                for _ in 0..pauses {
+                    std::hint::spin_loop();
+                }
             }
         }
     }
 
-    /// How many bytes to nap for, at most `most`; `None` for an ordinary sleep.
-    pub(super) fn nap(&self, position: u64, most: u64) -> Option<u64> {
+    /// Whether items come singly, again and again.
+    #[inline]
+    pub(super) fn converses(&self) -> bool {
+        matches!(self, Self::OfItems(ground) if ground.converses())
+    }
+
+    /// How many bytes a consumer naps for, in a ring of such a capacity; `None` for an ordinary sleep. (The
+    /// last item of a burst would be seen late.)
+    pub(super) fn nap_for_data(&self, position: u64, capacity: u64) -> Option<u64> {
         match self {
-            Self::OfBytes(pace) => pace.nap(position, most),
+            Self::OfBytes(pace) => pace.nap(position, capacity / 2),
             Self::OfItems(_) => None,
         }
     }
 
+    /// How many bytes a producer naps for, that needs room for `n` in a ring of such a capacity, and whether
+    /// it looks first. Until there is more room than that the consumer has enough to do, and should not be
+    /// kept from it by waking a producer for every item.
+    pub(super) fn nap_for_room(&self, position: u64, capacity: u64, n: u64) -> Option<(u64, bool)> {
+        let (nap, look_first) = match self {
+            Self::OfBytes(pace) => (pace.nap(position, capacity / 2)?, false),
+            Self::OfItems(_) => (capacity / 8, true),
+        };
+        (nap > n).then_some((nap, look_first))
+    }
+
     /// Notes a wait that the end had at `position`.
     pub(super) fn rested(&mut self, position: u64, rest: Rest) {
-        if let Self::OfBytes(pace) = self {
-            pace.rested(position, rest);
+        match self {
+            Self::OfBytes(pace) => pace.rested(position, rest),
+            Self::OfItems(_) if rest == Rest::None => {}
+            Self::OfItems(ground) => ground.slept(position, clock::monotonic_nanos()),
         }
     }
 }

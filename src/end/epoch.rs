@@ -81,7 +81,15 @@ impl Word {
             3 => State::Ended(EndReason::Failed(word as u32 as i32)),
             4 => State::Ended(EndReason::Dropped),
             5 => State::Ended(EndReason::Died),
-            kind => return Err(Violation { what: "end state", found: kind, low: 0, high: 5 }),
+            kind => {
+                return Err(Violation {
+                    what: "end state",
+                    found: kind,
+                    low: 0,
+                    high: 5,
+                    exactly: false,
+                });
+            }
         };
         Ok(Self { epoch: (word >> 36) as u32, state })
     }
@@ -146,8 +154,8 @@ pub(crate) struct Start {
 impl Start {
     /// Whether the positions are what all in this ring are multiples of.
     pub(crate) fn check_unit(&self, unit: u64) -> Result<(), Violation> {
-        whole("head", self.head, unit)?;
-        whole("tail", self.tail, unit)
+        whole("head", 0, self.head, unit)?;
+        whole("tail", 0, self.tail, unit)
     }
 }
 

@@ -9,12 +9,13 @@ use super::{
     error::OpenErrorKind,
     stats::{Stats, Waited},
     stop::{ReadError, Stop},
-    waiting::{Gone, Patience, Until},
+    waiting::{Gone, Nap, Patience, Until},
 };
 use crate::{
-    layout::control::Control,
+    layout::control::{CONVERSES, Control},
     ring::{
         cursor::{Violation, distance, whole},
+        newest,
         spsc::Consumer,
     },
     sync::Ordering,
@@ -37,6 +38,10 @@ pub(crate) struct Inbox {
     start: u64,
     /// Up to here bytes have been asked for; see `prefetch`.
     prefetched: u64,
+    /// Whether the producer was told that items come singly, and sends a copy of each beside its tail.
+    converses: bool,
+    /// Such a copy, and the position of its item.
+    newest: Option<(u64, [u64; newest::WORDS])>,
     /// Whether a guard for unreleased bytes is out.
     lent: bool,
 }
@@ -57,9 +62,19 @@ impl Inbox {
             ended: None,
             skipped: 0,
         };
-        let (waited, distance) = (Waited::default(), Distance::new(unit, start.head));
+        let (waited, distance) = (Waited::default(), Distance::new(end.geometry(), start.head));
         let start = start.head;
-        Ok(Self { end, epochs, waited, distance, start, prefetched: start, lent: false })
+        Ok(Self {
+            end,
+            epochs,
+            waited,
+            distance,
+            start,
+            prefetched: start,
+            converses: false,
+            newest: None,
+            lent: false,
+        })
     }
 
     pub(crate) fn capacity(&self) -> usize {
@@ -164,20 +179,41 @@ impl Inbox {
     #[cold]
     fn await_bytes_long(&mut self, patience: Patience) -> Result<u64, ReadError> {
         self.waited.moved_bytes(self.bytes());
-        let Self { end, epochs, waited, distance, .. } = self;
+        let Self { end, epochs, waited, distance, converses, .. } = self;
         let at = epochs.ring.position();
-        if epochs.available() == 0 && patience != Patience::Never {
+        if epochs.available() == 0 && !patience.is_short() {
             distance.keep(end, at, waited.items());
-            eagerly(end.wait, &end.control().producer.0.tail, at);
+            if distance.converses() != *converses {
+                *converses = distance.converses();
+                // Relaxed: a wish, which stands for itself.
+                let mode = if *converses { CONVERSES } else { 0 };
+                end.control().data.0.mode.store(mode, Ordering::Relaxed);
+            }
+            eagerly(waited.eager(end.wait), &end.control().producer.0.tail, at);
         }
-        let nap = distance.nap(at, end.geometry().capacity as u64 / 2);
-        let until = Until { there: at.saturating_add(1), nap: nap.map(|n| at.saturating_add(n)) };
+        let nap = distance.nap_for_data(at, end.geometry().capacity as u64);
+        let nap = nap.map(|n| Nap { enough: at.saturating_add(n), look_first: false });
+        let until = Until { there: at.saturating_add(1), nap };
         let seen = end.wait(patience, until, waited, |gone| epochs.look(end, gone));
         distance.rested(at, waited.take_rest());
         match seen? {
-            Seen::Bytes => Ok(epochs.available()),
+            Seen::Bytes => {
+                if *converses {
+                    // Of the epoch being read: its position is one that the tail has passed.
+                    let newest = end.control().producer.0.newest.get(at);
+                    self.newest = newest.map(|words| (at, words));
+                }
+                Ok(epochs.available())
+            }
             Seen::End(reason) => ReadError::stream_ended(reason).map_or(Ok(0), Err),
         }
+    }
+
+    /// The first item that is available, if it came with a copy that can be taken instead of it.
+    #[inline]
+    pub(crate) fn take_newest(&mut self) -> Option<[u64; newest::WORDS]> {
+        let (position, words) = self.newest.take()?;
+        (position == self.position()).then_some(words)
     }
 
     /// A guard for unreleased bytes goes out. It must come [`back`](Self::back).
@@ -358,7 +394,8 @@ impl Epochs {
     #[inline]
     fn refresh(&mut self, end: &End) -> Result<(), Stop> {
         let seen = self.ring.refresh(&end.control().producer.0.tail);
-        end.checked(seen.and_then(|()| whole("tail", self.ring.available(), self.unit)))
+        let (at, unit) = (self.ring.position(), self.unit);
+        end.checked(seen.and_then(|()| whole("tail", at, self.ring.available(), unit)))
     }
 
     /// How far it is to where an epoch begins: 0 if a consumer before us went past that.
@@ -371,7 +408,7 @@ impl Epochs {
             return Ok(0);
         }
         let before = distance("boundary", at, boundary, self.ring.available())?;
-        whole("boundary", before, self.unit)?;
+        whole("boundary", at, before, self.unit)?;
         Ok(before)
     }
 

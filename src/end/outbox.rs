@@ -8,11 +8,13 @@ use super::{
     error::OpenErrorKind,
     stats::{Stats, Waited},
     stop::{Stop, WriteError},
-    waiting::{Patience, Until},
+    waiting::{Nap, Patience, Until},
 };
 use crate::{
+    layout::control::CONVERSES,
     ring::{
         cursor::{distance, whole},
+        newest,
         spsc::Producer,
     },
     sync::Ordering,
@@ -42,7 +44,7 @@ impl Outbox {
         let Attached { end, start, epoch } = attached;
         start.check_unit(unit)?;
         let ring = Producer::new(start.tail, start.head, end.geometry().capacity as u64)?;
-        let distance = Distance::new(unit, start.tail);
+        let distance = Distance::new(end.geometry(), start.tail);
         let (waited, start) = (Waited::default(), start.tail);
         Ok(Self { end, ring, unit, start, epoch, waited, distance, lent: false })
     }
@@ -93,6 +95,20 @@ impl Outbox {
         Aborter::new(&self.end)
     }
 
+    /// A quick look whether the consumer is there or still to come: false if so.
+    #[inline]
+    pub(crate) fn reader_may_have_left(&self) -> bool {
+        self.end.may_have_ended(Role::Consumer)
+    }
+
+    /// Bytes that could be published now without waiting, at least; none if this end cannot be used.
+    pub(crate) fn room(&self) -> usize {
+        if self.end.check().is_err() {
+            return 0;
+        }
+        (self.capacity() - self.unread()).min(usize::try_from(self.left()).unwrap_or(usize::MAX))
+    }
+
     /// Bytes that this end has published.
     fn bytes(&self) -> u64 {
         self.ring.position() - self.start
@@ -106,6 +122,30 @@ impl Outbox {
             self.waited.moved(items);
             self.end.notify(Role::Consumer, self.ring.position());
         }
+    }
+
+    /// Publishes one item of `n` bytes, for which there was room, and which lies `shift` bytes behind the
+    /// position.
+    #[inline]
+    pub(crate) fn publish_one(&mut self, n: u64, shift: u64) {
+        // Relaxed: a wish, which stands for itself.
+        let mode = self.end.control().data.0.mode.load(Ordering::Relaxed);
+        if mode == CONVERSES && n <= newest::BYTES {
+            self.copy_newest(n, shift);
+        }
+        self.publish(n, 1);
+    }
+
+    #[cold]
+    fn copy_newest(&self, n: u64, shift: u64) {
+        let position = self.ring.position();
+        let words = n.div_ceil(8) as usize;
+        let word = |i: usize| match i < words {
+            true => self.end.mapping().word(position + shift + 8 * i as u64),
+            false => 0,
+        };
+        let copy: [u64; newest::WORDS] = std::array::from_fn(word);
+        self.end.control().producer.0.newest.put(position, &copy[..words]);
     }
 
     /// Looks at the consumer's position if what is known of it leaves less room than `n`.
@@ -124,7 +164,7 @@ impl Outbox {
     pub(crate) fn await_room(&mut self, n: u64, patience: Patience) -> Result<(), WriteError> {
         self.end.check()?;
         self.note_if_leaked();
-        if self.ring.free() >= n && !self.end.may_have_ended(Role::Consumer) {
+        if self.ring.free() >= n && !self.reader_may_have_left() {
             return Ok(());
         }
         self.await_room_long(n, patience)
@@ -141,12 +181,13 @@ impl Outbox {
         let at = ring.position();
         // Where the reader must be for there to be room for so many.
         let room_for = |n: u64| at.saturating_add(n).saturating_sub(capacity);
-        if ring.free() < n && patience != Patience::Never {
+        if ring.free() < n && !patience.is_short() {
             distance.keep(end, at, waited.items());
-            eagerly(end.wait, &end.control().consumer.0.head, at - ring.unreleased());
+            eagerly(waited.eager(end.wait), &end.control().consumer.0.head, at - ring.unreleased());
         }
-        let nap = distance.nap(at, capacity / 2).filter(|enough| *enough > n);
-        let until = Until { there: room_for(n), nap: nap.map(room_for) };
+        let nap = distance.nap_for_room(at, capacity, n);
+        let nap = nap.map(|(n, look_first)| Nap { enough: room_for(n), look_first });
+        let until = Until { there: room_for(n), nap };
         let room = end.wait(patience, until, waited, |gone| {
             let word = end.peer_word()?;
             match word.state {
@@ -181,8 +222,9 @@ impl Outbox {
         }
     }
 
+    /// Counts a guard that was forgotten.
     #[cold]
-    fn note_leak(&mut self) {
+    pub(crate) fn note_leak(&mut self) {
         self.lent = false;
         self.waited.leaked();
     }
@@ -274,7 +316,8 @@ impl Outbox {
 #[inline]
 fn refresh(ring: &mut Producer, end: &End, unit: u64) -> Result<(), Stop> {
     let seen = ring.refresh(&end.control().consumer.0.head);
-    end.checked(seen.and_then(|()| whole("head", ring.unreleased(), unit)))
+    let head = ring.position() - ring.unreleased();
+    end.checked(seen.and_then(|()| whole("head", 0, head, unit)))
 }
 
 impl Drop for Outbox {

@@ -4,7 +4,7 @@ use super::End;
 use crate::{
     sync::Ordering,
     sys::clock,
-    wait::{adaptive::Budget, gate::Parked, pace::Rest},
+    wait::{Wait, adaptive::Budget, gate::Parked, pace::Rest},
 };
 use std::time::{Duration, Instant};
 
@@ -25,7 +25,8 @@ pub struct Stats {
     pub late_wakeups: u64,
     /// Records or values that were given up because the ring was full, by the calls that do so.
     pub dropped: u64,
-    /// Records, values and batches that were reserved or gathered and dropped without being committed.
+    /// Guards of what was reserved or gathered (a record, some slots, a batch) that were dropped without a
+    /// commit.
     pub aborted: u64,
     /// Guards that were forgotten (`mem::forget`), noticed at the next operation. What they held was
     /// not published, or is handed out again.
@@ -65,16 +66,17 @@ impl Waited {
         self.stats.operations
     }
 
+    /// What the wait that begins does first, by this policy.
+    pub(super) fn eager(&self, policy: Wait) -> Wait {
+        match policy {
+            Wait::Adaptive if self.budget.get().is_zero() => Wait::Sleep,
+            policy => policy,
+        }
+    }
+
     /// For how long the wait that begins may look before it sleeps.
     pub(super) fn budget(&self) -> Duration {
         self.budget.get()
-    }
-
-    /// A wait is over that has looked for so long, since it last slept if it did.
-    pub(super) fn looked(&mut self, looked: Duration) {
-        if !self.slept && self.budget.was_long(looked) {
-            self.budget.saved();
-        }
     }
 
     /// Counts a guard that came back.
@@ -96,14 +98,13 @@ impl Waited {
         self.since.get_or_insert_with(Instant::now);
     }
 
-    /// Whether it was.
-    pub(super) fn end(&mut self) -> bool {
+    /// The wait is over, having looked for so long before it slept, if it did; whether it was worth a clock.
+    pub(super) fn end(&mut self, looked: Duration, found: bool) -> bool {
         let since = self.since.take();
         let took = since.map_or(Duration::ZERO, |since| since.elapsed());
         self.stats.blocked += took;
-        if std::mem::take(&mut self.slept) {
-            self.budget.slept(took);
-        }
+        let slept = std::mem::take(&mut self.slept);
+        self.budget.waited(looked, took, slept, found);
         since.is_some()
     }
 

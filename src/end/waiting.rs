@@ -44,6 +44,16 @@ impl Patience {
         Instant::now().checked_add(timeout).map_or(Self::Forever, Self::Until)
     }
 
+    /// Whether the time is up, or none was given.
+    pub(crate) fn is_over(self) -> bool {
+        self.left() == Some(Duration::ZERO)
+    }
+
+    /// Whether there is no time for anything but a look.
+    pub(super) fn is_short(self) -> bool {
+        self.left().is_some_and(|left| left < SHORT)
+    }
+
     fn left(self) -> Option<Duration> {
         match self {
             Self::Never => Some(Duration::ZERO),
@@ -58,14 +68,26 @@ impl Patience {
 pub(crate) struct Until {
     /// From here on there is what was asked for.
     pub(crate) there: u64,
-    /// From here on there is enough to end a nap; `None` for an ordinary sleep.
-    pub(crate) nap: Option<u64>,
+    /// The first sleep is to be a nap.
+    pub(crate) nap: Option<Nap>,
+}
+
+/// A sleep that asks for more than is needed, and is short in case that does not come.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Nap {
+    /// From here on there is enough to end it.
+    pub(crate) enough: u64,
+    /// Whether it comes after a look, as any other sleep, or at once.
+    pub(crate) look_first: bool,
 }
 
 /// A peer that is no more: its word, read before its role was found free.
 ///
 /// An attempt that is given one reads the word again. If it is the same, that peer died.
 pub(crate) type Gone = Option<Word>;
+
+/// Less than the longest pause of `end::distance` together with an eager look.
+const SHORT: Duration = Duration::from_micros(200);
 
 const FIRST_CAP: Duration = Duration::from_millis(50);
 const LAST_CAP: Duration = Duration::from_millis(150);
@@ -85,11 +107,16 @@ impl End {
         if let Some(there) = attempt(None)? {
             return Ok(there);
         }
-        if patience == Patience::Never {
-            return self.look_for_a_death(&mut attempt)?.ok_or_else(|| Stop::WouldBlock.into());
+        let refusal = match patience {
+            Patience::Never => Some(Stop::WouldBlock),
+            _ => patience.is_over().then_some(Stop::Timeout),
+        };
+        if let Some(refusal) = refusal {
+            return self.look_for_a_death(&mut attempt)?.ok_or_else(|| refusal.into());
         }
-        let result = self.wait_long(patience, until, waited, attempt);
-        if waited.end() && self.is_mapped() {
+        let mut looked = Duration::ZERO;
+        let result = self.wait_long(patience, until, waited, &mut looked, attempt);
+        if waited.end(looked, result.is_ok()) && self.is_mapped() {
             self.publish_stats(waited);
         }
         result
@@ -101,6 +128,7 @@ impl End {
         patience: Patience,
         until: Until,
         waited: &mut Waited,
+        looked_for: &mut Duration,
         mut attempt: impl FnMut(Gone) -> Result<Option<T>, E>,
     ) -> Result<T, E> {
         let mut spinner = Spinner::new(self.wait, waited.budget());
@@ -109,17 +137,17 @@ impl End {
         let last_cap = self.liveness_interval.unwrap_or(LAST_CAP);
         let mut looked = None;
         loop {
-            // Who naps has no need to hurry.
-            while nap.is_none()
+            while nap.is_none_or(|nap| nap.look_first)
                 && spinner.pause(|| patience.left().map_or(cap, |left| left.min(cap)))
             {
                 if let Some(there) = attempt(None)? {
-                    waited.looked(spinner.looked());
+                    *looked_for += spinner.looked();
                     return Ok(there);
                 }
                 // Aborted from another thread.
                 self.check()?;
             }
+            *looked_for += spinner.looked();
             waited.begin();
             self.check()?;
             let left = patience.left();
@@ -129,7 +157,8 @@ impl End {
             let last_look = *looked.get_or_insert_with(Instant::now);
             if spinner.sleeps() {
                 let napping = nap.take();
-                let (wake_at, longest) = napping.map_or((until.there, cap), |at| (at, NAP));
+                let (wake_at, longest) =
+                    napping.map_or((until.there, cap), |nap| (nap.enough, NAP));
                 let timeout = left.map_or(longest, |left| left.min(longest));
                 // A peer that naps until more has come from us need not wait for it: we wait too.
                 self.notify_peer(ANYTHING);

@@ -3,9 +3,9 @@
 //! ```text
 //! offset in the segment                               written by
 //!  256  life           end states, epochs             both, when ends come and go
-//!  384  producer       tail                           producer, at every publication
+//!  384  producer       tail, copy of the newest item   producer, at every publication
 //!  512  consumer       head, taken                    consumer, at every release
-//!  640  data           parked, wake_at, semaphore     consumer sleeps, producer wakes
+//!  640  data           parked, mode, wake_at, sem.     consumer sleeps, producer wakes
 //!  768  space          parked, wake_at, semaphore     producer sleeps, consumer wakes
 //!  896  producer stats                                producer, now and then
 //! 1024  consumer stats                                consumer, now and then
@@ -18,6 +18,7 @@
 //! end's look at `life` or `parked` costs a hit in its own cache.
 
 use crate::{
+    ring::newest::Newest,
     sync::{AtomicU32, AtomicU64},
     wait::posix_sem::Semaphore,
 };
@@ -72,6 +73,7 @@ impl Life {
 #[repr(C)]
 pub(crate) struct ProducerLine {
     pub(crate) tail: AtomicU64,
+    pub(crate) newest: Newest,
 }
 
 #[derive(Debug)]
@@ -87,12 +89,15 @@ pub(crate) struct ConsumerLine {
 pub(crate) struct GateLine {
     /// 1 = its end is asleep, or about to be.
     pub(crate) parked: AtomicU32,
-    /// 0 = sleeps on the semaphore. For ends that will be waited for by descriptor.
+    /// What this end wishes of the other: [`CONVERSES`], or 0.
     pub(crate) mode: AtomicU32,
     /// The position of the other end at which this one wants to be woken.
     pub(crate) wake_at: AtomicU64,
     pub(crate) semaphore: Semaphore,
 }
+
+/// In `mode`, by a consumer to which items come singly: see `crate::ring::newest`.
+pub(crate) const CONVERSES: u32 = 1;
 
 /// Written by one side, with plain stores; read by anybody.
 #[derive(Debug)]
@@ -139,6 +144,7 @@ const fn at(offset: usize) -> usize {
 
 const _: () = assert!(at(offset_of!(Control, life)) == 256, "layout version 1");
 const _: () = assert!(at(offset_of!(Control, producer)) == 384, "layout version 1");
+const _: () = assert!(size_of::<ProducerLine>() == 64, "the newest item is in the tail's line");
 const _: () = assert!(at(offset_of!(Control, consumer)) == 512, "layout version 1");
 const _: () = assert!(at(offset_of!(Control, data)) == 640, "layout version 1");
 const _: () = assert!(at(offset_of!(Control, space)) == 768, "layout version 1");

@@ -235,11 +235,16 @@ impl fmt::Display for FaceNumber {
 pub(crate) struct Geometry {
     pub(crate) capacity: usize,
     pub(crate) control: usize,
-    /// What a record's payload or a slot is aligned to.
+    /// What a record's payload or a slot is aligned to; 0 in a stream of bytes.
     pub(crate) align: usize,
 }
 
 impl Geometry {
+    /// Whether what lies in it is bytes, and not items.
+    pub(crate) fn holds_bytes(self) -> bool {
+        self.align == 0
+    }
+
     /// Bytes of the whole object.
     pub(crate) fn size(self) -> u64 {
         self.control as u64 + self.capacity as u64

@@ -12,4 +12,5 @@
 
 mod gate;
 mod handover;
+mod newest;
 mod spsc;

@@ -51,6 +51,7 @@ pub(super) struct Gathered {
 }
 
 impl Gathered {
+    #[inline]
     pub(super) fn add(&mut self, frame: u64) {
         self.bytes += frame;
         self.records = self.records.saturating_add(1);
@@ -59,6 +60,8 @@ impl Gathered {
 
 impl<'a> Batch<'a> {
     pub(super) fn new(sender: &'a mut Sender) -> Self {
+        // A kind is that of a record and not of a batch.
+        sender.take_kind();
         sender.outbox.note_if_leaked();
         sender.outbox.lend();
         Self { sender, gathered: Gathered::default() }
@@ -96,7 +99,7 @@ impl<'a> Batch<'a> {
     pub fn send_vectored(&mut self, parts: &[IoSlice<'_>]) -> Result<(), WriteError> {
         let header = self.make_room(total(parts), Patience::Forever)?;
         self.sender.put_parts(self.gathered.bytes, header, parts);
-        self.gathered.add(self.sender.frames.frame(header.len));
+        self.gathered.add(self.sender.frames.frame(header.len()));
         Ok(())
     }
 
@@ -114,6 +117,7 @@ impl<'a> Batch<'a> {
     ///
     /// # Errors
     /// As [`send`](Self::send).
+    #[inline]
     pub fn reserve(&mut self, len: usize) -> Result<Reservation<'_>, WriteError> {
         self.reserve_within(len, Patience::Forever)
     }
@@ -122,6 +126,7 @@ impl<'a> Batch<'a> {
     ///
     /// # Errors
     /// [`WriteError::Full`] if there is none; and as [`send`](Self::send).
+    #[inline]
     pub fn try_reserve(&mut self, len: usize) -> Result<Reservation<'_>, WriteError> {
         self.reserve_within(len, Patience::Never)
     }
@@ -150,7 +155,9 @@ impl<'a> Batch<'a> {
     }
 
     fn publish(&mut self) {
-        let gathered = std::mem::take(&mut self.gathered);
+        let reserved = self.gathered.reserved;
+        let gathered =
+            std::mem::replace(&mut self.gathered, Gathered { reserved, ..Gathered::default() });
         self.sender.outbox.publish(gathered.bytes, u64::from(gathered.records));
     }
 
@@ -158,10 +165,11 @@ impl<'a> Batch<'a> {
     fn add(&mut self, bytes: &[u8], patience: Patience) -> Result<(), WriteError> {
         let header = self.make_room(bytes.len(), patience)?;
         self.sender.put(self.gathered.bytes, header, bytes);
-        self.gathered.add(self.sender.frames.frame(header.len));
+        self.gathered.add(self.sender.frames.frame(header.len()));
         Ok(())
     }
 
+    #[inline(always)]
     fn reserve_within(
         &mut self,
         len: usize,
@@ -179,18 +187,20 @@ impl<'a> Batch<'a> {
         let len = self.sender.checked_len(len)?;
         let all = self.gathered.bytes + self.sender.frames.frame(len);
         self.sender.outbox.end.check()?;
-        if all > self.sender.outbox.free() || self.gathered.reserved {
+        let outbox = &self.sender.outbox;
+        if all > outbox.free() || self.gathered.reserved || outbox.reader_may_have_left() {
             self.make_room_long(all, patience)?;
         }
-        Ok(Header { len, kind })
+        Ok(Header::new(len, kind))
     }
 
     #[cold]
     fn make_room_long(&mut self, all: u64, patience: Patience) -> Result<(), WriteError> {
         let outbox = &mut self.sender.outbox;
         // This batch's own guard is no leak; a reservation's in it would be.
-        if !std::mem::take(&mut self.gathered.reserved) {
-            outbox.back(false);
+        outbox.back(false);
+        if std::mem::take(&mut self.gathered.reserved) {
+            outbox.note_leak();
         }
         let mut room = match all {
             all if all > outbox.capacity() as u64 => Err(WriteError::Full),
@@ -208,6 +218,10 @@ impl<'a> Batch<'a> {
 
 impl Drop for Batch<'_> {
     fn drop(&mut self) {
+        self.sender.take_kind();
         self.sender.outbox.back(self.gathered.bytes > 0);
+        if self.gathered.reserved {
+            self.sender.outbox.note_leak();
+        }
     }
 }

@@ -31,12 +31,9 @@ pub(super) struct Frames {
     align: u64,
 }
 
-/// A record's header.
+/// A record's header, as it lies in memory: one word, so that it is moved about as one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Header {
-    pub(super) len: u32,
-    pub(super) kind: u32,
-}
+pub(super) struct Header(u64);
 
 impl Frames {
     /// An alignment that was checked when the ring was opened.
@@ -73,16 +70,38 @@ impl Frames {
     /// The frame of a record whose header was read once, if it lies in the `available` bytes.
     #[inline]
     pub(super) fn check(self, header: Header, available: u64) -> Result<u64, Violation> {
-        let frame = self.frame(header.len);
+        let frame = self.frame(header.len());
         if frame <= available {
             return Ok(frame);
         }
-        let (found, high) = (header.len.into(), available.saturating_sub(HEADER));
-        Err(Violation { what: "a record's length", found, low: 0, high })
+        let (found, high) = (header.len().into(), available.saturating_sub(HEADER));
+        Err(Violation { what: "a record's length", found, low: 0, high, exactly: false })
     }
 }
 
 impl Header {
+    #[inline]
+    pub(super) fn new(len: u32, kind: u32) -> Self {
+        Self(u64::from(kind) << 32 | u64::from(len))
+    }
+
+    /// A header that was read elsewhere.
+    #[inline]
+    pub(super) fn from_word(word: u64) -> Self {
+        Self(word)
+    }
+
+    /// Bytes of the payload.
+    #[inline]
+    pub(super) fn len(self) -> u32 {
+        self.0 as u32
+    }
+
+    #[inline]
+    pub(super) fn kind(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
     /// Reads the header at `at`, once.
     ///
     /// # Safety
@@ -90,8 +109,7 @@ impl Header {
     #[inline]
     pub(super) unsafe fn read(at: NonNull<u8>) -> Self {
         // SAFETY: by the contract. Volatile: what a hostile process changes meanwhile is read once.
-        let word = unsafe { at.cast::<u64>().read_volatile() };
-        Self { len: word as u32, kind: (word >> 32) as u32 }
+        Self(unsafe { at.cast::<u64>().read_volatile() })
     }
 
     /// Writes the header to `at`.
@@ -100,9 +118,8 @@ impl Header {
     /// As [`read`](Self::read), and the place is the caller's.
     #[inline]
     pub(super) unsafe fn write(self, at: NonNull<u8>) {
-        let word = u64::from(self.kind) << 32 | u64::from(self.len);
         // SAFETY: by the contract.
-        unsafe { at.cast::<u64>().write(word) };
+        unsafe { at.cast::<u64>().write(self.0) };
     }
 }
 
@@ -135,7 +152,7 @@ mod tests {
     #[test]
     fn a_length_past_what_is_there_is_refused() {
         let frames = Frames::new(8);
-        let header = |len| Header { len, kind: 0 };
+        let header = |len| Header::new(len, 0);
         assert_eq!(frames.check(header(8), 16), Ok(16));
         assert!(frames.check(header(9), 16).is_err());
         assert!(frames.check(header(u32::MAX), 16).is_err());

@@ -66,6 +66,8 @@ impl sealed::End for Receiver {
 struct Found {
     header: Header,
     frame: u64,
+    /// Whether the payload was copied to the staging.
+    staged: bool,
 }
 
 impl Receiver {
@@ -254,11 +256,28 @@ impl Receiver {
     fn await_record(&mut self, patience: Patience) -> Result<Option<Found>, ReadError> {
         match self.inbox.await_bytes(1, patience)? {
             0 => Ok(None),
-            available => {
-                let found = self.find(0, available)?;
-                self.stage(0, found);
-                Ok(Some(found))
+            available => match self.inbox.take_newest() {
+                Some(words) => self.find_newest(&words, available).map(Some),
+                None => self.find(0, available).map(Some),
+            },
+        }
+    }
+
+    /// Takes the first record from the copy that came with it.
+    fn find_newest(&mut self, words: &[u64], available: u64) -> Result<Found, ReadError> {
+        let header = Header::from_word(words[0]);
+        let payload: &[u8] = bytemuck::cast_slice(&words[1..]);
+        let Some(payload) = payload.get(..header.len() as usize) else {
+            // None of ours was longer.
+            return self.find(0, available);
+        };
+        match self.frames.check(header, available) {
+            Ok(frame) => {
+                let align = self.frames.align();
+                self.staging.prepare(payload.len(), align).copy_from_slice(payload);
+                Ok(Found { header, frame, staged: true })
             }
+            Err(violation) => Err(self.inbox.refuse(violation)),
         }
     }
 
@@ -270,22 +289,20 @@ impl Receiver {
         // bytes are mapped.
         let header = unsafe { Header::read(at) };
         match self.frames.check(header, rest) {
-            Ok(frame) => Ok(Found { header, frame }),
+            Ok(frame) => {
+                let staged = self.inbox.end.trust == Trust::AnyUser;
+                if staged {
+                    self.stage(offset, header.len() as usize);
+                }
+                Ok(Found { header, frame, staged })
+            }
             Err(violation) => Err(self.inbox.refuse(violation)),
         }
     }
 
     /// Copies a record that must not be shown in place.
-    #[inline]
-    fn stage(&mut self, offset: u64, found: Found) {
-        if self.inbox.end.trust == Trust::AnyUser {
-            self.stage_copy(offset, found);
-        }
-    }
-
     #[cold]
-    fn stage_copy(&mut self, offset: u64, found: Found) {
-        let len = found.header.len as usize;
+    fn stage(&mut self, offset: u64, len: usize) {
         let to = self.staging.prepare(len, self.frames.align()).as_mut_ptr();
         let from = self.inbox.first(offset + self.frames.shift() + HEADER);
         // SAFETY: so many unread bytes are mapped; the staging is as long. No reference to shared bytes is
@@ -296,16 +313,17 @@ impl Receiver {
     /// Shows a record.
     #[inline]
     fn view(&self, offset: u64, found: Found) -> View<'_> {
-        let Header { len, kind } = found.header;
-        if self.inbox.end.trust == Trust::AnyUser {
-            return View::new(self.staging.get(), kind);
+        let (len, kind) = (found.header.len(), found.header.kind());
+        if found.staged {
+            return View::new(self.staging.get(), kind, self.frames.align());
         }
         let first = self.inbox.first(offset + self.frames.shift() + HEADER);
         // SAFETY: `find` has checked that the frame lies in what is unread, so that many bytes are mapped
         // from there on, and the sender leaves them alone until they are released, which takes an
         // exclusive borrow of this receiver. A sender of the same user that breaks the protocol could
         // change them, as it could any memory of this process: see `Trust::SameUser`.
-        View::new(unsafe { std::slice::from_raw_parts(first.as_ptr(), len as usize) }, kind)
+        let bytes = unsafe { std::slice::from_raw_parts(first.as_ptr(), len as usize) };
+        View::new(bytes, kind, self.frames.align())
     }
 
     /// Gives bytes back that a guard stood for.
@@ -333,7 +351,7 @@ impl Record<'_> {
     #[inline]
     #[must_use]
     pub fn kind(&self) -> u32 {
-        self.found.header.kind
+        self.found.header.kind()
     }
 
     /// The record as one value, in place.
@@ -359,7 +377,7 @@ impl Record<'_> {
         if self.receiver.inbox.end.is_own() {
             self.receiver.view(0, self.found)
         } else {
-            View::new(&[], self.kind())
+            View::new(&[], self.kind(), self.receiver.frames.align())
         }
     }
 }
@@ -410,7 +428,6 @@ impl Records<'_> {
         let found = self.receiver.find(offset, self.available - offset)?;
         self.shown += found.frame;
         self.records += 1;
-        self.receiver.stage(offset, found);
         Ok(Some(self.receiver.view(offset, found)))
     }
 }

@@ -369,8 +369,8 @@ impl Sender {
         let len = self.checked_len(bytes.len())?;
         let frame = self.frames.frame(len);
         self.outbox.await_room(frame, patience)?;
-        self.put(0, Header { len, kind }, bytes);
-        self.outbox.publish(frame, 1);
+        self.put(0, Header::new(len, kind), bytes);
+        self.outbox.publish_one(frame, self.frames.shift());
         Ok(())
     }
 
@@ -379,8 +379,8 @@ impl Sender {
         let len = self.checked_len(total(parts))?;
         let frame = self.frames.frame(len);
         self.outbox.await_room(frame, patience)?;
-        self.put_parts(0, Header { len, kind }, parts);
-        self.outbox.publish(frame, 1);
+        self.put_parts(0, Header::new(len, kind), parts);
+        self.outbox.publish_one(frame, self.frames.shift());
         Ok(())
     }
 
@@ -394,7 +394,7 @@ impl Sender {
         let len = self.checked_len(len)?;
         self.outbox.await_room(self.frames.frame(len), patience)?;
         self.outbox.lend();
-        Ok(Reservation::new(self, None, Header { len, kind }))
+        Ok(Reservation::new(self, None, Header::new(len, kind)))
     }
 
     /// Copies a record for which there is room behind `offset` bytes that are not published either.
@@ -444,34 +444,35 @@ pub struct Reservation<'a> {
     /// The batch that it is to become a part of.
     batch: Option<&'a mut Gathered>,
     header: Header,
-    committed: bool,
+    /// A word, so that a reservation is moved about as words.
+    committed: u64,
 }
 
 impl<'a> Reservation<'a> {
-    #[inline]
+    #[inline(always)]
     pub(super) fn new(
         sender: &'a mut Sender,
         batch: Option<&'a mut Gathered>,
         header: Header,
     ) -> Self {
         if sender.outbox.end.trust == Trust::AnyUser {
-            sender.staging.prepare(header.len as usize, sender.frames.align());
+            sender.staging.prepare(header.len() as usize, sender.frames.align());
         }
-        Self { sender, batch, header, committed: false }
+        Self { sender, batch, header, committed: 0 }
     }
 
     /// Says of what kind the record is.
     pub fn set_kind(&mut self, kind: u32) {
-        self.header.kind = kind;
+        self.header = Header::new(self.header.len(), kind);
     }
 
     /// Sends the record.
     ///
     /// # Errors
     /// What can befall the end itself.
-    #[inline]
+    #[inline(always)]
     pub fn commit(self) -> Result<(), WriteError> {
-        let len = self.header.len as usize;
+        let len = self.header.len() as usize;
         self.commit_truncated(len)
     }
 
@@ -480,15 +481,15 @@ impl<'a> Reservation<'a> {
     /// # Errors
     /// [`WriteError::TooLarge`] if fewer were reserved, and then nothing is sent; and what can befall the
     /// end itself.
-    #[inline]
+    #[inline(always)]
     pub fn commit_truncated(mut self, n: usize) -> Result<(), WriteError> {
         self.sender.outbox.end.check()?;
-        let limit = self.header.len as usize;
+        let limit = self.header.len() as usize;
         if n > limit {
             return Err(WriteError::TooLarge { requested: n, limit });
         }
-        self.header.len = n as u32;
-        self.committed = true;
+        self.header = Header::new(n as u32, self.header.kind());
+        self.committed = 1;
         let Self { sender, batch, header, .. } = &mut self;
         let offset = batch.as_ref().map_or(0, |batch| batch.bytes);
         if sender.outbox.end.trust == Trust::AnyUser {
@@ -500,10 +501,10 @@ impl<'a> Reservation<'a> {
             // SAFETY: as in `Sender::put`.
             unsafe { header.write(at) };
         }
-        let frame = sender.frames.frame(header.len);
+        let frame = sender.frames.frame(header.len());
         match batch {
             Some(batch) => batch.add(frame),
-            None => sender.outbox.publish(frame, 1),
+            None => sender.outbox.publish_one(frame, sender.frames.shift()),
         }
         Ok(())
     }
@@ -532,7 +533,7 @@ impl Deref for Reservation<'_> {
         // producer's until published, and the exclusive borrow of the sender keeps them so. A receiver
         // of the same user that breaks the protocol could write to them, as it could to any memory of
         // this process: see `Trust::SameUser`. In a forked child they are not mapped.
-        unsafe { std::slice::from_raw_parts(self.payload(), self.header.len as usize) }
+        unsafe { std::slice::from_raw_parts(self.payload(), self.header.len() as usize) }
     }
 }
 
@@ -546,14 +547,14 @@ impl DerefMut for Reservation<'_> {
             return &mut [];
         }
         // SAFETY: as above.
-        unsafe { std::slice::from_raw_parts_mut(self.payload(), self.header.len as usize) }
+        unsafe { std::slice::from_raw_parts_mut(self.payload(), self.header.len() as usize) }
     }
 }
 
 impl Drop for Reservation<'_> {
     #[inline]
     fn drop(&mut self) {
-        self.sender.outbox.back(!self.committed);
+        self.sender.outbox.back(self.committed == 0);
         if let Some(batch) = &mut self.batch {
             batch.reserved = false;
             self.sender.outbox.lend();

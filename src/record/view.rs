@@ -1,16 +1,19 @@
 //! What a receiver is shown of a record.
 
 use bytemuck::{Pod, PodCastError};
-use std::ops::Deref;
+use std::{fmt, ops::Deref};
 use thiserror::Error;
 
 /// A record that is looked at: its bytes and its kind.
 ///
-/// The bytes lie in the ring, and the sender leaves them alone as long as the view lives.
-#[derive(Clone, Copy, Debug)]
+/// The bytes lie in the ring, and the sender leaves them alone as long as the view lives. A forked child must
+/// not touch those that its parent was shown: they are not mapped there.
+#[derive(Clone, Copy)]
 pub struct View<'a> {
     bytes: &'a [u8],
     kind: u32,
+    /// What every record of the ring is aligned to.
+    align: u32,
 }
 
 /// Why a record's bytes are not the plain data that was asked for.
@@ -36,18 +39,22 @@ pub enum PodError {
 }
 
 impl<'a> View<'a> {
-    pub(super) fn new(bytes: &'a [u8], kind: u32) -> Self {
-        Self { bytes, kind }
+    #[inline]
+    pub(super) fn new(bytes: &'a [u8], kind: u32, align: usize) -> Self {
+        // At most a page.
+        Self { bytes, kind, align: align as u32 }
     }
 
     /// The number that its sender gave it.
     #[must_use]
+    #[inline]
     pub fn kind(&self) -> u32 {
         self.kind
     }
 
     /// The bytes, for as long as the view could live.
     #[must_use]
+    #[inline]
     pub fn bytes(&self) -> &'a [u8] {
         self.bytes
     }
@@ -56,7 +63,9 @@ impl<'a> View<'a> {
     ///
     /// # Errors
     /// [`PodError`] if its length or its alignment is not the type's.
+    #[inline]
     pub fn as_pod<T: Pod>(&self) -> Result<&'a T, PodError> {
+        self.check_align::<T>()?;
         bytemuck::try_from_bytes(self.bytes).map_err(|error| self.refuse::<T>(error))
     }
 
@@ -64,10 +73,22 @@ impl<'a> View<'a> {
     ///
     /// # Errors
     /// [`PodError`] if its length is no multiple of the type's, or its alignment not the type's.
+    #[inline]
     pub fn as_pods<T: Pod>(&self) -> Result<&'a [T], PodError> {
+        self.check_align::<T>()?;
         bytemuck::try_cast_slice(self.bytes).map_err(|error| self.refuse::<T>(error))
     }
 
+    /// Not whether this record happens to be aligned, but whether all are.
+    #[inline]
+    fn check_align<T>(&self) -> Result<(), PodError> {
+        if align_of::<T>() > self.align as usize {
+            return Err(PodError::Align { needed: align_of::<T>() });
+        }
+        Ok(())
+    }
+
+    #[cold]
     fn refuse<T>(&self, error: PodCastError) -> PodError {
         match error {
             PodCastError::TargetAlignmentGreaterAndInputNotAligned
@@ -76,6 +97,13 @@ impl<'a> View<'a> {
                 PodError::Size { expected: size_of::<T>(), found: self.bytes.len() }
             }
         }
+    }
+}
+
+impl fmt::Debug for View<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (kind, len) = (self.kind, self.bytes.len());
+        f.debug_struct("View").field("kind", &kind).field("len", &len).finish_non_exhaustive()
     }
 }
 

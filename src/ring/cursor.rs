@@ -5,19 +5,37 @@
 //! and sums go through the two functions below, so that "a position jumped" and "a position would
 //! pass 2^64" are each decided in one place.
 
+use std::fmt;
 use thiserror::Error;
 
 /// The other process wrote a value into shared memory that the protocol rules out.
 ///
 /// The end that found it works no longer: nothing in the ring can be relied upon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("{what} is {found}, but must lie between {low} and {high}")]
+#[error("{what} is {found}, but must {}", if *exactly { Must::Be(*low, *high) } else { Must::LieBetween(*low, *high) })]
 pub struct Violation {
     /// Which shared word.
     pub(crate) what: &'static str,
     pub(crate) found: u64,
     pub(crate) low: u64,
     pub(crate) high: u64,
+    /// Whether only the two bounds themselves would do.
+    pub(crate) exactly: bool,
+}
+
+/// What a value would have to be.
+enum Must {
+    LieBetween(u64, u64),
+    Be(u64, u64),
+}
+
+impl fmt::Display for Must {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::LieBetween(low, high) => write!(f, "lie between {low} and {high}"),
+            Self::Be(low, high) => write!(f, "be {low}, {high} or as much more or less again"),
+        }
+    }
 }
 
 /// The distance from `from` to `to`, which must not be before `from` nor more than `limit` past it.
@@ -32,20 +50,30 @@ pub(crate) fn distance(
 ) -> Result<u64, Violation> {
     match to.checked_sub(from) {
         Some(distance) if distance <= limit => Ok(distance),
-        _ => Err(Violation { what, found: to, low: from, high: from.saturating_add(limit) }),
+        _ => {
+            let high = from.saturating_add(limit);
+            Err(Violation { what, found: to, low: from, high, exactly: false })
+        }
     }
 }
 
-/// Whether a distance that is known to be sound consists of whole `unit`s.
+/// Whether a position `distance` past `from`, which are known to be sound, is whole `unit`s from there.
 ///
 /// # Errors
-/// [`Violation`], naming the position `what` that is this far away.
-pub(crate) fn whole(what: &'static str, distance: u64, unit: u64) -> Result<(), Violation> {
+/// [`Violation`], naming the position `what`.
+#[inline]
+pub(crate) fn whole(
+    what: &'static str,
+    from: u64,
+    distance: u64,
+    unit: u64,
+) -> Result<(), Violation> {
     match distance % unit {
         0 => Ok(()),
         rest => {
-            let low = distance - rest;
-            Err(Violation { what, found: distance, low, high: low.saturating_add(unit) })
+            let found = from.wrapping_add(distance);
+            let low = found - rest;
+            Err(Violation { what, found, low, high: low.saturating_add(unit), exactly: true })
         }
     }
 }
@@ -73,5 +101,8 @@ mod tests {
     fn a_violation_names_the_word_and_its_bounds() {
         let error = distance("tail", 10, 99, 4).unwrap_err();
         assert_eq!(error.to_string(), "tail is 99, but must lie between 10 and 14");
+        let error = whole("head", 48, 25, 24).unwrap_err();
+        let told = "head is 73, but must be 72, 96 or as much more or less again";
+        assert_eq!((error.to_string().as_str(), whole("head", 48, 48, 24)), (told, Ok(())));
     }
 }

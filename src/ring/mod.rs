@@ -7,4 +7,5 @@
 #![forbid(unsafe_code)]
 
 pub(crate) mod cursor;
+pub(crate) mod newest;
 pub(crate) mod spsc;

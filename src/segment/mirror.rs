@@ -90,6 +90,16 @@ impl Mapping {
     }
 }
 
+impl Mapping {
+    /// A copy of the word that begins at `position`, aligned or not. Whoever writes there meanwhile, it is
+    /// just some number.
+    #[inline]
+    pub(crate) fn word(&self, position: u64) -> u64 {
+        // SAFETY: from there on at least the capacity is mapped, which is a page or more.
+        unsafe { self.at(position).cast::<u64>().read_unaligned() }
+    }
+}
+
 impl Drop for Mapping {
     fn drop(&mut self) {
         // SAFETY: exactly what `new` reserved; whoever owns the mapping has dropped what pointed

@@ -9,6 +9,7 @@ use crate::{
     },
     layout::identity::Content,
     options::{self, sealed},
+    ring::newest,
 };
 use bytemuck::Pod;
 use std::{
@@ -39,7 +40,8 @@ pub struct Consumer<T> {
     inbox: Inbox,
     /// Where values are shown that must not be shown in place: see [`Trust::AnyUser`].
     staging: Staging,
-    not_sync: PhantomData<(Cell<()>, fn() -> T)>,
+    element: PhantomData<fn() -> T>,
+    not_sync: PhantomData<Cell<()>>,
 }
 
 impl<T> fmt::Debug for Consumer<T> {
@@ -61,7 +63,8 @@ impl<T: Pod> sealed::End for Consumer<T> {
 
     fn from_attached(attached: Attached) -> Result<Self, OpenErrorKind> {
         let inbox = Inbox::new(attached, Self::SIZE)?;
-        Ok(Self { inbox, staging: Staging::default(), not_sync: PhantomData })
+        let (element, not_sync) = (PhantomData, PhantomData);
+        Ok(Self { inbox, staging: Staging::default(), element, not_sync })
     }
 }
 
@@ -195,9 +198,14 @@ impl<T: Pod> Consumer<T> {
         if self.inbox.await_bytes(Self::SIZE, patience)? == 0 {
             return Ok(None);
         }
-        // SAFETY: what is available consists of whole values, checked at every look; this one is mapped
-        // and aligned as in `Values::deref`. It is copied, whatever it is: any bytes are a value.
-        let value = unsafe { self.inbox.first(0).cast::<T>().read() };
+        let value = match self.inbox.take_newest() {
+            Some(words) if Self::SIZE <= newest::BYTES => {
+                bytemuck::pod_read_unaligned(&bytemuck::bytes_of(&words)[..size_of::<T>()])
+            }
+            // SAFETY: what is available consists of whole values, checked at every look; this one is mapped
+            // and aligned as in `Values::deref`. It is copied, whatever it is: any bytes are a value.
+            _ => unsafe { self.inbox.first(0).cast::<T>().read() },
+        };
         self.inbox.release(Self::SIZE, 1);
         Ok(Some(value))
     }

@@ -34,7 +34,8 @@ pub struct Producer<T> {
     outbox: Outbox,
     /// Where values are made that must not be made in place: see [`Trust::AnyUser`].
     staging: Staging,
-    not_sync: PhantomData<(Cell<()>, fn() -> T)>,
+    element: PhantomData<fn() -> T>,
+    not_sync: PhantomData<Cell<()>>,
 }
 
 impl<T> fmt::Debug for Producer<T> {
@@ -56,7 +57,8 @@ impl<T: Pod> sealed::End for Producer<T> {
 
     fn from_attached(attached: Attached) -> Result<Self, OpenErrorKind> {
         let outbox = Outbox::new(attached, Self::SIZE)?;
-        Ok(Self { outbox, staging: Staging::default(), not_sync: PhantomData })
+        let (element, not_sync) = (PhantomData, PhantomData);
+        Ok(Self { outbox, staging: Staging::default(), element, not_sync })
     }
 }
 
@@ -273,7 +275,7 @@ impl<T: Pod> Producer<T> {
     /// Values that could be pushed now without waiting, at least.
     #[must_use]
     pub fn free(&self) -> usize {
-        self.capacity() - self.len()
+        self.outbox.room() / size_of::<T>()
     }
 
     /// How many values the ring holds.
@@ -309,7 +311,7 @@ impl<T: Pod> Producer<T> {
         }
         // SAFETY: as in `put`; the slot is aligned as `Slots::deref` says.
         unsafe { self.outbox.next(0).cast::<T>().write(value) };
-        self.outbox.publish(Self::SIZE, 1);
+        self.outbox.publish_one(Self::SIZE, 0);
         Ok(())
     }
 

@@ -290,7 +290,7 @@ impl Writer {
     /// Bytes that could be written now without waiting, at least.
     #[must_use]
     pub fn free(&self) -> usize {
-        self.capacity() - self.len()
+        self.outbox.room()
     }
 
     /// How many bytes the ring holds.

@@ -16,11 +16,11 @@
 //!
 //!   upwards    only if items come in numbers; kept if more bytes come by in the same time
 //!   downwards  kept if hardly fewer do
-//!   a try that is not kept makes the next one rarer
+//!   a try that is not kept makes the next one rarer; a sleep spoils a try
 //! ```
 //!
 //! A level is judged by the bytes that came by per nanosecond over a window of some [`WINDOW`] times that
-//! the end ran dry. (Judged by the bytes per time it ran dry it would climb for ever.) The same serves a
+//! the end ran dry, between two windows at the level before. (Judged by the bytes per time it ran dry it would climb for ever.) The same serves a
 //! producer on a full ring.
 //!
 //! # Budget
@@ -30,7 +30,9 @@
 //! classic argument for competitive spinning: Karlin, Li, Manasse, Owicki, SOSP 1991). But where waking is
 //! slow, as on virtual machines, two ends that answer each other would each fall asleep while the other
 //! wakes up, for ever. So after a sleep that a longer look would have saved, the longer one is tried; if it
-//! was in vain (the other end needs this processor, say), it is tried again only after many more waits.
+//! was in vain (the other end takes its time), it is tried again only after many more waits. And where sleeps
+//! are shorter than the look before them, because the other end needs this very processor, the look is left
+//! out, likewise.
 //!
 //! No clock and no shared word is in either, so recorded patterns can be played to them.
 
@@ -57,14 +59,20 @@ const SINGLES: u32 = 8;
 /// Windows between one try and the next, at most.
 const RAREST: u32 = 256;
 
+/// Windows in a row that are quite unlike the usual ones mean that something has changed.
+const CHANGED: u32 = 4;
+
+/// After so many sleeps without a window in between an end that keeps its distance comes closer.
+const SLEEPS: u32 = 4;
+
 /// How much distance an awake end keeps.
 #[derive(Debug)]
 pub(crate) struct Ground {
     level: usize,
     /// Bytes per nanosecond at this level, when last judged.
     usual: f64,
-    /// Where the level stood before the try that is going on.
-    tried_from: Option<usize>,
+    /// The try that is going on.
+    trying: Option<Try>,
     upwards: bool,
     /// Windows until the next try, and how many they are to be after one that was not kept.
     rest: u32,
@@ -72,7 +80,19 @@ pub(crate) struct Ground {
     window: Window,
     /// Items until the end last ran dry.
     items: u64,
+    /// How often in a row: an item came singly, a window was unlike the usual ones, a sleep spoilt a window.
     singles: u32,
+    changed: u32,
+    sleeps: u32,
+}
+
+/// Another level is judged between two windows at the old one, so that chance has less of a chance.
+#[derive(Clone, Copy, Debug)]
+struct Try {
+    from: usize,
+    to: usize,
+    /// The rate at `to`, once that is judged and only the second window at `from` is missing.
+    rate: Option<f64>,
 }
 
 /// Where a window began.
@@ -90,13 +110,15 @@ impl Ground {
         Self {
             level: 0,
             usual: 0.0,
-            tried_from: None,
+            trying: None,
             upwards: true,
             rest: 0,
             pause: 1,
             window: Window { position, ..Window::default() },
             items: 0,
             singles: 0,
+            changed: 0,
+            sleeps: 0,
         }
     }
 
@@ -108,15 +130,38 @@ impl Ground {
         let single = items - self.items <= 1;
         self.items = items;
         self.singles = if single { self.singles.saturating_add(1) } else { 0 };
-        if self.level > 0 && self.singles >= SINGLES {
+        if self.level > 0 && self.converses() {
             self.level = 0;
-            self.tried_from = None;
+            self.trying = None;
         }
         self.window.dry += 1;
         if self.window.dry.is_multiple_of(WINDOW) {
             self.judge(position, now());
         }
         PAUSES[self.level]
+    }
+
+    /// Whether items come singly, again and again.
+    #[inline]
+    pub(crate) fn converses(&self) -> bool {
+        self.singles >= SINGLES
+    }
+
+    /// The end has slept: what came by meanwhile says nothing about distances.
+    pub(crate) fn slept(&mut self, position: u64, now: u64) {
+        if let Some(Try { from, .. }) = self.trying.take() {
+            self.level = from;
+        }
+        self.sleeps += 1;
+        if self.sleeps >= SLEEPS {
+            self.sleeps = 0;
+            self.level = self.level.saturating_sub(1);
+        }
+        self.begin_window(position, now);
+    }
+
+    fn begin_window(&mut self, position: u64, nanos: u64) {
+        self.window = Window { dry: 0, position, items: self.items, nanos };
     }
 
     /// A window may be over.
@@ -127,41 +172,52 @@ impl Ground {
         }
         let rate = (position - self.window.position) as f64 / nanos as f64;
         let in_numbers = self.items - self.window.items >= 2 * u64::from(self.window.dry);
-        self.window = Window { dry: 0, position, items: self.items, nanos: now };
-        match self.tried_from.take() {
-            Some(from) => self.end_try(from, rate),
+        self.begin_window(position, now);
+        self.sleeps = 0;
+        match self.trying.take() {
+            Some(Try { rate: None, from, to }) => {
+                self.trying = Some(Try { rate: Some(rate), from, to });
+                self.level = from;
+            }
+            Some(Try { rate: Some(tried), to, .. }) => self.end_try(to, tried, rate),
             None => {
-                if rate > self.usual * 1.5 || rate * 1.5 < self.usual {
-                    // Something has changed.
-                    self.pause = 1;
+                let unlike = rate > self.usual * 1.5 || rate * 1.5 < self.usual;
+                self.changed = if unlike { self.changed + 1 } else { 0 };
+                if self.changed >= CHANGED {
+                    (self.changed, self.pause, self.rest) = (0, 1, 0);
                 }
-                self.usual = rate;
+                if !unlike || self.changed == 0 || self.usual == 0.0 {
+                    self.usual = rate;
+                }
                 match self.rest.checked_sub(1) {
                     Some(rest) => self.rest = rest,
-                    None => self.begin_try(in_numbers),
+                    None => self.begin_try(rate, in_numbers),
                 }
             }
         }
     }
 
-    fn begin_try(&mut self, in_numbers: bool) {
+    fn begin_try(&mut self, rate: f64, in_numbers: bool) {
         let up = (in_numbers && self.level + 1 < PAUSES.len()).then(|| self.level + 1);
         let down = self.level.checked_sub(1);
         let next = if self.upwards { up.or(down) } else { down.or(up) };
-        if let Some(next) = next {
-            self.tried_from = Some(self.level);
-            self.upwards = next > self.level;
-            self.level = next;
+        if let Some(to) = next {
+            self.usual = rate;
+            self.trying = Some(Try { from: self.level, to, rate: None });
+            self.upwards = to > self.level;
+            self.level = to;
         }
     }
 
-    fn end_try(&mut self, from: usize, rate: f64) {
-        let least = if self.level > from { WORTH_IT } else { HARDLY_LESS };
-        if rate >= self.usual * least {
-            self.usual = rate;
+    /// `to` brought `tried`, between two windows at the old level, of which the second brought `rate`.
+    fn end_try(&mut self, to: usize, tried: f64, rate: f64) {
+        let least = if self.upwards { WORTH_IT } else { HARDLY_LESS };
+        if tried >= self.usual.max(rate) * least {
+            self.level = to;
+            self.usual = tried;
             (self.rest, self.pause) = (0, 1);
         } else {
-            self.level = from;
+            self.usual = rate;
             self.upwards = !self.upwards;
             self.rest = self.pause;
             self.pause = (self.pause * 2).min(RAREST);
@@ -175,44 +231,83 @@ const SHORT: Duration = Duration::from_micros(20);
 /// and if that would save it a sleep.
 const LONG: Duration = Duration::from_micros(120);
 
+/// After so many sleeps that were shorter than the look before them the look is left out.
+const CHEAP_SLEEPS: u32 = 8;
+
+/// Waits until another budget is tried again, at most.
+const RAREST_BUDGET: u32 = 64;
+
 /// How long an end looks before it sleeps.
 #[derive(Debug, Default)]
 pub(crate) struct Budget {
-    long: bool,
+    look: Look,
     /// Waits until the long look is tried again, and how many they are to be after one in vain.
     rest: u32,
     pause: u32,
+    /// Cheap sleeps in a row; waits until the look that was left out is tried again, and how many they
+    /// are to be.
+    cheap: u32,
+    blind: u32,
+    blind_pause: u32,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Look {
+    No,
+    #[default]
+    Short,
+    Long,
 }
 
 impl Budget {
     /// For the wait that begins.
     pub(crate) fn get(&self) -> Duration {
-        if self.long { LONG } else { SHORT }
-    }
-
-    /// A wait that slept, too, is over; it took so long altogether.
-    pub(crate) fn slept(&mut self, took: Duration) {
-        if self.long {
-            // In vain.
-            self.long = false;
-            self.pause = (self.pause * 2).clamp(1, 64);
-            self.rest = self.pause;
-        } else if took < LONG {
-            match self.rest.checked_sub(1) {
-                Some(rest) => self.rest = rest,
-                None => self.long = true,
-            }
+        match self.look {
+            Look::No => Duration::ZERO,
+            Look::Short => SHORT,
+            Look::Long => LONG,
         }
     }
 
-    /// Whether a look was longer than a short one.
-    pub(crate) fn was_long(&self, looked: Duration) -> bool {
-        self.long && looked > SHORT
-    }
-
-    /// A wait is over that a short look would not have sufficed for, and did not sleep.
-    pub(crate) fn saved(&mut self) {
-        self.pause = 0;
+    /// A wait is over. It has looked for so long, slept or not for so long in addition, and found what it
+    /// waited for or not.
+    pub(crate) fn waited(
+        &mut self,
+        looked: Duration,
+        slept_for: Duration,
+        slept: bool,
+        found: bool,
+    ) {
+        match self.look {
+            Look::No => match self.blind.checked_sub(1) {
+                Some(blind) => self.blind = blind,
+                None => self.look = Look::Short,
+            },
+            Look::Short if slept && found => {
+                self.cheap = if slept_for < SHORT { self.cheap + 1 } else { 0 };
+                if self.cheap >= CHEAP_SLEEPS {
+                    // The look was only in the other's way. One more in vain, and it is left out again.
+                    self.cheap = CHEAP_SLEEPS - 1;
+                    self.blind_pause = (self.blind_pause * 2).clamp(8, RAREST_BUDGET);
+                    (self.look, self.blind) = (Look::No, self.blind_pause);
+                } else if looked + slept_for < LONG {
+                    match self.rest.checked_sub(1) {
+                        Some(rest) => self.rest = rest,
+                        None => self.look = Look::Long,
+                    }
+                }
+            }
+            Look::Short if !slept && found => (self.cheap, self.blind_pause) = (0, 0),
+            Look::Short => {}
+            Look::Long if looked <= SHORT && !slept => {}
+            Look::Long if slept || !found => {
+                self.look = Look::Short;
+                self.pause = (self.pause * 2).clamp(1, RAREST_BUDGET);
+                self.rest = self.pause;
+            }
+            // It has saved a sleep.
+            Look::Long => self.pause = 0,
+        }
     }
 }
 
@@ -313,19 +408,52 @@ mod tests {
         assert_eq!(player.play(400_000, stream(100, [50; 5])), 0);
     }
 
-    /// Plays waits that took so long from the beginning to the end if the end sleeps, and so long if it
-    /// looks for long enough. Returns how many slept.
-    fn waits(budget: &mut Budget, times: u32, sleeping: u64, looking: u64) -> u32 {
-        let (sleeping, looking) = (Duration::from_micros(sleeping), Duration::from_micros(looking));
+    /// Numbers that look like chance (xorshift), from 0 to 1.
+    fn chance(state: &mut u64) -> f64 {
+        *state ^= *state << 13;
+        *state ^= *state >> 7;
+        *state ^= *state << 17;
+        (*state >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    #[test]
+    fn pairs_that_wait_for_a_reply_are_not_held_up_much_although_others_take_the_processor() {
+        let mut player = Player::new();
+        let (mut state, mut paused, rounds) = (42, 0, 100_000);
+        for _ in 0..rounds {
+            // Two items each 2 us, and one time in a hundred another 0.1 to 4 ms.
+            let late = chance(&mut state) < 0.01;
+            let extra = if late { 100_000 + (3_900_000.0 * chance(&mut state)) as u64 } else { 0 };
+            player.play(1, |level| (2, 2000 + 12 * u64::from(PAUSES[level]) + extra));
+            paused += u64::from(PAUSES[player.ground.level]);
+        }
+        assert!(paused / rounds < 40, "{} pauses on average", paused / rounds);
+    }
+
+    #[test]
+    fn bursts_that_are_slept_for_are_not_held_up_at_all() {
+        let mut player = Player::new();
+        player.play(200_000, stream(FAR.0, FAR.1));
+        for _ in 0..100 {
+            player.play(1, |_| (100, 50_000));
+            player.nanos += 1_000_000;
+            player.ground.slept(player.position, player.nanos);
+        }
+        assert_eq!(player.ground.level, 0);
+    }
+
+    /// Plays waits for something that comes after so many microseconds if the end is awake, and after so
+    /// many more once it sleeps. Returns how many slept.
+    fn waits(budget: &mut Budget, times: u32, looking: u64, sleeping: u64) -> u32 {
+        let micros = Duration::from_micros;
         let mut slept = 0;
         for _ in 0..times {
-            if looking <= budget.get() {
-                if looking > SHORT {
-                    budget.saved();
-                }
+            let look = budget.get();
+            if micros(looking) <= look {
+                budget.waited(micros(looking), Duration::ZERO, false, true);
             } else {
                 slept += 1;
-                budget.slept(sleeping);
+                budget.waited(look, micros(sleeping), true, true);
             }
         }
         slept
@@ -333,24 +461,52 @@ mod tests {
 
     #[test]
     fn two_ends_that_answer_each_other_do_not_stay_asleep() {
-        assert_eq!(waits(&mut Budget::default(), 1000, 70, 40), 1);
+        assert_eq!(waits(&mut Budget::default(), 1000, 40, 50), 1);
     }
 
     #[test]
-    fn an_end_whose_peer_needs_its_processor_looks_long_only_now_and_then() {
+    fn an_end_whose_peer_needs_its_processor_looks_only_now_and_then() {
+        let mut budget = Budget::default();
+        let mut looked = Duration::ZERO;
+        for _ in 0..1000 {
+            looked += budget.get();
+            waits(&mut budget, 1, 1_000_000, 5);
+        }
+        assert!(looked < 1000 * SHORT / 10, "{looked:?} for a thousand waits");
+        // Once the peer has a processor of its own, looks are worth it again.
+        waits(&mut budget, 200, 1, 50);
+        assert_eq!(waits(&mut budget, 1000, 1, 50), 0);
+    }
+
+    #[test]
+    fn a_peer_that_takes_its_time_is_looked_for_longer_only_now_and_then() {
         let mut budget = Budget::default();
         let mut long = 0;
         for _ in 0..1000 {
-            long += u32::from(budget.long);
-            waits(&mut budget, 1, 50, 1_000_000);
+            long += u32::from(budget.look == Look::Long);
+            waits(&mut budget, 1, 1_000_000, 50);
         }
         assert!(long < 30, "{long} of 1000");
     }
 
     #[test]
+    fn a_time_out_in_which_nothing_came_is_no_reason_to_look_longer() {
+        let micros = Duration::from_micros;
+        let mut budget = Budget::default();
+        for _ in 0..100 {
+            budget.waited(SHORT, micros(30), true, false);
+            assert_eq!(budget.get(), SHORT);
+        }
+        budget.waited(SHORT, micros(30), true, true);
+        assert_eq!(budget.get(), LONG);
+        budget.waited(micros(50), Duration::ZERO, false, false);
+        assert_eq!(budget.get(), SHORT, "a longer look that was in vain without a sleep");
+    }
+
+    #[test]
     fn an_end_that_has_little_to_do_looks_shortly() {
         let mut budget = Budget::default();
-        assert_eq!(waits(&mut budget, 1000, 1000, 1000), 1000);
+        assert_eq!(waits(&mut budget, 1000, 1_000_000, 1000), 1000);
         assert_eq!(budget.get(), SHORT);
     }
 }

@@ -67,15 +67,18 @@ impl Spinner {
         self.policy != Wait::Spin
     }
 
-    /// Pauses before the next look; false when it is time to sleep. A policy that never sleeps looks for
-    /// `at_most` before it is time for something else.
+    /// Pauses before the next look; false when it is time to sleep, or, after `at_most`, for something
+    /// else.
     #[inline]
     pub(crate) fn pause(&mut self, at_most: impl FnOnce() -> Duration) -> bool {
         if self.policy == Wait::Sleep {
             return false;
         }
         self.backoff.spin();
-        let budget = if self.policy == Wait::Spin { at_most() } else { self.budget };
+        let budget = match self.policy {
+            Wait::Spin => at_most(),
+            _ => at_most().min(self.budget),
+        };
         self.since.get_or_insert_with(Instant::now).elapsed() < budget
     }
 
