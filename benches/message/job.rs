@@ -1,0 +1,166 @@
+//! What the two ends are told to do, and what each of them answers, as lines of text.
+
+use std::time::Duration;
+
+/// One measurement.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Job {
+    /// So many messages, one by one, as fast as it goes.
+    Stream(u64),
+    /// So many batches of messages, as fast as it goes.
+    Batches(u64),
+    /// So many messages there and back, each sent when the one before has come back.
+    RoundTrips(u64),
+    /// The same, every trip timed by itself.
+    TimedRoundTrips(u64),
+    /// Messages that are due at times set beforehand, whatever became of those before.
+    Paced {
+        /// How many bursts.
+        bursts: u64,
+        /// Messages in a burst, all due at once.
+        burst: u64,
+        /// From a burst to the next, in picoseconds.
+        period: u64,
+    },
+}
+
+impl Job {
+    /// How many messages, or trips there and back.
+    pub fn count(&self) -> u64 {
+        match *self {
+            Job::Stream(count) | Job::RoundTrips(count) | Job::TimedRoundTrips(count) => count,
+            Job::Batches(count) => count * super::BATCH as u64,
+            Job::Paced { bursts, burst, .. } => bursts * burst,
+        }
+    }
+
+    /// Whether it needs a link back.
+    pub fn is_round_trip(&self) -> bool {
+        matches!(self, Job::RoundTrips(_) | Job::TimedRoundTrips(_))
+    }
+
+    /// The same kind of work, of another amount.
+    pub fn times(&self, amount: u64) -> Self {
+        match *self {
+            Job::Stream(_) => Job::Stream(amount),
+            Job::Batches(_) => Job::Batches(amount),
+            Job::RoundTrips(_) => Job::RoundTrips(amount),
+            Job::TimedRoundTrips(_) => Job::TimedRoundTrips(amount),
+            Job::Paced { burst, period, .. } => Job::Paced { bursts: amount, burst, period },
+        }
+    }
+
+    /// As one line.
+    pub fn to_line(self) -> String {
+        match self {
+            Job::Stream(count) => format!("stream {count}"),
+            Job::Batches(count) => format!("batches {count}"),
+            Job::RoundTrips(count) => format!("round-trips {count}"),
+            Job::TimedRoundTrips(count) => format!("timed-round-trips {count}"),
+            Job::Paced { bursts, burst, period } => format!("paced {bursts} {burst} {period}"),
+        }
+    }
+
+    /// The reverse of [`to_line`](Self::to_line).
+    pub fn from_line(line: &str) -> Option<Self> {
+        let mut fields = line.split_ascii_whitespace();
+        let name = fields.next()?;
+        let mut number = || fields.next()?.parse().ok();
+        Some(match name {
+            "stream" => Job::Stream(number()?),
+            "batches" => Job::Batches(number()?),
+            "round-trips" => Job::RoundTrips(number()?),
+            "timed-round-trips" => Job::TimedRoundTrips(number()?),
+            "paced" => Job::Paced { bursts: number()?, burst: number()?, period: number()? },
+            _ => return None,
+        })
+    }
+}
+
+/// What one end says of a measurement.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Answer {
+    /// From the barrier to the end.
+    pub time: Duration,
+    /// CPU time in user and in kernel mode.
+    pub cpu: Duration,
+    /// The latencies that half, 99 % and 99.9 % of the messages did not pass, in nanoseconds; zeros if none were taken.
+    pub latency: [u64; 3],
+}
+
+impl Answer {
+    /// As one line.
+    pub fn to_line(self) -> String {
+        let [half, most, nearly_all] = self.latency;
+        let (time, cpu) = (self.time.as_nanos(), self.cpu.as_nanos());
+        format!("done {time} {cpu} {half} {most} {nearly_all}")
+    }
+
+    /// What an end answered: what it took, or why it failed.
+    pub fn from_line(line: &str) -> Result<Self, String> {
+        let line = line.trim_end();
+        let numbers = || {
+            let fields = line.strip_prefix("done ")?.split(' ');
+            let numbers: Vec<u64> =
+                fields.map(|field| field.parse().ok()).collect::<Option<_>>()?;
+            let &[time, cpu, half, most, nearly_all] = &numbers[..] else { return None };
+            let latency = [half, most, nearly_all];
+            Some(Answer {
+                time: Duration::from_nanos(time),
+                cpu: Duration::from_nanos(cpu),
+                latency,
+            })
+        };
+        numbers().ok_or_else(|| {
+            if line.is_empty() { "it ended without an answer".into() } else { line.to_owned() }
+        })
+    }
+}
+
+/// What a measurement took, as both ends saw it.
+#[derive(Clone, Copy, Debug)]
+pub struct Outcome {
+    /// Messages, or trips there and back.
+    pub count: u64,
+    /// The receiver's time; of round trips the sender's, who waits for the last to come back.
+    pub time: Duration,
+    /// CPU time of the sender and of the receiver.
+    pub cpu: [Duration; 2],
+    /// As in [`Answer`].
+    pub latency: [u64; 3],
+}
+
+impl Outcome {
+    /// 10^6 messages per second.
+    pub fn millions_per_second(&self) -> f64 {
+        self.count as f64 / self.time.as_secs_f64() / 1e6
+    }
+
+    /// The time of one, in nanoseconds.
+    pub fn nanos_each(&self) -> f64 {
+        self.time.as_nanos() as f64 / self.count as f64
+    }
+
+    /// Which share of a CPU each end used.
+    pub fn cpu_shares(&self) -> [f64; 2] {
+        self.cpu.map(|cpu| cpu.as_secs_f64() / self.time.as_secs_f64())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_come_back_as_they_were() {
+        let paced = Job::Paced { bursts: 1, burst: 2, period: 3 };
+        for job in [Job::Stream(7), Job::Batches(8), Job::RoundTrips(9), paced] {
+            assert_eq!(Job::from_line(&job.to_line()), Some(job));
+            assert_eq!(Job::from_line(&job.times(5).to_line()), Some(job.times(5)));
+        }
+        let nanos = Duration::from_nanos;
+        let answer = Answer { time: nanos(5), cpu: nanos(6), latency: [1, 2, 3] };
+        assert_eq!(Answer::from_line(&answer.to_line()), Ok(answer));
+        assert_eq!(Answer::from_line("no room\n"), Err("no room".into()));
+    }
+}

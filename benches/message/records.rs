@@ -1,0 +1,103 @@
+//! This library's records: sent from where they are, or, with the option `in-place`, made in the ring. They are read there.
+
+use std::io;
+
+use bytemuck::from_bytes_mut;
+use shmpipe::Unclaimed;
+use shmpipe::record;
+
+use super::content::message;
+use super::ring::Ring;
+use super::{AnyTransport, BATCH, End, Link, Receiver, Sender, Transport};
+use crate::transport::{self, Unavailable};
+
+struct Records<const IN_PLACE: bool>(Ring);
+
+/// `records`, `records:SIZE`, `records:WAIT`; with `in-place` first among the options, made in the ring.
+pub fn make(options: &str) -> Result<Box<dyn AnyTransport>, Unavailable> {
+    Ok(match options.strip_prefix("in-place") {
+        Some(rest) => Box::new(Records::<true>(Ring::parse(rest)?)),
+        None => Box::new(Records::<false>(Ring::parse(options)?)),
+    })
+}
+
+impl<const IN_PLACE: bool> Transport for Records<IN_PLACE> {
+    type Sender<const N: usize> = RecordSender<IN_PLACE>;
+    type Receiver<const N: usize> = RecordReceiver;
+
+    fn title(&self) -> String {
+        self.0.title(if IN_PLACE { "records, in place" } else { "records" })
+    }
+
+    fn connect<const N: usize>(&self) -> Result<Link, Unavailable> {
+        let (sender, receiver) = self
+            .0
+            .options()
+            .anonymous::<record::Sender>()
+            .map_err(|e| Unavailable::because(e.to_string()))?;
+        Ok(transport::Link::of_descriptors(sender, receiver).into())
+    }
+
+    fn sender<const N: usize>(&self, end: End) -> io::Result<RecordSender<IN_PLACE>> {
+        let end = Unclaimed::<record::Sender>::from(end.descriptor()?);
+        Ok(RecordSender(end.claim_with(&self.0.options()).map_err(io::Error::other)?))
+    }
+
+    fn receiver<const N: usize>(&self, end: End) -> io::Result<RecordReceiver> {
+        let end = Unclaimed::<record::Receiver>::from(end.descriptor()?);
+        Ok(RecordReceiver(end.claim_with(&self.0.options()).map_err(io::Error::other)?))
+    }
+}
+
+/// The sending end.
+pub struct RecordSender<const IN_PLACE: bool>(record::Sender);
+
+impl<const IN_PLACE: bool, const N: usize> Sender<N> for RecordSender<IN_PLACE> {
+    #[inline]
+    fn send(&mut self, stamp: u64) -> io::Result<()> {
+        if !IN_PLACE {
+            return Ok(self.0.send_pod(&message::<N>(stamp))?);
+        }
+        let mut record = self.0.reserve(size_of::<[u64; N]>())?;
+        *from_bytes_mut(&mut record) = message::<N>(stamp);
+        Ok(record.commit()?)
+    }
+
+    #[inline]
+    fn send_batch(&mut self, first: u64) -> io::Result<()> {
+        let mut batch = self.0.batch();
+        for stamp in first..first + BATCH as u64 {
+            if !IN_PLACE {
+                batch.send_pod(&message::<N>(stamp))?;
+                continue;
+            }
+            let mut record = batch.reserve(size_of::<[u64; N]>())?;
+            *from_bytes_mut(&mut record) = message::<N>(stamp);
+            record.commit()?;
+        }
+        Ok(batch.commit()?)
+    }
+}
+
+/// The receiving end.
+pub struct RecordReceiver(record::Receiver);
+
+impl<const N: usize> Receiver<N> for RecordReceiver {
+    #[inline]
+    fn receive(&mut self, mut take: impl FnMut(&[u64; N])) -> io::Result<usize> {
+        let record = self.0.recv()?.ok_or(io::ErrorKind::UnexpectedEof)?;
+        take(record.as_pod().map_err(io::Error::other)?);
+        Ok(1)
+    }
+
+    #[inline]
+    fn receive_batch(&mut self, mut take: impl FnMut(&[u64; N])) -> io::Result<usize> {
+        let mut records = self.0.recv_batch()?.ok_or(io::ErrorKind::UnexpectedEof)?;
+        let mut count = 0;
+        while let Some(record) = records.next()? {
+            take(record.as_pod().map_err(io::Error::other)?);
+            count += 1;
+        }
+        Ok(count)
+    }
+}

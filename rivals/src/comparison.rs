@@ -1,0 +1,123 @@
+//! Who is compared with whom, at what, and how.
+
+use std::time::Duration;
+
+use crate::harness::paired::{Pair, in_turns};
+use crate::message::BATCH;
+use crate::message::duo::{Duo, Traffic};
+use crate::message::job::{Job, Outcome};
+use crate::transport::size;
+use crate::{Args, REGISTRY, Wait, Work};
+
+/// shmpipe and one rival, at one kind of work.
+pub struct Comparison {
+    /// What it is called.
+    pub name: String,
+    first: String,
+    second: String,
+    words: usize,
+    job: Job,
+}
+
+/// Rivals of one by one, and of batches.
+const ONE_BY_ONE: [&str; 7] =
+    ["rtrb", "ringbuf", "crossbeam", "iceoryx2", "ipmpsc", "pipe", "unix"];
+const BATCHES: [&str; 4] = ["rtrb", "ringbuf", "pipe", "unix"];
+
+/// All comparisons of a kind of work. shmpipe is always the first of two.
+pub fn of(args: &Args) -> Vec<Comparison> {
+    let (faces, sizes, jobs): (&[&str], &[usize], &[Job]) = match args.work {
+        Work::Slots => (&["slots"], &[1, 4, 8], &[Job::Stream(0), Job::Batches(0)]),
+        Work::Records => (&["records"], &[4, 8, 128], &[Job::Stream(0), Job::Batches(0)]),
+        Work::RoundTrip => (&["slots", "records"], &[1, 4], &[Job::RoundTrips(0)]),
+    };
+    let mut all = Vec::new();
+    for words in sizes {
+        for job in jobs {
+            for face in faces {
+                for rival in rivals(args.work, *job) {
+                    all.push(comparison(face, rival, (*words, *job), args));
+                }
+            }
+        }
+    }
+    all
+}
+
+fn rivals(work: Work, job: Job) -> Vec<&'static str> {
+    let rivals = if matches!(job, Job::Batches(_)) { &BATCHES[..] } else { &ONE_BY_ONE };
+    let mut rivals = rivals.to_vec();
+    if !matches!(work, Work::Slots) {
+        rivals.push("aeron");
+    }
+    rivals
+}
+
+fn comparison(face: &str, rival: &str, (words, job): (usize, Job), args: &Args) -> Comparison {
+    let capacity = args.capacity.as_deref();
+    let in_place = (args.in_place && face == "records").then_some("in-place");
+    let wait = args.wait.map(|wait| match wait {
+        Wait::Adaptive => "adaptive",
+        Wait::Spin => "spin",
+        Wait::Sleep => "sleep",
+    });
+    let with = |name: &str, options: &[Option<&str>]| {
+        let options = options.iter().flatten().map(|option| format!(":{option}"));
+        name.to_owned() + &options.collect::<String>()
+    };
+    let (first, second) = (with(face, &[in_place, capacity, wait]), with(rival, &[capacity]));
+    let size = size::show(8 * words as u64);
+    let how = match job {
+        Job::Stream(_) => format!("{size}, one by one"),
+        Job::Batches(_) => format!("{size}, in batches of {BATCH}"),
+        _ => format!("{size}, there and back"),
+    };
+    Comparison { name: format!("{how}, {first} : {second}"), first, second, words, job }
+}
+
+impl Comparison {
+    /// Measures, and prints every pair.
+    pub fn run(&self, pairs: usize, sample: Duration) -> Result<Vec<Pair<Outcome>>, String> {
+        let mut first = Side::start(self, &self.first, sample)?;
+        let mut second = Side::start(self, &self.second, sample)?;
+        println!("{} : {}", first.title, second.title);
+        in_turns(
+            pairs,
+            || first.duo.run(&first.job),
+            || second.duo.run(&second.job),
+            |index, pair| {
+                let [before, between, after] = pair.trips;
+                let place = pair.place();
+                let figures = if self.job.is_round_trip() {
+                    let (first, second) = (pair.first.nanos_each(), pair.second.nanos_each());
+                    format!("{first:.0} and {second:.0} ns  {:.2}", second / first)
+                } else {
+                    let [first, second] =
+                        [&pair.first, &pair.second].map(Outcome::millions_per_second);
+                    format!("{first:.1} and {second:.1} M/s  {:.2}", first / second)
+                };
+                println!("{:3}  {place:9}  {before}, {between}, {after}  {figures}", index + 1);
+            },
+        )
+    }
+}
+
+/// A rival with its workers, and what they do in a sample.
+struct Side {
+    title: String,
+    duo: Duo,
+    job: Job,
+}
+
+impl Side {
+    fn start(comparison: &Comparison, spec: &str, sample: Duration) -> Result<Self, String> {
+        let named = |what: String| format!("{spec}: {what}");
+        let traffic =
+            if comparison.job.is_round_trip() { Traffic::BothWays } else { Traffic::OneWay };
+        let way = REGISTRY.make(spec).map_err(|reason| named(reason.to_string()))?;
+        let mut duo = Duo::start(REGISTRY, spec, comparison.words, traffic)
+            .map_err(|reason| named(reason.to_string()))?;
+        let job = duo.calibrate(&comparison.job, sample).map_err(named)?;
+        Ok(Side { title: way.title(), duo, job })
+    }
+}

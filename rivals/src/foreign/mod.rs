@@ -1,0 +1,41 @@
+//! What other libraries offer for the same work, each by the fastest way that its documentation shows.
+//!
+//! The rings between threads leave waiting to who uses them: here both ends stay awake, as in the examples of those
+//! libraries. All of them get as many bytes of room as a ring of this library has by itself, unless told otherwise.
+
+#[cfg(feature = "aeron")]
+mod aeron;
+mod crossbeam;
+mod iceoryx;
+mod ipmpsc;
+mod ringbuf;
+mod rtrb;
+
+use crate::message::Make;
+#[cfg(not(feature = "aeron"))]
+use crate::transport::Unavailable;
+use crate::transport::{self, size};
+
+/// Every library, by the name it has in a comparison.
+pub const FOREIGN: &[(&str, Make)] = &[
+    ("rtrb", rtrb::make),
+    ("ringbuf", ringbuf::make),
+    ("crossbeam", crossbeam::make),
+    ("iceoryx2", iceoryx::make),
+    ("ipmpsc", ipmpsc::make),
+    #[cfg(feature = "aeron")]
+    ("aeron", aeron::make),
+    #[cfg(not(feature = "aeron"))]
+    ("aeron", |_| {
+        Err(Unavailable::because("built without the feature aeron, which wants clang and cmake"))
+    }),
+];
+
+/// Bytes of room that follow the name, for example `1M` in `rtrb:1M`.
+fn room(options: &str) -> Result<usize, transport::Unavailable> {
+    if options.is_empty() {
+        return Ok(shmpipe::Options::DEFAULT_CAPACITY);
+    }
+    let bytes = size::parse(options).map_err(transport::Unavailable::because)?;
+    Ok(usize::try_from(bytes).unwrap_or(usize::MAX))
+}
