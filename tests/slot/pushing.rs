@@ -92,7 +92,8 @@ fn a_value_that_finds_no_room_comes_back() {
 fn a_value_that_nobody_will_read_comes_back() {
     for kind in KINDS {
         type Leave = fn(shmpipe::slot::Consumer<Three>);
-        let leaves: [(Leave, fn(&WriteError) -> bool); 2] = [
+        type IsRight = fn(&WriteError) -> bool;
+        let leaves: [(Leave, IsRight); 2] = [
             (|consumer| drop(consumer), |error| matches!(error, WriteError::ReaderLeft)),
             (|consumer| consumer.fail(-7), |error| matches!(error, WriteError::ReaderFailed(-7))),
         ];
