@@ -176,36 +176,50 @@ impl Inbox {
         self.await_bytes_long(patience)
     }
 
-    #[cold]
+    #[inline(never)]
     fn await_bytes_long(&mut self, patience: Patience) -> Result<u64, ReadError> {
-        self.waited.moved_bytes(self.bytes());
-        let Self { end, epochs, waited, distance, converses, .. } = self;
-        let at = epochs.ring.position();
-        if epochs.available() == 0 && !patience.is_short() {
+        let at = self.position();
+        if self.available() == 0 && !patience.is_short() {
+            let Self { end, waited, distance, .. } = self;
             distance.keep(end, at, waited.items());
-            if distance.converses() != *converses {
-                *converses = distance.converses();
-                // Relaxed: a wish, which stands for itself.
-                let mode = if *converses { CONVERSES } else { 0 };
-                end.control().data.0.mode.store(mode, Ordering::Relaxed);
-            }
-            eagerly(waited.eager(end.wait), &end.control().producer.0.tail, at);
+            self.tell_whether_conversing();
+            eagerly(self.waited.eager(self.end.wait), &self.end.control().producer.0.tail, at);
         }
+        if !self.epochs.glance(&self.end) {
+            self.wait_for_bytes(patience)?;
+        }
+        if self.converses {
+            // Of the epoch being read: the tail has passed its position.
+            let newest = self.end.control().producer.0.newest.get(at);
+            self.newest = newest.map(|words| (at, words));
+        }
+        Ok(self.available())
+    }
+
+    #[cold]
+    fn wait_for_bytes(&mut self, patience: Patience) -> Result<(), ReadError> {
+        self.waited.moved_bytes(self.bytes());
+        let Self { end, epochs, waited, distance, .. } = self;
+        let at = epochs.ring.position();
         let nap = distance.nap_for_data(at, end.geometry().capacity as u64);
         let nap = nap.map(|n| Nap { enough: at.saturating_add(n), look_first: false });
         let until = Until { there: at.saturating_add(1), nap };
         let seen = end.wait(patience, until, waited, |gone| epochs.look(end, gone));
         distance.rested(at, waited.take_rest());
         match seen? {
-            Seen::Bytes => {
-                if *converses {
-                    // Of the epoch being read: its position is one that the tail has passed.
-                    let newest = end.control().producer.0.newest.get(at);
-                    self.newest = newest.map(|words| (at, words));
-                }
-                Ok(epochs.available())
-            }
-            Seen::End(reason) => ReadError::stream_ended(reason).map_or(Ok(0), Err),
+            Seen::Bytes => Ok(()),
+            Seen::End(reason) => ReadError::stream_ended(reason).map_or(Ok(()), Err),
+        }
+    }
+
+    /// Tells the producer whether items come singly, if that is news.
+    #[inline]
+    fn tell_whether_conversing(&mut self) {
+        if self.distance.converses() != self.converses {
+            self.converses = !self.converses;
+            let mode = if self.converses { CONVERSES } else { 0 };
+            // Relaxed: a wish, which stands for itself.
+            self.end.control().data.0.mode.store(mode, Ordering::Relaxed);
         }
     }
 
@@ -388,6 +402,21 @@ impl Epochs {
             self.acknowledge(end);
             return Ok(Some(self.say(reason)));
         }
+    }
+
+    /// A quick look for bytes, true if there are more than were known. Whatever is not as usual is left to
+    /// [`look`](Self::look), whose order this keeps: the tail, then the word.
+    #[inline]
+    fn glance(&mut self, end: &End) -> bool {
+        let control = end.control();
+        if !self.entered || !self.ring.glance(&control.producer.0.tail, self.unit) {
+            return false;
+        }
+        if !matches!(end.peer_word(), Ok(word) if word.epoch == self.reading) {
+            return false;
+        }
+        self.until = self.ring.position() + self.ring.available();
+        true
     }
 
     /// Looks at the producer's position.

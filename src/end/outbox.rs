@@ -18,9 +18,13 @@ use crate::{
         spsc::Producer,
     },
     sync::Ordering,
+    sys,
     wait::{gate::ANYTHING, spin::eagerly},
 };
 use std::{ptr::NonNull, sync::Arc};
+
+/// Lines of the ring that are asked for before they are written, in a conversation.
+const AHEAD: usize = 2;
 
 /// A producer's place at a ring.
 #[derive(Debug)]
@@ -131,21 +135,26 @@ impl Outbox {
         // Relaxed: a wish, which stands for itself.
         let mode = self.end.control().data.0.mode.load(Ordering::Relaxed);
         if mode == CONVERSES && n <= newest::BYTES {
-            self.copy_newest(n, shift);
+            self.publish_newest(n, shift);
+        } else {
+            self.publish(n, 1);
         }
-        self.publish(n, 1);
     }
 
+    /// As [`publish_one`](Self::publish_one), with a copy of the item beside the tail.
     #[cold]
-    fn copy_newest(&self, n: u64, shift: u64) {
+    fn publish_newest(&mut self, n: u64, shift: u64) {
         let position = self.ring.position();
-        let words = n.div_ceil(8) as usize;
-        let word = |i: usize| match i < words {
-            true => self.end.mapping().word(position + shift + 8 * i as u64),
-            false => 0,
-        };
-        let copy: [u64; newest::WORDS] = std::array::from_fn(word);
-        self.end.control().producer.0.newest.put(position, &copy[..words]);
+        let first = position + shift;
+        let words = (0..n.div_ceil(8)).map(|i| self.end.mapping().word(first + 8 * i));
+        self.end.control().producer.0.newest.put(position, words);
+        self.publish(n, 1);
+        // The store to the tail becomes visible only after that of the next item to the ring. So that this one
+        // need not wait for a line that was last used a lap ago, it is asked for while the other end thinks.
+        for line in 0..AHEAD {
+            let next = self.next(shift).as_ptr().wrapping_add(64 * line);
+            sys::cache::prefetch_for_writing(next);
+        }
     }
 
     /// Looks at the consumer's position if what is known of it leaves less room than `n`.

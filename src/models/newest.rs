@@ -43,7 +43,7 @@ fn produce(shared: &Shared, producer: &mut Producer, copied: bool) {
     // SAFETY: loom itself checks that nobody else is at this cell.
     shared.data[(at % CAPACITY) as usize].with_mut(|cell| unsafe { *cell = item(at) });
     if copied {
-        shared.newest.put(at, &item(at));
+        shared.newest.put(at, item(at).into_iter());
     }
     producer.publish(1, &shared.tail);
 }
@@ -87,7 +87,7 @@ fn what_a_producer_that_died_has_copied_is_not_taken_for_its_successors() {
     loom::model(|| {
         let shared = shared();
         // The first was killed between the copy and the tail.
-        shared.newest.put(0, &[6, 66]);
+        shared.newest.put(0, [6, 66].into_iter());
         let theirs = Arc::clone(&shared);
         let thread = thread::spawn(move || {
             theirs.newest.clear();

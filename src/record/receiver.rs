@@ -12,6 +12,7 @@ use crate::{
     },
     layout::identity::Content,
     options::{self, sealed},
+    ring::newest,
 };
 use bytemuck::Pod;
 use std::{
@@ -40,6 +41,7 @@ pub struct Receiver {
     frames: Frames,
     /// Where a record is shown that must not be shown in place: see [`Trust::AnyUser`].
     staging: Staging,
+    copied: Copied,
     not_sync: PhantomData<Cell<()>>,
 }
 
@@ -57,7 +59,8 @@ impl sealed::End for Receiver {
     fn from_attached(attached: Attached) -> Result<Self, OpenErrorKind> {
         let frames = Frames::new(attached.end.geometry().align);
         let inbox = Inbox::new(attached, frames.unit())?;
-        Ok(Self { inbox, frames, staging: Staging::default(), not_sync: PhantomData })
+        let (staging, copied) = (Staging::default(), Copied::default());
+        Ok(Self { inbox, frames, staging, copied, not_sync: PhantomData })
     }
 }
 
@@ -66,9 +69,25 @@ impl sealed::End for Receiver {
 struct Found {
     header: Header,
     frame: u64,
-    /// Whether the payload was copied to the staging.
-    staged: bool,
+    place: Place,
 }
+
+/// Where a record's payload is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Ring,
+    Staging,
+    /// In the copy that came with it.
+    Copy,
+}
+
+/// The payload of a copy, aligned as any ring's whose frames are so small.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+struct Copied([u64; newest::WORDS - 1]);
+
+// A frame is a multiple of the alignment.
+const _: () = assert!(newest::BYTES < 64, "no ring that is aligned to more has such frames");
 
 impl Receiver {
     /// Receives the next record, waiting until there is one; `None` at the end of a stream that was
@@ -257,25 +276,29 @@ impl Receiver {
         match self.inbox.await_bytes(1, patience)? {
             0 => Ok(None),
             available => match self.inbox.take_newest() {
-                Some(words) => self.find_newest(&words, available).map(Some),
+                Some(words) => self.find_newest(words, available).map(Some),
                 None => self.find(0, available).map(Some),
             },
         }
     }
 
     /// Takes the first record from the copy that came with it.
-    fn find_newest(&mut self, words: &[u64], available: u64) -> Result<Found, ReadError> {
-        let header = Header::from_word(words[0]);
-        let payload: &[u8] = bytemuck::cast_slice(&words[1..]);
-        let Some(payload) = payload.get(..header.len() as usize) else {
+    #[inline]
+    fn find_newest(
+        &mut self,
+        words: [u64; newest::WORDS],
+        available: u64,
+    ) -> Result<Found, ReadError> {
+        let [header, payload @ ..] = words;
+        let header = Header::from_word(header);
+        if header.len() as usize > size_of_val(&payload) {
             // None of ours was longer.
             return self.find(0, available);
-        };
+        }
         match self.frames.check(header, available) {
             Ok(frame) => {
-                let align = self.frames.align();
-                self.staging.prepare(payload.len(), align).copy_from_slice(payload);
-                Ok(Found { header, frame, staged: true })
+                self.copied.0 = payload;
+                Ok(Found { header, frame, place: Place::Copy })
             }
             Err(violation) => Err(self.inbox.refuse(violation)),
         }
@@ -290,11 +313,12 @@ impl Receiver {
         let header = unsafe { Header::read(at) };
         match self.frames.check(header, rest) {
             Ok(frame) => {
-                let staged = self.inbox.end.trust == Trust::AnyUser;
-                if staged {
+                let mut place = Place::Ring;
+                if self.inbox.end.trust == Trust::AnyUser {
                     self.stage(offset, header.len() as usize);
+                    place = Place::Staging;
                 }
-                Ok(Found { header, frame, staged })
+                Ok(Found { header, frame, place })
             }
             Err(violation) => Err(self.inbox.refuse(violation)),
         }
@@ -314,8 +338,14 @@ impl Receiver {
     #[inline]
     fn view(&self, offset: u64, found: Found) -> View<'_> {
         let (len, kind) = (found.header.len(), found.header.kind());
-        if found.staged {
-            return View::new(self.staging.get(), kind, self.frames.align());
+        match found.place {
+            Place::Ring => {}
+            Place::Staging => return View::new(self.staging.get(), kind, self.frames.align()),
+            Place::Copy => {
+                // `find_newest` has checked the length.
+                let bytes = &bytemuck::bytes_of(&self.copied.0)[..len as usize];
+                return View::new(bytes, kind, self.frames.align());
+            }
         }
         let first = self.inbox.first(offset + self.frames.shift() + HEADER);
         // SAFETY: `find` has checked that the frame lies in what is unread, so that many bytes are mapped

@@ -68,7 +68,9 @@ pub(crate) fn whole(
     distance: u64,
     unit: u64,
 ) -> Result<(), Violation> {
-    match distance % unit {
+    // Units are mostly powers of two, and this is looked at often.
+    let rest = if unit.is_power_of_two() { distance & (unit - 1) } else { distance % unit };
+    match rest {
         0 => Ok(()),
         rest => {
             let found = from.wrapping_add(distance);

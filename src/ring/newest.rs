@@ -56,7 +56,7 @@ impl Newest {
 
     /// Copies an item that is to be published at `position`, as the next.
     #[inline]
-    pub(crate) fn put(&self, position: u64, words: &[u64]) {
+    pub(crate) fn put(&self, position: u64, words: impl Iterator<Item = u64>) {
         // Relaxed: ordered by the fence.
         self.of.store(NOTHING, Ordering::Relaxed);
         // Pairs with the Acquire fence in `get`: who reads one of these words reads afterwards that `of`
@@ -64,7 +64,7 @@ impl Newest {
         fence(Ordering::Release);
         for (to, word) in self.words.iter().zip(words) {
             // Relaxed: ordered by the fence before and the Release after.
-            to.store(*word, Ordering::Relaxed);
+            to.store(word, Ordering::Relaxed);
         }
         // Release: pairs with the Acquire in `get`; the words are there.
         self.of.store(position.wrapping_add(1), Ordering::Release);
@@ -99,10 +99,10 @@ mod tests {
     fn only_the_item_that_was_copied_is_given() {
         let newest = newest();
         assert_eq!(newest.get(0), None, "nothing was copied");
-        newest.put(0, &[7, 8]);
+        newest.put(0, [7, 8].into_iter());
         assert_eq!(newest.get(0).map(|words| [words[0], words[1]]), Some([7, 8]));
         assert_eq!(newest.get(8), None);
-        newest.put(8, &[9]);
+        newest.put(8, [9].into_iter());
         assert_eq!((newest.get(0), newest.get(8).map(|words| words[0])), (None, Some(9)));
         newest.clear();
         assert_eq!(newest.get(8), None);
@@ -111,7 +111,7 @@ mod tests {
     #[test]
     fn at_the_end_of_positions() {
         let newest = newest();
-        newest.put(u64::MAX - 8, &[1]);
+        newest.put(u64::MAX - 8, [1].into_iter());
         assert!(newest.get(u64::MAX - 8).is_some());
         // An item that begins at the very last position cannot be published.
         assert_eq!(newest.get(0), None);

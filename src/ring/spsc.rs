@@ -129,6 +129,22 @@ impl Consumer {
         Ok(())
     }
 
+    /// Looks at the producer's position, if that is worth it: true if there is more than was known. What is
+    /// not as it should be is left to [`refresh`](Self::refresh), as if it had not been seen.
+    #[inline]
+    pub(crate) fn glance(&mut self, tail: &AtomicU64, unit: u64) -> bool {
+        // Acquire: pairs with the Release in `Producer::publish`; we see the bytes.
+        let seen = tail.load(Ordering::Acquire);
+        let more = seen.wrapping_sub(self.tail);
+        let sound = more <= self.capacity - self.available() && seen >= self.tail;
+        let more =
+            more > 0 && sound && cursor::whole("tail", self.head, seen - self.head, unit).is_ok();
+        if more {
+            self.tail = seen;
+        }
+        more
+    }
+
     /// Gives back `n` bytes, which the caller found `available`.
     #[inline]
     pub(crate) fn release(&mut self, n: u64, head: &AtomicU64) {

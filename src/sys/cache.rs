@@ -4,6 +4,19 @@
 #[cfg(target_arch = "x86_64")]
 const LINE: usize = 64;
 
+/// Asks for the line at `at` in order to write to it, without waiting.
+#[inline]
+pub(crate) fn prefetch_for_writing(at: *const u8) {
+    // SAFETY: a prefetch reads and writes nothing that a program could see and never faults; processors
+    // that do not know this one take it for a no-op.
+    #[cfg(target_arch = "x86_64")]
+    unsafe {
+        std::arch::asm!("prefetchw [{}]", in(reg) at, options(nostack, preserves_flags, readonly));
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = at;
+}
+
 /// Asks for `len` bytes at `from` to be brought near, without waiting for them.
 ///
 /// Bytes that another processor has just written come one by one over the chip's interconnect, and

@@ -31,6 +31,9 @@ impl Wait {
 /// So many looks follow upon one another as fast as they can: two microseconds or so.
 const EAGER: u32 = 128;
 
+/// The first of them even without a pause, which takes longer than a hand-over between neighbours.
+const AT_ONCE: u32 = 24;
+
 /// What every wait but one that sleeps at once begins with: looks for a moment at the word that the other
 /// end will change, and returns when it does. What comes soon is seen at once, at the price of a load.
 #[inline]
@@ -38,12 +41,14 @@ pub(crate) fn eagerly(policy: Wait, word: &AtomicU64, seen: u64) {
     if policy == Wait::Sleep {
         return;
     }
-    for _ in 0..EAGER {
+    for look in 0..EAGER {
         // Relaxed: a hint; what the word says is read properly afterwards.
         if word.load(Ordering::Relaxed) != seen {
             return;
         }
-        spin_loop();
+        if look >= AT_ONCE {
+            spin_loop();
+        }
     }
 }
 
