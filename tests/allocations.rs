@@ -3,13 +3,10 @@
 //! Each path is warmed up once, for what is allocated once (the copy that a ring between users is read
 //! through grows to the longest record), and is then gone through many times.
 
+mod record_support;
 mod stream_support;
 mod support;
 
-#[path = "record_support/mod.rs"]
-mod record_support;
-
-use record_support::*;
 use shmpipe::{
     Options, Peer, Wait, record,
     slot::{Consumer, Producer},
@@ -302,7 +299,7 @@ fn ends_that_wait() {
                 let found = allocations(|| while receive(&mut receiver) {});
                 (found, received, receiver.stats().sleeps)
             });
-            sender.send(&BYTES).unwrap();
+            sender.reserve(300).unwrap().commit().unwrap();
             // A ring that is empty most of the time: the receiver waits.
             let found = allocations(|| {
                 for _ in 0..100 {
@@ -323,14 +320,17 @@ fn ends_that_wait() {
                     }
                 }
             });
-            assert_eq!(found, 0, "{policy:?}, the sender");
+            assert_eq!(found, 0, "{kind:?}, {policy:?}, the sender");
             let all = sender.stats().operations;
             let slept = sender.stats().sleeps;
             sender.finish().unwrap();
             let (found, received, sleeps) = joined(receiving);
-            assert_eq!(found, 0, "{policy:?}, the receiver");
+            assert_eq!(found, 0, "{kind:?}, {policy:?}, the receiver");
             assert_eq!(received, all);
-            assert!(policy != Wait::Sleep || (slept > 0 && sleeps > 0), "it was a test of sleeping");
+            assert!(
+                policy != Wait::Sleep || (slept > 0 && sleeps > 0),
+                "it was a test of sleeping"
+            );
         }
     }
 }

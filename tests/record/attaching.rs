@@ -13,7 +13,8 @@ fn alignments_that_cannot_be() {
     for bad in [0, 1, 2, 4, 7, 9, 12, 63, 65, 4095, 4097, 8192, 1 << 20, 1 << 63, usize::MAX] {
         let name = RingName::new("record");
         let options = Options::new().capacity(page()).payload_align(bad);
-        let is_refused = |kind: &OpenErrorKind| matches!(kind, OpenErrorKind::Align(n) if *n == bad);
+        let is_refused =
+            |kind: &OpenErrorKind| matches!(kind, OpenErrorKind::Align(n) if *n == bad);
         let refused = options.create_new::<Sender>(&name).unwrap_err();
         assert!(is_refused(refused.kind()), "{refused:?}");
         assert!(refused.to_string().contains(&bad.to_string()), "{refused}");

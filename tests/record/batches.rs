@@ -3,7 +3,7 @@
 use crate::{assert_fails, record_support::*, stream_support::*};
 use shmpipe::{
     Peer,
-    record::{Batch, Receiver, ReadError, Sender, WriteError},
+    record::{Batch, ReadError, Receiver, Sender, WriteError},
 };
 use std::{io::IoSlice, mem::forget, thread};
 
@@ -365,5 +365,23 @@ fn kinds_in_batches() {
         batch.commit().unwrap();
         let kinds = kinds_received(&mut receiver);
         assert_eq!(kinds, [0, u32::MAX, 0, 3, 0, 4, 5, 0, 7, 0]);
+    }
+}
+
+/// A kind is that of a record and not of a batch: none comes from before it or stays behind it.
+#[test]
+fn kinds_do_not_pass_a_batchs_bounds() {
+    for kind in KINDS {
+        let (_name, mut sender, mut receiver) = kind.records();
+        let mut batch = sender.kind(9).batch();
+        batch.send(b"").unwrap();
+        let _ = batch.kind(8);
+        batch.commit().unwrap();
+        sender.send(b"").unwrap();
+        let mut batch = sender.batch();
+        let _ = batch.kind(7);
+        drop(batch);
+        sender.send(b"").unwrap();
+        assert_eq!(kinds_received(&mut receiver), [0, 0, 0]);
     }
 }

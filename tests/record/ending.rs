@@ -177,10 +177,7 @@ fn a_receiver_that_leaves() {
     type Told = fn(&WriteError) -> bool;
     let leaves: [(Leave, Told); 4] = [
         (|receiver| drop(receiver), |error| matches!(error, WriteError::ReaderLeft)),
-        (
-            |receiver| receiver.aborter().abort(),
-            |error| matches!(error, WriteError::ReaderLeft),
-        ),
+        (|receiver| receiver.aborter().abort(), |error| matches!(error, WriteError::ReaderLeft)),
         (|receiver| receiver.fail(0), |error| matches!(error, WriteError::ReaderFailed(0))),
         (|receiver| receiver.fail(-3), |error| matches!(error, WriteError::ReaderFailed(-3))),
     ];

@@ -162,7 +162,8 @@ fn guards_that_are_out_at_a_fork() {
             let mut reservation = Some(reservation);
             let mut record = Some(receiver.recv().unwrap().unwrap());
             Child::fork(|_| {
-                let (mut reservation, record) = (reservation.take().unwrap(), record.take().unwrap());
+                let (mut reservation, record) =
+                    (reservation.take().unwrap(), record.take().unwrap());
                 // Reading and writing what there is crashes nobody.
                 reservation.fill(0xdd);
                 assert_eq!(record.kind(), kind_of(0));

@@ -203,7 +203,7 @@ fn recv_some(
             let mut at = position;
             while let Some(view) = records.next()? {
                 at = check(at, &view, view.kind());
-                if at % 5 == 0 {
+                if at.is_multiple_of(5) {
                     break;
                 }
             }
@@ -265,7 +265,8 @@ fn receivers_die(align: usize, until: impl Fn() -> Until) {
                 let mut position = takes_up(&site, &said);
                 line.say("attached");
                 loop {
-                    let at = recv_some(&mut receiver, position, align, &mut |says| note(&said, says));
+                    let at =
+                        recv_some(&mut receiver, position, align, &mut |says| note(&said, says));
                     position = at.unwrap().expect("nobody has finished");
                 }
             });

@@ -10,6 +10,7 @@ mod support;
 mod aborting;
 mod attaching;
 mod batches;
+mod conversing;
 mod ending;
 mod epochs;
 mod forgotten;

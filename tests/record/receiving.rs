@@ -212,10 +212,7 @@ fn a_batch_over_the_rings_end() {
             let (_name, mut sender, mut receiver) = kind.aligned_records(align);
             let (mut sent, mut received) = (0_u64, 0_u64);
             for _ in 0..100 {
-                while sender
-                    .kind(kind_of(sent))
-                    .try_send(&content(sent, length(sent, 700)))
-                    .is_ok()
+                while sender.kind(kind_of(sent)).try_send(&content(sent, length(sent, 700))).is_ok()
                 {
                     sent += 1;
                 }

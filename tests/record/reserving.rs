@@ -65,7 +65,8 @@ fn a_record_can_be_cut_to_any_length() {
         for align in ALIGNS {
             let (_name, mut sender, mut receiver) = kind.aligned_records(align);
             let max = sender.max_len();
-            for (number, reserved) in [0, 1, 8, 9, align, 2 * align + 1, max].into_iter().enumerate()
+            for (number, reserved) in
+                [0, 1, 8, 9, align, 2 * align + 1, max].into_iter().enumerate()
             {
                 let lengths = [0, 1, 7, 8, align - 8, align - 7, align, reserved / 2, reserved];
                 for n in lengths.into_iter().filter(|n| *n <= reserved) {

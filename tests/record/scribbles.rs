@@ -392,7 +392,8 @@ fn scribbling_at_random() {
         let mut broken = [false; 2];
         for _ in 0..30 {
             let random = next();
-            let position = words.get(if random & 1 == 0 { HEAD } else { TAIL }) & !(align as u64 - 1);
+            let position =
+                words.get(if random & 1 == 0 { HEAD } else { TAIL }) & !(align as u64 - 1);
             let near = (random >> 16) % (2 * room(align) as u64);
             match random >> 1 & 31 {
                 0 => site.scribble(&words, position, near as u32, 1),
@@ -420,9 +421,9 @@ fn scribbling_at_random() {
             let shown = match random >> 10 & 3 {
                 0 => receiver.try_recv().map(|record| record.map_or(0, |r| r.len())),
                 1 => receiver.try_peek().map(|view| view.map_or(0, |v| v.len())),
-                2 => receiver
-                    .recv_timeout(Duration::ZERO)
-                    .map(|record| record.map_or(0, |r| r.iter().map(|b| usize::from(*b & 1)).sum())),
+                2 => receiver.recv_timeout(Duration::ZERO).map(|record| {
+                    record.map_or(0, |r| r.iter().map(|b| usize::from(*b & 1)).sum())
+                }),
                 _ => receiver.try_recv_batch().and_then(|batch| {
                     let (mut batch, mut all) = (batch.unwrap(), 0);
                     while let Some(view) = batch.next()? {

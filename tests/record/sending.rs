@@ -13,8 +13,8 @@ fn soon() -> Instant {
     Instant::now() + FOR_EVER
 }
 
-/// Every way to send some bytes as one record. The first four ones take a plain slice.
-const WAYS: [(&str, Send); 15] = [
+/// Every way to send some bytes as one record.
+const WAYS: [(&str, Send); 13] = [
     ("send", |s, b| s.send(b)),
     ("try_send", |s, b| s.try_send(b)),
     ("send_timeout", |s, b| s.send_timeout(b, FOR_EVER)),
@@ -46,19 +46,6 @@ const WAYS: [(&str, Send); 15] = [
         let mut reservation = s.reserve_deadline(b.len(), soon())?;
         reservation.copy_from_slice(b);
         reservation.commit()
-    }),
-    ("batch", |s, b| {
-        // Its own kind must reach it.
-        let mut batch = s.batch();
-        batch.send(b)?;
-        batch.commit()
-    }),
-    ("batch of a reservation", |s, b| {
-        let mut batch = s.batch();
-        let mut reservation = batch.reserve(b.len())?;
-        reservation.copy_from_slice(b);
-        reservation.commit()?;
-        batch.commit()
     }),
 ];
 

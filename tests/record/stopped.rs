@@ -55,7 +55,10 @@ fn stopped_for(time: Duration) {
         given_up += 1;
         number += 1;
         assert_fails!(sender.try_send(&record(99)), WriteError::Full);
-        assert_fails!(sender.send_timeout(&record(99), Duration::from_millis(30)), WriteError::Timeout);
+        assert_fails!(
+            sender.send_timeout(&record(99), Duration::from_millis(30)),
+            WriteError::Timeout
+        );
         let peer = sender.peer().unwrap();
         assert!(matches!(peer, Peer::Alive | Peer::Waiting), "{peer:?}");
 

@@ -81,10 +81,8 @@ fn recv(receiver: &mut Receiver, number: u64, longest: usize) -> Option<u64> {
 }
 
 fn streams(kind: Kind, align: usize, [of_sender, of_receiver]: [Wait; 2], all: u64) {
-    let options = Options::new()
-        .capacity(room(align))
-        .payload_align(align)
-        .liveness_interval(FOR_EVER);
+    let options =
+        Options::new().capacity(room(align)).payload_align(align).liveness_interval(FOR_EVER);
     let [of_sender, of_receiver] =
         [of_sender, of_receiver].map(|policy| options.clone().wait(policy));
     let (_name, mut sender, mut receiver) = kind.records_of(&of_sender, &of_receiver);

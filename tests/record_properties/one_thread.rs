@@ -1,6 +1,6 @@
 //! In one thread, with the forms that never wait: each answer is known beforehand.
 
-use crate::{aligns, config, endings, factors, kinds, record_support::*, stream_support::*};
+use crate::{aligns, config, endings, factors, kinds, record_support::*};
 use proptest::{collection::vec, prelude::*};
 use shmpipe::{
     Options,
@@ -320,7 +320,8 @@ impl Model {
             }
             Operation::Forget(len) => {
                 let bytes = self.make(self.len(len, free));
-                if let Ok(mut reservation) = sender.try_reserve(bytes.len()) {
+                if self.ought(bytes.len(), free) == Said::Sent {
+                    let mut reservation = sender.try_reserve(bytes.len()).unwrap();
                     reservation.copy_from_slice(&bytes);
                     forget(reservation);
                     // Found out by the next one, which is this.
@@ -347,8 +348,8 @@ impl Model {
                 }
             }
             Operation::RecvAndForget => {
-                if let Ok(record) = receiver.try_recv() {
-                    forget(record.unwrap());
+                if !self.records.is_empty() {
+                    forget(receiver.try_recv().unwrap().unwrap());
                     self.leaked[1] += 1;
                     // Found out by this.
                     assert!(receiver.try_peek().is_ok());
@@ -366,12 +367,12 @@ impl Model {
                 }
             }
             Operation::RecvBatch(n) => {
-                let shown = self.show(receiver, n, drop);
+                let shown = self.show(receiver, n, |records| drop(records));
                 (0..shown).for_each(|_| self.note_received());
             }
             Operation::RecvBatchAndForget(n) => {
                 let there = !self.records.is_empty();
-                self.show(receiver, n, forget);
+                self.show(receiver, n, |records| forget(records));
                 if there {
                     self.leaked[1] += 1;
                     assert!(receiver.try_peek().is_ok());

@@ -1,6 +1,8 @@
 //! In two threads, with the forms that wait: what comes out is what went in.
 
-use crate::{Ending, aligns, config, endings, factors, kinds, record_support::*, stream_support::*};
+use crate::{
+    Ending, aligns, config, endings, factors, kinds, record_support::*, stream_support::*,
+};
 use proptest::{collection::vec, prelude::*};
 use shmpipe::{
     Options, Wait,
