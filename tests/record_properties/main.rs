@@ -11,6 +11,7 @@ mod stream_support;
 mod support;
 
 mod one_thread;
+mod operations;
 mod two_threads;
 
 use proptest::prelude::*;
