@@ -186,7 +186,10 @@ fn what_comes_out_is_what_went_in(
     assert!(ending.is_told(&end), "{end:?} of {ending:?}");
     assert_eq!(number, joined(sending));
     assert_eq!(receiver.stats().operations, number);
-    assert_eq!((receiver.stats().late_wakeups, receiver.stats().leaked), (0, 0));
+    assert_eq!(receiver.stats().leaked, 0);
+    // A time-out may be up in the very instant in which something comes.
+    let timed = takes.iter().any(|take| matches!(take, Take::Timed));
+    assert!(timed || receiver.stats().late_wakeups == 0, "a wake-up was lost");
 }
 
 proptest! {
