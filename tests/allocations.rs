@@ -360,3 +360,34 @@ fn slots_that_wait() {
     assert_eq!(found, 0);
     assert!(sleeps > 0);
 }
+
+/// Requests and their answers, singly: then small ones come another way, with the word that says that they
+/// came.
+#[test]
+fn conversations() {
+    const ROUNDS: usize = 2000;
+    for kind in KINDS {
+        let options = Options::new().capacity(page()).trust(kind.trust);
+        let (_name, mut ask, mut asked) = kind.records_with(&options);
+        let (answer, answered) = options.anonymous::<Producer<u64>>().unwrap();
+        let mut answer = answer.claim_with(&options).unwrap();
+        let mut answered: Consumer<u64> = answered.claim_with(&options).unwrap();
+        let thread = thread::spawn(move || {
+            let mut serve = || {
+                let record = asked.recv().unwrap().unwrap();
+                let sum = record.iter().map(|byte| u64::from(*byte)).sum();
+                drop(record);
+                answer.push(sum).unwrap();
+            };
+            (0..ROUNDS).for_each(|_| serve());
+            allocations(|| (0..ROUNDS).for_each(|_| serve()))
+        });
+        let mut request = || {
+            ask.send(&BYTES[..40]).unwrap();
+            assert_eq!(answered.pop().unwrap(), Some(280));
+        };
+        (0..ROUNDS).for_each(|_| request());
+        let found = allocations(|| (0..ROUNDS).for_each(|_| request()));
+        assert_eq!((found, joined(thread)), (0, 0), "{kind:?}");
+    }
+}
