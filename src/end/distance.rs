@@ -14,6 +14,7 @@ use crate::{
         pace::{Pace, Rest},
     },
 };
+use std::time::Duration;
 
 /// See the module.
 #[derive(Debug)]
@@ -71,12 +72,14 @@ impl Distance {
         (nap > n).then_some((nap, look_first))
     }
 
-    /// Notes a wait that the end had at `position`.
-    pub(super) fn rested(&mut self, position: u64, rest: Rest) {
+    /// Notes a wait that the end had at `position`, and that took so long.
+    pub(super) fn rested(&mut self, position: u64, rest: Rest, took: Duration) {
         match self {
             Self::OfBytes(pace) => pace.rested(position, rest),
             Self::OfItems(_) if rest == Rest::None => {}
-            Self::OfItems(ground) => ground.slept(position, clock::monotonic_nanos()),
+            Self::OfItems(ground) => {
+                ground.slept(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
+            }
         }
     }
 }

@@ -205,7 +205,8 @@ impl Inbox {
         let nap = nap.map(|n| Nap { enough: at.saturating_add(n), look_first: false });
         let until = Until { there: at.saturating_add(1), nap };
         let seen = end.wait(patience, until, waited, |gone| epochs.look(end, gone));
-        distance.rested(at, waited.take_rest());
+        let (rest, took) = waited.take_rest();
+        distance.rested(at, rest, took);
         match seen? {
             Seen::Bytes => Ok(()),
             Seen::End(reason) => ReadError::stream_ended(reason).map_or(Ok(()), Err),

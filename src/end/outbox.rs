@@ -207,7 +207,8 @@ impl Outbox {
             refresh(ring, end, *unit)?;
             Ok((ring.free() >= n).then_some(()))
         });
-        distance.rested(at, waited.take_rest());
+        let (rest, took) = waited.take_rest();
+        distance.rested(at, rest, took);
         room
     }
 

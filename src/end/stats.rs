@@ -42,6 +42,8 @@ pub(crate) struct Waited {
     budget: Budget,
     /// Whether this wait has slept.
     slept: bool,
+    /// How long the waits took that nobody has asked for yet.
+    took: Duration,
 }
 
 impl Waited {
@@ -104,6 +106,7 @@ impl Waited {
         let took = since.map_or(Duration::ZERO, |since| since.elapsed());
         self.stats.blocked += took;
         let slept = std::mem::take(&mut self.slept);
+        self.took += looked + took;
         self.budget.waited(looked, took, slept, found);
         since.is_some()
     }
@@ -125,9 +128,9 @@ impl Waited {
         };
     }
 
-    /// How the waits since the last call went.
-    pub(crate) fn take_rest(&mut self) -> Rest {
-        std::mem::take(&mut self.rest)
+    /// How the waits since the last call went, and how long they took.
+    pub(crate) fn take_rest(&mut self) -> (Rest, Duration) {
+        (std::mem::take(&mut self.rest), std::mem::take(&mut self.took))
     }
 }
 

@@ -16,11 +16,11 @@
 //!
 //!   upwards    only if items come in numbers; kept if more bytes come by in the same time
 //!   downwards  kept if hardly fewer do
-//!   a try that is not kept makes the next one rarer; a sleep spoils a try
+//!   a try that is not kept makes the next one rarer
 //! ```
 //!
-//! A level is judged by the bytes that came by per nanosecond over a window of some [`WINDOW`] times that
-//! the end ran dry, between two windows at the level before. (Judged by the bytes per time it ran dry it would climb for ever.) The same serves a
+//! A level is judged by the bytes that came by per nanosecond awake over a window of some [`WINDOW`] times
+//! that the end ran dry, between two windows at the level before. (Judged by the bytes per time it ran dry it would climb for ever.) The same serves a
 //! producer on a full ring.
 //!
 //! # Budget
@@ -147,17 +147,17 @@ impl Ground {
         self.singles >= SINGLES
     }
 
-    /// The end has slept: what came by meanwhile says nothing about distances.
-    pub(crate) fn slept(&mut self, position: u64, now: u64) {
-        if let Some(Try { from, .. }) = self.trying.take() {
-            self.level = from;
-        }
+    /// The end has slept, in a wait that took so many nanoseconds: these say nothing about distances.
+    pub(crate) fn slept(&mut self, nanos: u64) {
+        self.window.nanos = self.window.nanos.saturating_add(nanos);
         self.sleeps += 1;
         if self.sleeps >= SLEEPS {
             self.sleeps = 0;
+            if let Some(Try { from, .. }) = self.trying.take() {
+                self.level = from;
+            }
             self.level = self.level.saturating_sub(1);
         }
-        self.begin_window(position, now);
     }
 
     fn begin_window(&mut self, position: u64, nanos: u64) {
@@ -231,22 +231,36 @@ const SHORT: Duration = Duration::from_micros(20);
 /// and if that would save it a sleep.
 const LONG: Duration = Duration::from_micros(120);
 
-/// After so many sleeps that were shorter than the look before them the look is left out.
-const CHEAP_SLEEPS: u32 = 8;
+/// A sleep that follows a long look and is no longer than this was most likely for a peer that could not run
+/// before: as long as its own look, and a little more.
+const SOON: Duration = Duration::from_micros(160);
+
+/// After so many of them in a row the look is left out.
+const IN_THE_WAY: u32 = 2;
 
 /// Waits until another budget is tried again, at most.
 const RAREST_BUDGET: u32 = 64;
 
 /// How long an end looks before it sleeps.
+///
+/// ```text
+///              a sleep that a longer look would have saved
+///       Short ---------------------------------------------> Long
+///        ^ ^ <---- in vain: the next try is rarer ----------- |
+///        | |                                                  | in vain, twice, and the sleep was short:
+///   once | +------------- a look that found something         v the look was in the peer's way
+///        +--------------------------------------------------- No
+///          after some waits; back if the look is in vain
+/// ```
 #[derive(Debug, Default)]
 pub(crate) struct Budget {
     look: Look,
     /// Waits until the long look is tried again, and how many they are to be after one in vain.
     rest: u32,
     pause: u32,
-    /// Cheap sleeps in a row; waits until the look that was left out is tried again, and how many they
-    /// are to be.
-    cheap: u32,
+    in_the_way: u32,
+    /// Waits until the look that was left out is tried again, and how many they were to be; 0 = the look
+    /// is not under suspicion.
     blind: u32,
     blind_pause: u32,
 }
@@ -278,36 +292,40 @@ impl Budget {
         slept: bool,
         found: bool,
     ) {
+        let soon = slept && found && slept_for < SOON;
         match self.look {
             Look::No => match self.blind.checked_sub(1) {
                 Some(blind) => self.blind = blind,
                 None => self.look = Look::Short,
             },
-            Look::Short if slept && found => {
-                self.cheap = if slept_for < SHORT { self.cheap + 1 } else { 0 };
-                if self.cheap >= CHEAP_SLEEPS {
-                    // The look was only in the other's way. One more in vain, and it is left out again.
-                    self.cheap = CHEAP_SLEEPS - 1;
-                    self.blind_pause = (self.blind_pause * 2).clamp(8, RAREST_BUDGET);
-                    (self.look, self.blind) = (Look::No, self.blind_pause);
-                } else if looked + slept_for < LONG {
-                    match self.rest.checked_sub(1) {
-                        Some(rest) => self.rest = rest,
-                        None => self.look = Look::Long,
-                    }
-                }
-            }
-            Look::Short if !slept && found => (self.cheap, self.blind_pause) = (0, 0),
+            Look::Short if soon && self.blind_pause > 0 => self.leave_out(),
+            Look::Short if soon && looked + slept_for < LONG => match self.rest.checked_sub(1) {
+                Some(rest) => self.rest = rest,
+                None => self.look = Look::Long,
+            },
+            Look::Short if found && !slept => (self.in_the_way, self.blind_pause) = (0, 0),
             Look::Short => {}
             Look::Long if looked <= SHORT && !slept => {}
-            Look::Long if slept || !found => {
+            Look::Long if found && !slept => {
+                // It has saved a sleep.
+                (self.pause, self.in_the_way) = (0, 0);
+            }
+            Look::Long => {
                 self.look = Look::Short;
                 self.pause = (self.pause * 2).clamp(1, RAREST_BUDGET);
                 self.rest = self.pause;
+                self.in_the_way = if soon { self.in_the_way + 1 } else { 0 };
+                if self.in_the_way >= IN_THE_WAY {
+                    self.leave_out();
+                }
             }
-            // It has saved a sleep.
-            Look::Long => self.pause = 0,
         }
+    }
+
+    fn leave_out(&mut self) {
+        self.look = Look::No;
+        self.blind_pause = (self.blind_pause * 2).clamp(8, RAREST_BUDGET);
+        self.blind = self.blind_pause;
     }
 }
 
@@ -361,6 +379,17 @@ mod tests {
         assert_eq!(Player::new().play(200_000, stream(FAR.0, FAR.1)), 4);
         assert_eq!(Player::new().play(200_000, stream(100, [40, 50, 60, 20, 20])), 2);
         assert_eq!(Player::new().play(200_000, stream(100, [50; 5])), 0);
+    }
+
+    #[test]
+    fn a_stream_with_sleeps_in_it_finds_its_level() {
+        let mut player = Player::new();
+        for _ in 0..5000 {
+            player.play(100, stream(NEAR.0, NEAR.1));
+            player.nanos += 1_000_000;
+            player.ground.slept(1_000_000);
+        }
+        assert!(player.play(10_000, stream(NEAR.0, NEAR.1)) > 0);
     }
 
     #[test]
@@ -437,7 +466,7 @@ mod tests {
         for _ in 0..100 {
             player.play(1, |_| (100, 50_000));
             player.nanos += 1_000_000;
-            player.ground.slept(player.position, player.nanos);
+            player.ground.slept(1_000_000);
         }
         assert_eq!(player.ground.level, 0);
     }
@@ -465,15 +494,21 @@ mod tests {
     }
 
     #[test]
-    fn an_end_whose_peer_needs_its_processor_looks_only_now_and_then() {
-        let mut budget = Budget::default();
-        let mut looked = Duration::ZERO;
+    fn two_ends_on_one_processor_look_only_now_and_then() {
+        // Each looks in vain, because the other cannot run, and sleeps while the other does the same.
+        let micros = Duration::from_micros;
+        let mut ends = [Budget::default(), Budget::default()];
+        let mut spent = Duration::ZERO;
         for _ in 0..1000 {
-            looked += budget.get();
-            waits(&mut budget, 1, 1_000_000, 5);
+            for end in [0, 1] {
+                let (look, others) = (ends[end].get(), ends[1 - end].get());
+                ends[end].waited(look, others + micros(6), true, true);
+                spent += look + micros(3);
+            }
         }
-        assert!(looked < 1000 * SHORT / 10, "{looked:?} for a thousand waits");
-        // Once the peer has a processor of its own, looks are worth it again.
+        assert!(spent < 2000 * micros(8), "{spent:?} for a thousand rounds");
+        // Once they have a processor each, looks are worth it again.
+        let [mut budget, _] = ends;
         waits(&mut budget, 200, 1, 50);
         assert_eq!(waits(&mut budget, 1000, 1, 50), 0);
     }
