@@ -2,8 +2,8 @@
 //! from the ring where it cannot, gets each item, whole.
 //!
 //! Every item is two words that must agree. The producer copies the first and the third item and not the
-//! second, so that a copy grows old; the consumer is as late as loom makes it. Weaken the Release fence, the
-//! Acquire fence or the last Release in `ring::newest` and this fails.
+//! second, so that a copy grows old; the consumer is as late as loom makes it. Take away
+//! either fence in `ring::newest` and this fails.
 
 use crate::{
     ring::{

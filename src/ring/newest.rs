@@ -17,7 +17,7 @@
 //!   of = NOTHING                        sees in the tail that there is an item at `position`
 //!   fence(Release)                      of == position ?         no: reads it in the ring
 //!   words                               words
-//!   of = position (Release)             fence(Acquire)
+//!   of = position                       fence(Acquire)
 //!   tail = ... (Release)                of == position, still ?  no: reads it in the ring
 //! ```
 //!
@@ -63,23 +63,24 @@ impl Newest {
         // is no longer what it was.
         fence(Ordering::Release);
         for (to, word) in self.words.iter().zip(words) {
-            // Relaxed: ordered by the fence before and the Release after.
+            // Relaxed: ordered by the fence before and the tail after.
             to.store(word, Ordering::Relaxed);
         }
-        // Release: pairs with the Acquire in `get`; the words are there.
-        self.of.store(position.wrapping_add(1), Ordering::Release);
+        // Relaxed: the Release of the tail that is published next orders it, as the words: who asks for this
+        // item has seen that tail.
+        self.of.store(position.wrapping_add(1), Ordering::Relaxed);
     }
 
     /// Gets the item at `position`, which the tail says is published; true if it is the one that was copied.
     #[inline]
     pub(crate) fn get(&self, position: u64, words: &mut [u64; WORDS]) -> bool {
         let of = position.wrapping_add(1);
-        // Acquire: pairs with the Release in `put`.
-        if self.of.load(Ordering::Acquire) != of {
+        // Relaxed: the Acquire of the tail by which the item was found orders it, and the words.
+        if self.of.load(Ordering::Relaxed) != of {
             return false;
         }
         for (word, from) in words.iter_mut().zip(&self.words) {
-            // Relaxed: ordered by the Acquire before and the fence after.
+            // Relaxed: ordered by the tail before and the fence after.
             *word = from.load(Ordering::Relaxed);
         }
         // Pairs with the Release fence in `put`.
