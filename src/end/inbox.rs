@@ -20,7 +20,10 @@ use crate::{
     },
     sync::Ordering,
     sys,
-    wait::{gate::ANYTHING, spin::eagerly},
+    wait::{
+        gate::{ANYTHING, Gate},
+        spin::eagerly,
+    },
 };
 use std::{ptr::NonNull, sync::Arc};
 
@@ -175,9 +178,14 @@ impl Inbox {
     #[inline]
     pub(crate) fn release(&mut self, n: u64, items: u64) {
         if n > 0 {
-            self.epochs.ring.release(n, &self.end.control().consumer.0.head);
-            self.waited.moved(items);
-            self.end.notify(Role::Producer, self.position());
+            let Self { end, epochs, waited, .. } = self;
+            // Looked up before the store, after which the compiler would look it up again.
+            let end: &End = end;
+            let (control, fence) = (end.control(), end.fence);
+            let gate = Gate { fence: &fence, ..end.gate(Role::Producer) };
+            epochs.ring.release(n, &control.consumer.0.head);
+            waited.moved(items);
+            gate.notify(epochs.ring.position());
         }
     }
 

@@ -19,7 +19,10 @@ use crate::{
     },
     sync::Ordering,
     sys,
-    wait::{gate::ANYTHING, spin::eagerly},
+    wait::{
+        gate::{ANYTHING, Gate},
+        spin::eagerly,
+    },
 };
 use std::{ptr::NonNull, sync::Arc};
 
@@ -126,6 +129,36 @@ impl Outbox {
             self.waited.moved(items);
             self.end.notify(Role::Consumer, self.ring.position());
         }
+    }
+
+    /// Waits until there is room for an item of `n` bytes, has it written where it goes, `shift` bytes behind
+    /// the position, and publishes it.
+    #[inline(always)]
+    pub(crate) fn put_one(
+        &mut self,
+        n: u64,
+        shift: u64,
+        patience: Patience,
+        write: impl FnOnce(NonNull<u8>),
+    ) -> Result<(), WriteError> {
+        self.await_room(n, patience)?;
+        let Self { end, ring, waited, .. } = &mut *self;
+        // All that must be known of the end is looked up before the item is written: the compiler would look
+        // it up again afterwards, because who knows where that went.
+        let end: &End = end;
+        let (control, fence, at) = (end.control(), end.fence, ring.position());
+        let gate = Gate { fence: &fence, ..end.gate(Role::Consumer) };
+        // Relaxed: a wish, which stands for itself.
+        let conversing = control.data.0.mode.load(Ordering::Relaxed) == CONVERSES;
+        write(end.mapping().at(at + shift));
+        if conversing && n <= newest::BYTES {
+            self.publish_newest(n, shift);
+        } else {
+            ring.publish(n, &control.producer.0.tail);
+            waited.moved(1);
+            gate.notify(at + n);
+        }
+        Ok(())
     }
 
     /// Publishes one item of `n` bytes, for which there was room, and which lies `shift` bytes behind the
