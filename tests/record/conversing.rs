@@ -146,7 +146,8 @@ fn a_copy_of_a_record_that_was_never_sent() {
 #[test]
 fn copies_that_cannot_be() {
     for trust in [Trust::SameUser, Trust::AnyUser] {
-        for len in [0, 8, 9, 16, 40, 41, 48, 1 << 20, 1 << 31, u32::MAX - 7, u32::MAX] {
+        let lens = [0, 8, 9, 16, 40, 41, 48, 200, 1 << 20, 1 << 31, u32::MAX - 7, u32::MAX];
+        for (len, more) in lens.into_iter().flat_map(|len| [(len, false), (len, true)]) {
             let site = RecordSite::new(false, 8);
             let (mut sender, receiver) = ends(&site, trust);
             let mut number = 0;
@@ -154,13 +155,21 @@ fn copies_that_cannot_be() {
             let words = site.words();
             let at = words.get(TAIL);
             sender.kind(5).send(&content(1, 8)).unwrap();
+            // So that also what is longer than a copy would lie in what was published.
+            if more {
+                sender.send(&content(2, 300)).unwrap();
+            }
             words.set(COPY_OF, at + 1);
             words.set(COPY, 99 << 32 | u64::from(len));
             (1..WORDS).for_each(|word| words.set(COPY + 8 * word, u64::MAX));
             let broken = match receiver.recv() {
                 Ok(record) => {
                     let record = record.unwrap();
-                    assert!(record.len() <= 8, "no more than was published");
+                    // No more than was published, and no more than a copy has.
+                    assert!(record.len() <= if more { 40 } else { 8 });
+                    if len > 40 {
+                        assert_eq!((&*record, record.kind()), (&*content(1, 8), 5));
+                    }
                     false
                 }
                 Err(ReadError::Corrupt(_)) => true,
@@ -170,7 +179,7 @@ fn copies_that_cannot_be() {
                 assert_fails!(receiver.recv(), ReadError::Corrupt(_));
                 assert_eq!(words.get(HEAD), at);
             } else {
-                assert!((at..=at + 16).contains(&words.get(HEAD)));
+                assert!((at..=at + 48).contains(&words.get(HEAD)));
             }
         }
     }

@@ -188,3 +188,27 @@ fn the_last_records() {
         is_exhausted(&mut sender);
     }
 }
+
+/// A ring that is full shortly before the end of the numbers is full and not exhausted.
+#[test]
+fn full_before_the_end() {
+    for align in SOME_ALIGNS {
+        let unit = align as u64;
+        let site = RecordSite::at(false, align, 0_u64.wrapping_sub(room(align) as u64 + 2 * unit));
+        let (mut sender, mut receiver, _) = ends_at(&site, Trust::SameUser);
+        fill_up(&mut sender);
+        assert_eq!(sender.unread(), room(align));
+        assert_fails!(sender.try_send(b""), WriteError::Full);
+        assert!(!sender.send_or_drop(b"").unwrap());
+        assert_fails!(sender.try_send(&vec![0; align]), WriteError::Exhausted);
+        receive(&mut receiver);
+        sender.send(b"").unwrap();
+        is_exhausted_but_for_one_dropped(&mut sender);
+    }
+}
+
+fn is_exhausted_but_for_one_dropped(sender: &mut Sender) {
+    assert_fails!(sender.try_send(b""), WriteError::Exhausted);
+    assert_fails!(sender.send_or_drop(b""), WriteError::Exhausted);
+    assert_eq!(sender.stats().dropped, 1);
+}

@@ -80,6 +80,7 @@ impl Kind {
 
 /// Looks random, and is the same for the same number.
 fn mixed(number: u64) -> u64 {
+    let number = number.wrapping_add(0x2545_f491);
     let mixed = (number ^ number >> 29).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     mixed ^ mixed >> 32
 }
