@@ -20,12 +20,37 @@ use crate::{
     },
     sync::Ordering,
     sys,
-    wait::{gate::ANYTHING, spin::eagerly},
+    wait::{
+        gate::{ANYTHING, Gate},
+        spin::eagerly,
+    },
 };
 use std::{ptr::NonNull, sync::Arc};
 
 /// This many bytes are asked for before they are needed.
 const AHEAD: u64 = 64 << 10;
+
+/// A copy of the item at `of`, of which all but the first word is aligned to 32 bytes: a record's payload is, in
+/// every ring whose records are small enough to be copied.
+#[derive(Debug)]
+#[repr(C, align(32))]
+struct Copied {
+    of: u64,
+    padding: [u64; 2],
+    words: [u64; newest::WORDS],
+}
+
+/// The position of no item: one that begins there could not be published.
+const NOTHING: u64 = u64::MAX;
+
+const _: () = assert!(newest::BYTES < 64, "a frame, multiple of the alignment, that is so small");
+const _: () = assert!(std::mem::offset_of!(Copied, words) + 8 == 32, "behind the header");
+
+impl Default for Copied {
+    fn default() -> Self {
+        Self { of: NOTHING, padding: [0; 2], words: [0; newest::WORDS] }
+    }
+}
 
 /// A consumer's place at a ring.
 #[derive(Debug)]
@@ -40,8 +65,7 @@ pub(crate) struct Inbox {
     prefetched: u64,
     /// Whether the producer was told that items come singly, and sends a copy of each beside its tail.
     converses: bool,
-    /// Such a copy, and the position of its item.
-    newest: Option<(u64, [u64; newest::WORDS])>,
+    newest: Copied,
     /// Whether a guard for unreleased bytes is out.
     lent: bool,
 }
@@ -72,7 +96,7 @@ impl Inbox {
             start,
             prefetched: start,
             converses: false,
-            newest: None,
+            newest: Copied::default(),
             lent: false,
         })
     }
@@ -154,9 +178,14 @@ impl Inbox {
     #[inline]
     pub(crate) fn release(&mut self, n: u64, items: u64) {
         if n > 0 {
-            self.epochs.ring.release(n, &self.end.control().consumer.0.head);
-            self.waited.moved(items);
-            self.end.notify(Role::Producer, self.position());
+            let Self { end, epochs, waited, .. } = self;
+            // Looked up before the store, after which the compiler would look it up again.
+            let end: &End = end;
+            let (control, fence) = (end.control(), end.fence);
+            let gate = Gate { fence: &fence, ..end.gate(Role::Producer) };
+            epochs.ring.release(n, &control.consumer.0.head);
+            waited.moved(items);
+            gate.notify(epochs.ring.position());
         }
     }
 
@@ -190,8 +219,8 @@ impl Inbox {
         }
         if self.converses {
             // Of the epoch being read: the tail has passed its position.
-            let newest = self.end.control().producer.0.newest.get(at);
-            self.newest = newest.map(|words| (at, words));
+            let newest = &self.end.control().producer.0.newest;
+            self.newest.of = if newest.get(at, &mut self.newest.words) { at } else { NOTHING };
         }
         Ok(self.available())
     }
@@ -226,9 +255,15 @@ impl Inbox {
 
     /// The first item that is available, if it came with a copy that can be taken instead of it.
     #[inline]
-    pub(crate) fn take_newest(&mut self) -> Option<[u64; newest::WORDS]> {
-        let (position, words) = self.newest.take()?;
-        (position == self.position()).then_some(words)
+    pub(crate) fn take_newest(&mut self) -> Option<&[u64; newest::WORDS]> {
+        let taken = std::mem::replace(&mut self.newest.of, NOTHING);
+        (taken == self.position()).then_some(&self.newest.words)
+    }
+
+    /// The copy that was last taken. All but its first word is aligned to 32 bytes.
+    #[inline]
+    pub(crate) fn newest(&self) -> &[u64; newest::WORDS] {
+        &self.newest.words
     }
 
     /// A guard for unreleased bytes goes out. It must come [`back`](Self::back).

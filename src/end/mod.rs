@@ -319,8 +319,9 @@ impl End {
         self.notify(self.role.other(), published);
     }
 
+    /// Where an end sleeps.
     #[inline]
-    fn gate(&self, role: Role) -> Gate<'_, Semaphore, AsymmetricFence> {
+    pub(crate) fn gate(&self, role: Role) -> Gate<'_, Semaphore, AsymmetricFence> {
         let line = role.own_gate(self.control());
         Gate {
             parked: &line.parked,

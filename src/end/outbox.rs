@@ -19,7 +19,10 @@ use crate::{
     },
     sync::Ordering,
     sys,
-    wait::{gate::ANYTHING, spin::eagerly},
+    wait::{
+        gate::{ANYTHING, Gate},
+        spin::eagerly,
+    },
 };
 use std::{ptr::NonNull, sync::Arc};
 
@@ -128,6 +131,36 @@ impl Outbox {
         }
     }
 
+    /// Waits until there is room for an item of `n` bytes, has it written where it goes, `shift` bytes behind
+    /// the position, and publishes it.
+    #[inline(always)]
+    pub(crate) fn put_one(
+        &mut self,
+        n: u64,
+        shift: u64,
+        patience: Patience,
+        write: impl FnOnce(NonNull<u8>),
+    ) -> Result<(), WriteError> {
+        self.await_room(n, patience)?;
+        let Self { end, ring, waited, .. } = &mut *self;
+        // All that must be known of the end is looked up before the item is written: the compiler would look
+        // it up again afterwards, because who knows where that went.
+        let end: &End = end;
+        let (control, fence, at) = (end.control(), end.fence, ring.position());
+        let gate = Gate { fence: &fence, ..end.gate(Role::Consumer) };
+        // Relaxed: a wish, which stands for itself.
+        let conversing = control.data.0.mode.load(Ordering::Relaxed) == CONVERSES;
+        write(end.mapping().at(at + shift));
+        if conversing && n <= newest::BYTES {
+            self.publish_newest(n, shift);
+        } else {
+            ring.publish(n, &control.producer.0.tail);
+            waited.moved(1);
+            gate.notify(at + n);
+        }
+        Ok(())
+    }
+
     /// Publishes one item of `n` bytes, for which there was room, and which lies `shift` bytes behind the
     /// position.
     #[inline]
@@ -145,14 +178,15 @@ impl Outbox {
     #[cold]
     fn publish_newest(&mut self, n: u64, shift: u64) {
         let position = self.ring.position();
-        let first = position + shift;
-        let words = (0..n.div_ceil(8)).map(|i| self.end.mapping().word(first + 8 * i));
+        // All the words there can be, whatever follows the item: that takes less time than to count.
+        let words = self.end.mapping().words(position.wrapping_add(shift));
         self.end.control().producer.0.newest.put(position, words);
         self.publish(n, 1);
         // The store to the tail becomes visible only after that of the next item to the ring. So that this one
         // need not wait for a line that was last used a lap ago, it is asked for while the other end thinks.
+        let next = self.next(shift).as_ptr();
         for line in 0..AHEAD {
-            let next = self.next(shift).as_ptr().wrapping_add(64 * line);
+            let next = next.wrapping_add(64 * line);
             sys::cache::prefetch_for_writing(next);
         }
     }

@@ -2,12 +2,12 @@
 //! from the ring where it cannot, gets each item, whole.
 //!
 //! Every item is two words that must agree. The producer copies the first and the third item and not the
-//! second, so that a copy grows old; the consumer is as late as loom makes it. Weaken the Release fence, the
-//! Acquire fence or the last Release in `ring::newest` and this fails.
+//! second, so that a copy grows old; the consumer is as late as loom makes it. Take away
+//! either fence in `ring::newest` and this fails.
 
 use crate::{
     ring::{
-        newest::Newest,
+        newest::{Newest, WORDS},
         spsc::{Consumer, Producer},
     },
     sync::AtomicU64,
@@ -38,12 +38,18 @@ fn item(n: u64) -> [u64; 2] {
     [n + 1, 100 * (n + 1)]
 }
 
+fn words([first, second]: [u64; 2]) -> [u64; WORDS] {
+    let mut words = [0; WORDS];
+    (words[0], words[1]) = (first, second);
+    words
+}
+
 fn produce(shared: &Shared, producer: &mut Producer, copied: bool) {
     let at = producer.position();
     // SAFETY: loom itself checks that nobody else is at this cell.
     shared.data[(at % CAPACITY) as usize].with_mut(|cell| unsafe { *cell = item(at) });
     if copied {
-        shared.newest.put(at, item(at).into_iter());
+        shared.newest.put(at, words(item(at)));
     }
     producer.publish(1, &shared.tail);
 }
@@ -54,10 +60,11 @@ fn consume(shared: &Shared, consumer: &mut Consumer) -> [u64; 2] {
         thread::yield_now();
     }
     let at = consumer.position();
-    let found = match shared.newest.get(at) {
-        Some(words) => [words[0], words[1]],
+    let mut words = [0; WORDS];
+    let found = match shared.newest.get(at, &mut words) {
+        true => [words[0], words[1]],
         // SAFETY: as above.
-        None => shared.data[(at % CAPACITY) as usize].with(|cell| unsafe { *cell }),
+        false => shared.data[(at % CAPACITY) as usize].with(|cell| unsafe { *cell }),
     };
     consumer.release(1, &shared.head);
     found
@@ -87,7 +94,7 @@ fn what_a_producer_that_died_has_copied_is_not_taken_for_its_successors() {
     loom::model(|| {
         let shared = shared();
         // The first was killed between the copy and the tail.
-        shared.newest.put(0, [6, 66].into_iter());
+        shared.newest.put(0, words([6, 66]));
         let theirs = Arc::clone(&shared);
         let thread = thread::spawn(move || {
             theirs.newest.clear();

@@ -41,7 +41,6 @@ pub struct Receiver {
     frames: Frames,
     /// Where a record is shown that must not be shown in place: see [`Trust::AnyUser`].
     staging: Staging,
-    copied: Copied,
     not_sync: PhantomData<Cell<()>>,
 }
 
@@ -59,8 +58,7 @@ impl sealed::End for Receiver {
     fn from_attached(attached: Attached) -> Result<Self, OpenErrorKind> {
         let frames = Frames::new(attached.end.geometry().align);
         let inbox = Inbox::new(attached, frames.unit())?;
-        let (staging, copied) = (Staging::default(), Copied::default());
-        Ok(Self { inbox, frames, staging, copied, not_sync: PhantomData })
+        Ok(Self { inbox, frames, staging: Staging::default(), not_sync: PhantomData })
     }
 }
 
@@ -80,14 +78,6 @@ enum Place {
     /// In the copy that came with it.
     Copy,
 }
-
-/// The payload of a copy, aligned as any ring's whose frames are so small.
-#[derive(Debug, Default)]
-#[repr(align(64))]
-struct Copied([u64; newest::WORDS - 1]);
-
-// A frame is a multiple of the alignment.
-const _: () = assert!(newest::BYTES < 64, "no ring that is aligned to more has such frames");
 
 impl Receiver {
     /// Receives the next record, waiting until there is one; `None` at the end of a stream that was
@@ -275,8 +265,8 @@ impl Receiver {
     fn await_record(&mut self, patience: Patience) -> Result<Option<Found>, ReadError> {
         match self.inbox.await_bytes(1, patience)? {
             0 => Ok(None),
-            available => match self.inbox.take_newest() {
-                Some(words) => self.find_newest(words, available).map(Some),
+            available => match self.inbox.take_newest().map(|words| words[0]) {
+                Some(header) => self.find_newest(Header::from_word(header), available).map(Some),
                 None => self.find(0, available).map(Some),
             },
         }
@@ -284,22 +274,13 @@ impl Receiver {
 
     /// Takes the first record from the copy that came with it.
     #[inline]
-    fn find_newest(
-        &mut self,
-        words: [u64; newest::WORDS],
-        available: u64,
-    ) -> Result<Found, ReadError> {
-        let [header, payload @ ..] = words;
-        let header = Header::from_word(header);
-        if header.len() as usize > size_of_val(&payload) {
+    fn find_newest(&mut self, header: Header, available: u64) -> Result<Found, ReadError> {
+        if u64::from(header.len()) > newest::BYTES - HEADER {
             // None of ours was longer.
             return self.find(0, available);
         }
         match self.frames.check(header, available) {
-            Ok(frame) => {
-                self.copied.0 = payload;
-                Ok(Found { header, frame, place: Place::Copy })
-            }
+            Ok(frame) => Ok(Found { header, frame, place: Place::Copy }),
             Err(violation) => Err(self.inbox.refuse(violation)),
         }
     }
@@ -343,7 +324,8 @@ impl Receiver {
             Place::Staging => return View::new(self.staging.get(), kind, self.frames.align()),
             Place::Copy => {
                 // `find_newest` has checked the length.
-                let bytes = &bytemuck::bytes_of(&self.copied.0)[..len as usize];
+                let payload = bytemuck::cast_slice(&self.inbox.newest()[1..]);
+                let bytes = &payload[..len as usize];
                 return View::new(bytes, kind, self.frames.align());
             }
         }

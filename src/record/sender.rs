@@ -20,6 +20,7 @@ use std::{
     io::IoSlice,
     marker::PhantomData,
     ops::{Deref, DerefMut},
+    ptr::NonNull,
     time::{Duration, Instant},
 };
 
@@ -368,10 +369,10 @@ impl Sender {
         let kind = self.take_kind();
         let len = self.checked_len(bytes.len())?;
         let frame = self.frames.frame(len);
-        self.outbox.await_room(frame, patience)?;
-        self.put(0, Header::new(len, kind), bytes);
-        self.outbox.publish_one(frame, self.frames.shift());
-        Ok(())
+        let header = Header::new(len, kind);
+        // SAFETY: as in `put`.
+        let write = |at| unsafe { put(at, header, bytes) };
+        self.outbox.put_one(frame, self.frames.shift(), patience, write)
     }
 
     fn send_parts(&mut self, parts: &[IoSlice<'_>], patience: Patience) -> Result<(), WriteError> {
@@ -404,12 +405,8 @@ impl Sender {
         // SAFETY: the caller has found room for the frame: so many bytes, of which header and payload
         // are the part behind the shift, are mapped from the unshifted place on, twice, and are this
         // producer's until they are published. Positions are multiples of 8, checked at attaching, so the
-        // header is aligned. `bytes` is private memory. No reference to shared bytes is formed.
-        unsafe {
-            header.write(at);
-            let payload = at.add(HEADER as usize);
-            std::ptr::copy_nonoverlapping(bytes.as_ptr(), payload.as_ptr(), bytes.len());
-        }
+        // header is aligned.
+        unsafe { put(at, header, bytes) };
     }
 
     /// As [`put`](Self::put), of several parts.
@@ -424,6 +421,20 @@ impl Sender {
                 at = at.add(part.len());
             }
         }
+    }
+}
+
+/// Writes a record to `at`. No reference to shared bytes is formed.
+///
+/// # Safety
+/// `at` is aligned to 8; header and payload are mapped from there on, and the caller's.
+#[inline(always)]
+unsafe fn put(at: NonNull<u8>, header: Header, bytes: &[u8]) {
+    // SAFETY: by the contract; `bytes` is private memory.
+    unsafe {
+        header.write(at);
+        let payload = at.add(HEADER as usize);
+        std::ptr::copy_nonoverlapping(bytes.as_ptr(), payload.as_ptr(), bytes.len());
     }
 }
 

@@ -17,7 +17,7 @@
 //!   of = NOTHING                        sees in the tail that there is an item at `position`
 //!   fence(Release)                      of == position ?         no: reads it in the ring
 //!   words                               words
-//!   of = position (Release)             fence(Acquire)
+//!   of = position                       fence(Acquire)
 //!   tail = ... (Release)                of == position, still ?  no: reads it in the ring
 //! ```
 //!
@@ -30,8 +30,8 @@
 
 use crate::sync::{AtomicU64, Ordering, fence};
 
-/// Words of a copy.
-pub(crate) const WORDS: usize = 6;
+/// Words of a copy; two under loom, whose schedules would otherwise be too many.
+pub(crate) const WORDS: usize = if cfg!(shmpipe_loom) { 2 } else { 6 };
 
 /// Bytes of the largest item that is copied.
 pub(crate) const BYTES: u64 = 8 * WORDS as u64;
@@ -54,36 +54,39 @@ impl Newest {
         self.of.store(NOTHING, Ordering::Relaxed);
     }
 
-    /// Copies an item that is to be published at `position`, as the next.
+    /// Copies an item that is to be published at `position`, as the next, and whatever follows it.
     #[inline]
-    pub(crate) fn put(&self, position: u64, words: impl Iterator<Item = u64>) {
+    pub(crate) fn put(&self, position: u64, words: [u64; WORDS]) {
         // Relaxed: ordered by the fence.
         self.of.store(NOTHING, Ordering::Relaxed);
         // Pairs with the Acquire fence in `get`: who reads one of these words reads afterwards that `of`
         // is no longer what it was.
         fence(Ordering::Release);
         for (to, word) in self.words.iter().zip(words) {
-            // Relaxed: ordered by the fence before and the Release after.
+            // Relaxed: ordered by the fence before and the tail after.
             to.store(word, Ordering::Relaxed);
         }
-        // Release: pairs with the Acquire in `get`; the words are there.
-        self.of.store(position.wrapping_add(1), Ordering::Release);
+        // Relaxed: the Release of the tail that is published next orders it, as the words: who asks for this
+        // item has seen that tail.
+        self.of.store(position.wrapping_add(1), Ordering::Relaxed);
     }
 
-    /// The item at `position`, which the tail says is published, if it is the one that was copied.
+    /// Gets the item at `position`, which the tail says is published; true if it is the one that was copied.
     #[inline]
-    pub(crate) fn get(&self, position: u64) -> Option<[u64; WORDS]> {
+    pub(crate) fn get(&self, position: u64, words: &mut [u64; WORDS]) -> bool {
         let of = position.wrapping_add(1);
-        // Acquire: pairs with the Release in `put`.
-        if self.of.load(Ordering::Acquire) != of {
-            return None;
+        // Relaxed: the Acquire of the tail by which the item was found orders it, and the words.
+        if self.of.load(Ordering::Relaxed) != of {
+            return false;
         }
-        // Relaxed: ordered by the Acquire before and the fence after.
-        let words = std::array::from_fn(|i| self.words[i].load(Ordering::Relaxed));
+        for (word, from) in words.iter_mut().zip(&self.words) {
+            // Relaxed: ordered by the tail before and the fence after.
+            *word = from.load(Ordering::Relaxed);
+        }
         // Pairs with the Release fence in `put`.
         fence(Ordering::Acquire);
         // Relaxed: ordered by the fence.
-        (self.of.load(Ordering::Relaxed) == of).then_some(words)
+        self.of.load(Ordering::Relaxed) == of
     }
 }
 
@@ -95,25 +98,29 @@ mod tests {
         Newest { of: AtomicU64::new(0), words: std::array::from_fn(|_| AtomicU64::new(0)) }
     }
 
+    fn get(newest: &Newest, position: u64) -> Option<u64> {
+        let mut words = [0; WORDS];
+        newest.get(position, &mut words).then_some(words[0])
+    }
+
     #[test]
     fn only_the_item_that_was_copied_is_given() {
         let newest = newest();
-        assert_eq!(newest.get(0), None, "nothing was copied");
-        newest.put(0, [7, 8].into_iter());
-        assert_eq!(newest.get(0).map(|words| [words[0], words[1]]), Some([7, 8]));
-        assert_eq!(newest.get(8), None);
-        newest.put(8, [9].into_iter());
-        assert_eq!((newest.get(0), newest.get(8).map(|words| words[0])), (None, Some(9)));
+        assert_eq!(get(&newest, 0), None, "nothing was copied");
+        newest.put(0, [7; WORDS]);
+        assert_eq!((get(&newest, 0), get(&newest, 8)), (Some(7), None));
+        newest.put(8, [9; WORDS]);
+        assert_eq!((get(&newest, 0), get(&newest, 8)), (None, Some(9)));
         newest.clear();
-        assert_eq!(newest.get(8), None);
+        assert_eq!(get(&newest, 8), None);
     }
 
     #[test]
     fn at_the_end_of_positions() {
         let newest = newest();
-        newest.put(u64::MAX - 8, [1].into_iter());
-        assert!(newest.get(u64::MAX - 8).is_some());
+        newest.put(u64::MAX - 8, [1; WORDS]);
+        assert_eq!(get(&newest, u64::MAX - 8), Some(1));
         // An item that begins at the very last position cannot be published.
-        assert_eq!(newest.get(0), None);
+        assert_eq!(get(&newest, 0), None);
     }
 }

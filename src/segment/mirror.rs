@@ -91,12 +91,14 @@ impl Mapping {
 }
 
 impl Mapping {
-    /// A copy of the word that begins at `position`, aligned or not. Whoever writes there meanwhile, it is
-    /// just some number.
+    /// A copy of some words from `position` on, aligned or not. Whoever writes there meanwhile, they are just
+    /// some numbers.
     #[inline]
-    pub(crate) fn word(&self, position: u64) -> u64 {
+    pub(crate) fn words<const N: usize>(&self, position: u64) -> [u64; N] {
+        const { assert!(8 * N <= 4096, "no more than any capacity") };
+        let first = self.at(position).cast::<u64>();
         // SAFETY: from there on at least the capacity is mapped, which is a page or more.
-        unsafe { self.at(position).cast::<u64>().read_unaligned() }
+        std::array::from_fn(|i| unsafe { first.add(i).read_unaligned() })
     }
 }
 

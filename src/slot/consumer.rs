@@ -200,7 +200,7 @@ impl<T: Pod> Consumer<T> {
         }
         let value = match self.inbox.take_newest() {
             Some(words) if Self::SIZE <= newest::BYTES => {
-                bytemuck::pod_read_unaligned(&bytemuck::bytes_of(&words)[..size_of::<T>()])
+                bytemuck::pod_read_unaligned(&bytemuck::bytes_of(words)[..size_of::<T>()])
             }
             // SAFETY: what is available consists of whole values, checked at every look; this one is mapped
             // and aligned as in `Values::deref`. It is copied, whatever it is: any bytes are a value.

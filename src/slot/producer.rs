@@ -16,6 +16,7 @@ use std::{
     fmt,
     marker::PhantomData,
     ops::{Deref, DerefMut},
+    ptr::NonNull,
     time::{Duration, Instant},
 };
 
@@ -306,13 +307,11 @@ impl<T: Pod> Producer<T> {
 
     #[inline(always)]
     fn push_within(&mut self, value: T, patience: Patience) -> Result<(), PushError<T>> {
-        if let Err(error) = self.outbox.await_room(Self::SIZE, patience) {
-            return Err(PushError { value, error });
-        }
         // SAFETY: as in `put`; the slot is aligned as `Slots::deref` says.
-        unsafe { self.outbox.next(0).cast::<T>().write(value) };
-        self.outbox.publish_one(Self::SIZE, 0);
-        Ok(())
+        let write = |slot: NonNull<u8>| unsafe { slot.cast::<T>().write(value) };
+        self.outbox
+            .put_one(Self::SIZE, 0, patience, write)
+            .map_err(|error| PushError { value, error })
     }
 
     /// Copies values for which there is room into the ring and publishes them.

@@ -1,7 +1,10 @@
 //! How much memory there is.
 
-use nix::sys::resource::{Resource, getrlimit};
-use std::os::fd::AsFd;
+use nix::sys::{
+    mman::{MapFlags, ProtFlags, mmap_anonymous, munmap},
+    resource::{Resource, getrlimit},
+};
+use std::{num::NonZeroUsize, os::fd::AsFd};
 
 /// What a machine is taken to have without asking: to ask takes as long as to reserve this.
 const FEW: u64 = 8 << 20;
@@ -22,6 +25,17 @@ pub(crate) fn available(fd: impl AsFd, wanted: u64) -> Option<u64> {
         Some(kibibytes.saturating_mul(1024))
     });
     [file_system, machine, Some(file_size_limit())].into_iter().flatten().min()
+}
+
+/// Whether so much more address space could be had at this moment (RLIMIT_AS).
+pub(crate) fn has_address_space(bytes: NonZeroUsize) -> bool {
+    // SAFETY: no address is asked for, so nothing that exists is replaced; and what was mapped is unmapped
+    // before anybody else knows of it.
+    unsafe {
+        mmap_anonymous(None, bytes, ProtFlags::PROT_NONE, MapFlags::MAP_PRIVATE)
+            .and_then(|at| munmap(at, bytes.get()))
+            .is_ok()
+    }
 }
 
 /// The most bytes that this process may have in a file, RLIMIT_FSIZE: to write past it raises SIGXFSZ.

@@ -4,9 +4,11 @@
 #![allow(unsafe_code)]
 
 use super::output::{Look, Shared};
+use crate::sys::memory;
 use nix::sys::signal::{SigSet, SigmaskHow, pthread_sigmask};
 use std::{
     io,
+    num::NonZeroUsize,
     os::fd::AsFd,
     sync::{
         Arc, Mutex, Once, PoisonError, Weak,
@@ -22,6 +24,10 @@ const BUSY: Duration = Duration::from_millis(8);
 /// The same, when nothing has been written for long.
 const QUIET: Duration = Duration::from_millis(50);
 
+/// Room in the address space for a thread and what the C library makes for it: short of that, it would end
+/// the process.
+const THREAD: NonZeroUsize = NonZeroUsize::new(1 << 20).unwrap();
+
 /// What can be finished when the process exits.
 pub(super) trait Finish: Send + Sync {
     fn finish(&self) -> io::Result<()>;
@@ -32,6 +38,9 @@ pub(super) trait Finish: Send + Sync {
 
 /// Looks after a ring that is about to be used, until it no longer is. False if that cannot be done.
 pub(super) fn start<F: AsFd + Send + Sync + 'static>(shared: &Arc<Shared<F>>) -> bool {
+    if !memory::has_address_space(THREAD) {
+        return false;
+    }
     let weak = Arc::downgrade(shared);
     let look = move || weak.upgrade().map_or(Look::Over, |shared| shared.look());
     let started = without_signals(|| {
