@@ -208,6 +208,7 @@ impl Inbox {
     #[inline(never)]
     fn await_bytes_long(&mut self, patience: Patience) -> Result<u64, ReadError> {
         let at = self.position();
+        self.newest.of = NOTHING;
         if self.available() == 0 && !patience.is_short() {
             let Self { end, waited, distance, .. } = self;
             distance.keep(end, at, waited.items());
@@ -217,10 +218,12 @@ impl Inbox {
         if !self.epochs.glance(&self.end) {
             self.wait_for_bytes(patience)?;
         }
-        if self.converses {
+        if self.converses && self.available() > 0 {
             // Of the epoch being read: the tail has passed its position.
             let newest = &self.end.control().producer.0.newest;
-            self.newest.of = if newest.get(at, &mut self.newest.words) { at } else { NOTHING };
+            if newest.get(at, &mut self.newest.words) {
+                self.newest.of = at;
+            }
         }
         Ok(self.available())
     }
