@@ -32,6 +32,7 @@ enum Must {
 impl fmt::Display for Must {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::LieBetween(low, high) if low == high => write!(f, "be {low}"),
             Self::LieBetween(low, high) => write!(f, "lie between {low} and {high}"),
             Self::Be(low, high) => write!(f, "be {low}, {high} or as much more or less again"),
         }
@@ -103,6 +104,8 @@ mod tests {
     fn a_violation_names_the_word_and_its_bounds() {
         let error = distance("tail", 10, 99, 4).unwrap_err();
         assert_eq!(error.to_string(), "tail is 99, but must lie between 10 and 14");
+        let error = distance("head", 7, 8, 0).unwrap_err();
+        assert_eq!(error.to_string(), "head is 8, but must be 7");
         let error = whole("head", 48, 25, 24).unwrap_err();
         let told = "head is 73, but must be 72, 96 or as much more or less again";
         assert_eq!((error.to_string().as_str(), whole("head", 48, 48, 24)), (told, Ok(())));

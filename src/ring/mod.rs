@@ -7,5 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub(crate) mod cursor;
+#[allow(dead_code, unused_imports)]
+pub(crate) mod mpsc;
 pub(crate) mod newest;
 pub(crate) mod spsc;

@@ -1,0 +1,140 @@
+//! The consumer's side: look, release, revoke.
+
+use super::{Geometry, Ring, State, Word, help};
+use crate::{
+    ring::cursor::{self, Violation},
+    sync::Ordering,
+};
+
+/// What is at a place in the ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// No claim, as yet.
+    Nothing,
+    /// A claim that its owner works on, or died over.
+    Busy { owner: u8, blocks: u32 },
+    /// A claim that may be read.
+    Committed { owner: u8, blocks: u32 },
+    /// A claim without content: to be released.
+    Pad { blocks: u32 },
+}
+
+/// The consumer's private side.
+#[derive(Debug)]
+pub(crate) struct Consumer {
+    geometry: Geometry,
+    head: u64,
+}
+
+impl Consumer {
+    /// Takes up a ring where its positions stand, and finishes the release that a predecessor may have died
+    /// over. Producers that wait for room may then be due a wake-up.
+    pub(crate) fn take_up(ring: Ring<'_>, geometry: Geometry) -> Result<Self, Violation> {
+        // Relaxed, both: whatever told us that the predecessor is gone orders its last stores before
+        // these loads, and the tail it saw with them.
+        let from = ring.head.load(Ordering::Relaxed);
+        let tail = ring.tail.load(Ordering::Relaxed);
+        let mut unread = cursor::distance("tail", from, tail, geometry.capacity)?;
+        geometry.whole("head", from)?;
+        geometry.whole("tail", tail)?;
+        let mut head = from;
+        while unread > 0 {
+            // Relaxed: as above; what is not FREE is loaded again by `look`.
+            let word = Word(geometry.block(ring, head).claim.load(Ordering::Relaxed));
+            if word.state() != State::Free {
+                break;
+            }
+            let bytes = geometry.extent(word, head, unread)?;
+            head += bytes;
+            unread -= bytes;
+        }
+        if head != from {
+            // Release: as in `release`; the predecessor had read the bytes.
+            ring.head.store(head, Ordering::Release);
+        }
+        Ok(Self { geometry, head })
+    }
+
+    /// The first block that is not released.
+    #[inline]
+    pub(crate) fn position(&self) -> u64 {
+        self.head
+    }
+
+    /// The shape of the ring.
+    pub(crate) fn geometry(&self) -> Geometry {
+        self.geometry
+    }
+
+    /// Looks `offset` past the position: at the position itself or where the claim ends that was found before.
+    ///
+    /// # Errors
+    /// [`Violation`]: the word there cannot be.
+    #[inline]
+    pub(crate) fn look(&self, ring: Ring<'_>, offset: u64) -> Result<Found, Violation> {
+        if offset >= self.geometry.capacity {
+            // All that can be claimed was looked at; what follows is the first again.
+            return Ok(Found::Nothing);
+        }
+        let at = self.head.wrapping_add(offset);
+        // Acquire: pairs with the Release in `Producer::finish`; we see the bytes, and `release` passes on
+        // that the tail is past them.
+        let word = Word(self.geometry.block(ring, at).claim.load(Ordering::Acquire));
+        let state = word.state();
+        if state == State::Free {
+            return Ok(Found::Nothing);
+        }
+        self.geometry.extent(word, at, self.geometry.capacity - offset)?;
+        let (owner, blocks) = (word.owner(), word.blocks());
+        Ok(match state {
+            State::Committed => Found::Committed { owner, blocks },
+            State::Busy => Found::Busy { owner, blocks },
+            State::Free | State::Pad => Found::Pad { blocks },
+        })
+    }
+
+    /// Gives back what lies before `upto`: the end of a claim that was found, as were all before it, to be
+    /// committed or a pad.
+    ///
+    /// # Errors
+    /// [`Violation`]: a word has changed meanwhile, and the head stays.
+    #[inline]
+    pub(crate) fn release(&mut self, ring: Ring<'_>, upto: u64) -> Result<(), Violation> {
+        debug_assert!(upto.wrapping_sub(self.head) <= self.geometry.capacity);
+        let mut at = self.head;
+        while at < upto {
+            let claim = &self.geometry.block(ring, at).claim;
+            // Relaxed: `look` has acquired it, and nobody else changes it if all is right.
+            let word = Word(claim.load(Ordering::Relaxed));
+            let state = word.state();
+            if !matches!(state, State::Committed | State::Pad) {
+                return Err(misplaced(state));
+            }
+            let bytes = self.geometry.extent(word, at, upto - at)?;
+            // Release: pairs with the Acquire in `Producer::claim`; the tail is past this claim.
+            claim.store(word.with(State::Free).0, Ordering::Release);
+            at += bytes;
+        }
+        self.head = at;
+        // Release: pairs with the Acquire in `Producer::refresh`; we have read the bytes, and the words are FREE.
+        ring.head.store(at, Ordering::Release);
+        Ok(())
+    }
+
+    /// Makes a pad of the claim at the position, which was found to be [`Found::Busy`], and whose owner was found
+    /// to be dead **after** that. False if it was not BUSY any more: look again.
+    pub(crate) fn revoke(&self, ring: Ring<'_>, owner: u8, blocks: u32) -> bool {
+        let busy = Word::busy(owner, blocks, self.geometry.lap(self.head));
+        help(ring, self.head, self.head.saturating_add(self.geometry.bytes(blocks)));
+        let claim = &self.geometry.block(ring, self.head).claim;
+        // Release: as in `Producer::finish`; whoever takes over from us and sees the pad sees the tail past it.
+        let (busy, pad) = (busy.0, busy.with(State::Pad).0);
+        claim.compare_exchange(busy, pad, Ordering::Release, Ordering::Relaxed).is_ok()
+    }
+}
+
+#[cold]
+fn misplaced(state: State) -> Violation {
+    let (low, high) = (State::Committed as u64, State::Pad as u64);
+    Violation { what: "state of a claim", found: state as u64, low, high, exactly: false }
+}

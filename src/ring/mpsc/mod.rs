@@ -1,0 +1,235 @@
+//! Many producers, one consumer; any of them may be killed between any two instructions.
+//!
+//! ```text
+//!            released          claimed, in the order of the claims           unclaimed
+//!   ...----------------------|=========|=============|===========|------------------|...
+//!                           head                                tail         head + capacity
+//!                   moved by the consumer            moved by whoever finds it behind
+//! ```
+//!
+//! The data area is made of blocks, and beside each block there is a word. A claim is one or more blocks on
+//! end; the word of its **first** block says all about it, and the words of its other blocks stay as they were:
+//!
+//! ```text
+//!    63   62 | 61       54 | 53                  32 | 31                              0
+//!     state  |    owner    |        blocks          |              lap
+//! ```
+//!
+//! The lap is how often the ring had been gone round at the claim's position. It tells the claim at a block
+//! from the one that was there a lap before, and lets every change of a word be one compare-and-swap that cannot
+//! succeed on anything but what was looked at.
+//!
+//! ```text
+//!             claim                 commit                  release
+//!   FREE ----------------> BUSY ----------------> COMMITTED ----------------> FREE, blocks and lap kept
+//!         any producer       |      its owner                the consumer      ^
+//!                            |                                                 |
+//!                            `----------------->  PAD  ------------------------'
+//!                                 its owner (abort), or the consumer
+//!                                 once the owner is dead (revoke)
+//! ```
+//!
+//! **One word says that there is a claim, how long it is and whose.** So there is no instant at which a producer
+//! could die and leave a claim that nobody can attribute or step over. The tail lies behind by one claim at most:
+//! a claimer moves it past its claim, and if it dies before that, whoever finds the claim at the tail does. Before
+//! a claim becomes COMMITTED or PAD the tail is past it; so what lies at the tail is unclaimed or BUSY.
+//!
+//! **A producer judges a word only if the tail was the same before and after it looked.** This is the subtle
+//! race: one that has read an old tail may find there the FREE of a claim that was made, committed and
+//! released meanwhile, and would claim behind the head. Whoever sees that FREE sees at its second look
+//! that the tail has moved on. What a producer then does depends on the state alone where it is FREE:
+//! the lap of a FREE word may be any, as the block may not have been the first of a claim for many laps.
+//! Where it is not FREE the lap decides: this lap's is a claim which the tail is to be helped past, another's
+//! says that the ring is full up to there.
+//!
+//! **The consumer stores FREE and then the head,** the other way round a producer could have the room and
+//! find it taken. One that dies between the two leaves a FREE claim of this lap at the head, which its
+//! successor steps over: nothing is handed out twice.
+//!
+//! **The consumer repairs, and nobody else.** A BUSY claim at the head whose owner is dead: first the tail
+//! is helped past it, then it becomes PAD. In the other order a consumer that dies in between leaves a PAD at
+//! the tail, and the next one, which releases it, passes the tail.
+//!
+//! **A seat is who a claim's owner is.** If the seat of a dead producer went to another at once, a claim that
+//! the dead one left BUSY would look like one of the living, for ever. So a seat is free again only when
+//! nothing of its last owner is in the ring: see [`seat`].
+//!
+//! Whatever a peer scribbles into the words, what leaves this module lies in the ring: a claim handed out is no
+//! longer than the ring and begins at a whole block. Every loop ends.
+//!
+//! What 32 bits of lap do not tell apart: a producer that is stopped between its look and its compare-and-swap
+//! and goes on exactly 2^32 laps later, to the block.
+
+mod consumer;
+mod producer;
+mod seat;
+
+pub(crate) use {
+    consumer::{Consumer, Found},
+    producer::{Claim, Producer},
+    seat::{IN_USE, Seat},
+};
+
+use super::cursor::{self, Violation};
+use crate::sync::{AtomicU64, Ordering};
+
+/// What lies beside each block of the data area. All zeros in a ring that is new.
+#[derive(Debug)]
+#[repr(C)]
+pub(crate) struct Block {
+    /// See the module's picture.
+    pub(crate) claim: AtomicU64,
+    /// Data, as far as this module is concerned: the claim's owner stores it before it commits, and as the
+    /// commit orders it as it orders the bytes, Relaxed will do.
+    pub(crate) header: AtomicU64,
+}
+
+/// The words all sides share.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ring<'a> {
+    pub(crate) tail: &'a AtomicU64,
+    pub(crate) head: &'a AtomicU64,
+    /// As many as the [`Geometry`] says.
+    pub(crate) blocks: &'a [Block],
+}
+
+/// Capacity and size of a block; private to each side, as both were checked when it attached.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Geometry {
+    capacity: u64,
+    lap_bits: u32,
+    unit_bits: u32,
+}
+
+impl Geometry {
+    /// A ring of `capacity` bytes in blocks of `unit`, both powers of two.
+    pub(crate) fn new(capacity: u64, unit: u64) -> Self {
+        debug_assert!(capacity.is_power_of_two() && unit.is_power_of_two() && unit <= capacity);
+        let (lap_bits, unit_bits) = (capacity.trailing_zeros(), unit.trailing_zeros());
+        Self { capacity, lap_bits, unit_bits }
+    }
+
+    /// Blocks of the largest claim.
+    pub(crate) fn most(self) -> u32 {
+        (self.capacity >> self.unit_bits).min(Word::MOST_BLOCKS.into()) as u32
+    }
+
+    #[inline]
+    fn bytes(self, blocks: u32) -> u64 {
+        u64::from(blocks) << self.unit_bits
+    }
+
+    #[inline]
+    fn lap(self, position: u64) -> u32 {
+        // The lap's lower bits: see the module's last paragraph.
+        (position >> self.lap_bits) as u32
+    }
+
+    /// The block at `position`.
+    #[inline]
+    pub(crate) fn block<'a>(self, ring: Ring<'a>, position: u64) -> &'a Block {
+        &ring.blocks[((position & (self.capacity - 1)) >> self.unit_bits) as usize]
+    }
+
+    /// Whether `position` is where a block begins.
+    #[inline]
+    fn is_whole(self, position: u64) -> bool {
+        position & ((1 << self.unit_bits) - 1) == 0
+    }
+
+    /// That `position` is where a block begins.
+    fn whole(self, what: &'static str, position: u64) -> Result<(), Violation> {
+        cursor::whole(what, 0, position, 1 << self.unit_bits)
+    }
+
+    /// The bytes of the claim that `word` says begins at `position`, of which there may be `limit`.
+    #[inline]
+    fn extent(self, word: Word, position: u64, limit: u64) -> Result<u64, Violation> {
+        let bytes = self.bytes(word.blocks());
+        // Wraps for 0, which so is too much.
+        if word.lap() == self.lap(position) && bytes.wrapping_sub(1) < limit {
+            return Ok(bytes);
+        }
+        Err(self.misfit(word, position, limit))
+    }
+
+    #[cold]
+    fn misfit(self, word: Word, position: u64, limit: u64) -> Violation {
+        let lap = self.lap(position);
+        let (what, found, low, high) = match word.lap() == lap {
+            true => ("blocks of a claim", word.blocks(), 1, (limit >> self.unit_bits).max(1)),
+            false => ("lap of a claim", word.lap(), lap.into(), lap.into()),
+        };
+        Violation { what, found: found.into(), low, high, exactly: false }
+    }
+}
+
+/// A claim's word: see the module's picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Word(u64);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Free = 0,
+    Busy = 1,
+    Committed = 2,
+    Pad = 3,
+}
+
+impl Word {
+    const MOST_BLOCKS: u32 = (1 << 22) - 1;
+    const STATE: u32 = 62;
+    const OWNER: u32 = 54;
+    const BLOCKS: u32 = 32;
+
+    #[inline]
+    fn busy(owner: u8, blocks: u32, lap: u32) -> Self {
+        debug_assert!((1..=Self::MOST_BLOCKS).contains(&blocks));
+        let claim = u64::from(owner) << Self::OWNER | u64::from(blocks) << Self::BLOCKS;
+        Self(claim | u64::from(lap)).with(State::Busy)
+    }
+
+    /// The same claim in another state.
+    #[inline]
+    fn with(self, state: State) -> Self {
+        Self(self.0 & !(3 << Self::STATE) | (state as u64) << Self::STATE)
+    }
+
+    #[inline]
+    fn state(self) -> State {
+        match self.0 >> Self::STATE {
+            0 => State::Free,
+            1 => State::Busy,
+            2 => State::Committed,
+            _ => State::Pad,
+        }
+    }
+
+    #[inline]
+    fn owner(self) -> u8 {
+        (self.0 >> Self::OWNER) as u8
+    }
+
+    #[inline]
+    fn blocks(self) -> u32 {
+        (self.0 >> Self::BLOCKS) as u32 & Self::MOST_BLOCKS
+    }
+
+    #[inline]
+    fn lap(self) -> u32 {
+        self.0 as u32
+    }
+}
+
+/// Moves the tail past the claim from `at` to `end`, unless somebody has.
+#[inline]
+fn help(ring: Ring<'_>, at: u64, end: u64) {
+    // Release: pairs with the Acquire in `Producer::tail`; who sees this tail sees a head from which it
+    // is no further than the capacity, as we or the claimer saw one.
+    // Relaxed if it failed: the tail is past the claim, and whoever sees what we do next sees so too,
+    // as nobody sees an atomic's older value after its newer one.
+    let _ = ring.tail.compare_exchange(at, end, Ordering::Release, Ordering::Relaxed);
+}
+
+#[cfg(all(test, not(shmpipe_loom)))]
+mod tests;
