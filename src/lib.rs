@@ -21,6 +21,8 @@ mod end;
 #[cfg(not(shmpipe_loom))]
 mod layout;
 #[cfg(not(shmpipe_loom))]
+pub mod mpsc;
+#[cfg(not(shmpipe_loom))]
 mod options;
 #[cfg(not(shmpipe_loom))]
 mod peer;

@@ -55,21 +55,7 @@ impl Options {
 
     /// A ring of [`Options::DEFAULT_CAPACITY`], mode 0600, gone with its last end.
     pub fn new() -> Self {
-        Self {
-            settings: Settings {
-                backend: Backend::Posix,
-                capacity: None,
-                payload_align: None,
-                type_tag: None,
-                adopt: false,
-                mode: 0o600,
-                persistent: false,
-                wait: Wait::Adaptive,
-                trust: Trust::SameUser,
-                unfinished: Unfinished::Refuse,
-                liveness_interval: None,
-            },
-        }
+        Self { settings: Settings::default() }
     }
 
     /// How many bytes the ring holds: a power of two of at least one page. A ring that exists must
@@ -96,6 +82,13 @@ impl Options {
     /// 4096. A record ring that exists must have at least that.
     pub fn payload_align(mut self, bytes: usize) -> Self {
         self.settings.payload_align = Some(bytes);
+        self
+    }
+
+    /// How many senders a ring of [`mpsc`](crate::mpsc) can have at once, 1 to 255; 64 if nothing is said. A
+    /// ring that exists must have at least that.
+    pub fn producers(mut self, n: usize) -> Self {
+        self.settings.producers = Some(n);
         self
     }
 

@@ -56,6 +56,14 @@ pub(crate) fn pair<E: End>(
 }
 
 impl<E: End> Unclaimed<E> {
+    /// Another right to the same: of a ring of [`mpsc`](crate::mpsc), in which every sender takes a place of its own.
+    ///
+    /// # Errors
+    /// If there are no descriptors left.
+    pub fn try_clone(&self) -> std::io::Result<Self> {
+        Ok(Self { fd: self.fd.try_clone()?, end: PhantomData })
+    }
+
     /// Becomes this end, with default [`Options`].
     ///
     /// # Errors

@@ -17,15 +17,15 @@
 //! build lock is released, so that the last end out sees the newcomer.
 
 use super::{
-    End, Role, Settings, Trust,
+    DEFAULT_PRODUCERS, End, Own, Role, Settings, Trust,
     epoch::{Start, begin_consumer, begin_producer},
     error::OpenErrorKind,
     fork::Process,
     lock::BuildLock,
+    seat::{self, Many},
 };
 use crate::{
     layout::{
-        self,
         identity::{self, Content, Face, Geometry, Identity, LayoutError, is_capacity},
         view,
     },
@@ -128,6 +128,21 @@ pub(crate) fn claim(
     attach(lock.object(), &identity, role, content, settings)
 }
 
+/// Attaches to the ring of a producer as another.
+pub(crate) fn another(end: &End) -> Result<Attached, OpenErrorKind> {
+    end.check().map_err(|_| OpenErrorKind::NotFound)?;
+    let settings = Settings {
+        wait: end.wait,
+        trust: end.trust,
+        liveness_interval: end.liveness_interval,
+        ..Settings::default()
+    };
+    let fresh = end.probe.reopen()?;
+    let lock = BuildLock::take(&fresh)?;
+    let identity = read_identity(lock.object())?.ok_or(LayoutError::NotARing)?;
+    attach(lock.object(), &identity, end.role, &Content::many(None, None), &settings)
+}
+
 /// What can be refused before anything is touched.
 fn check_wishes(content: &Content, settings: &Settings) -> Result<(), OpenErrorKind> {
     check_element(content, usize::MAX)?;
@@ -143,10 +158,13 @@ fn check_wishes(content: &Content, settings: &Settings) -> Result<(), OpenErrorK
 
 /// Whether a ring of this capacity could ever hold such a slot, and any ring such records.
 fn check_element(content: &Content, capacity: usize) -> Result<(), OpenErrorKind> {
-    if let (Face::Record, Some(align)) = (content.face, content.element_align)
+    if let Some(align) = content.element_align.filter(|_| content.holds_records())
         && !identity::is_align(align)
     {
         return Err(OpenErrorKind::Align(align));
+    }
+    if let Some(n) = content.producers.filter(|n| !identity::is_producers(*n)) {
+        return Err(OpenErrorKind::Producers(n));
     }
     match content.element_size {
         size if size > capacity => Err(OpenErrorKind::ElementTooLarge { size, capacity }),
@@ -195,11 +213,9 @@ fn look_at(object: &Object, settings: &Settings) -> Result<Option<Identity>, Ope
     let identity = read_identity(object)?;
     if identity.is_none() {
         // Somebody emptied a ring that is in use.
-        for role in [Role::Producer, Role::Consumer] {
-            if ofd::is_held(object, role.lock())? {
-                let expected = layout::control_size() as u64;
-                return Err(LayoutError::Truncated { expected, found: 0 }.into());
-            }
+        if ofd::is_any_held(object)? {
+            let expected = memory::page_size() as u64;
+            return Err(LayoutError::Truncated { expected, found: 0 }.into());
         }
     }
     Ok(identity)
@@ -243,11 +259,14 @@ fn build(
     content: &Content,
     settings: &Settings,
 ) -> Result<Identity, OpenErrorKind> {
-    let geometry = Geometry {
-        capacity: settings.capacity(),
-        control: layout::control_size(),
-        align: content.element_align.unwrap_or(*identity::ALIGN.start()),
-    };
+    let geometry = Geometry::new(
+        settings.capacity(),
+        content.element_align.unwrap_or(*identity::ALIGN.start()),
+        match content.face {
+            Face::Many => content.producers.unwrap_or(DEFAULT_PRODUCERS),
+            _ => 0,
+        },
+    );
     let mut identity = Identity::new(content, geometry, settings.persistent);
     check_element(content, geometry.capacity)?;
     object.check_room(geometry.size())?;
@@ -265,6 +284,9 @@ fn build(
     // All other words are right as zeros, which is what fresh pages hold.
     control.data.0.semaphore.init()?;
     control.space.0.semaphore.init()?;
+    for seat in view::seats(&mapping, geometry) {
+        seat.space.0.semaphore.init()?;
+    }
     // The last step. The build lock orders it for whoever attaches, and for observers a write(2)
     // is never before the stores of the same thread.
     identity.magic = identity::READY;
@@ -287,10 +309,13 @@ fn attach(
     check_element(content, usize::MAX)?;
     let size = u64::try_from(object.stat()?.st_size).unwrap_or(0);
     let geometry = identity.validate(content, size)?;
-    if let (Face::Record, Some(asked)) = (content.face, content.element_align)
+    if let Some(asked) = content.element_align.filter(|_| content.holds_records())
         && asked > geometry.align
     {
         return Err(OpenErrorKind::AlignDiffers { asked, found: geometry.align });
+    }
+    if let Some(asked) = content.producers.filter(|asked| *asked > geometry.producers) {
+        return Err(OpenErrorKind::ProducersDiffer { asked, found: geometry.producers });
     }
     check_element(content, geometry.capacity)?;
     if let Some(asked) = settings.capacity.filter(|asked| *asked != geometry.capacity)
@@ -304,31 +329,41 @@ fn attach(
     let own = object.reopen()?;
     let mapping = Mapping::new(&own, geometry.control, geometry.capacity)?;
     let control = view::control(&mapping);
-    if !ofd::try_lock(&own, role.lock())? {
-        let pid = role.stats(control).pid.load(Ordering::Relaxed);
-        return Err(OpenErrorKind::RoleTaken { role: role.name(), pid });
-    }
     let process = Process::current()?;
     let capacity = geometry.capacity as u64;
-    let (start, epoch) = match role {
-        Role::Producer => {
-            let consumer_attached = ofd::is_held(&probe, Role::Consumer.lock())?;
-            // A predecessor may have been killed between this and its tail.
-            control.producer.0.newest.clear();
-            let start = begin_producer(control, capacity, consumer_attached, settings.unfinished)?;
-            (start, start.epoch)
+    let (mut seat, mut words) = (None, Own::of_role(role, control));
+    let (start, epoch) = if geometry.producers > 0 && role == Role::Producer {
+        let ring = Many::new(&mapping, geometry);
+        let (number, start) = seat::take(&ring, geometry, &own, &probe)?;
+        (seat, words) = (Some(number), Own::of_seat(ring.seats, number));
+        (start, start.epoch)
+    } else {
+        if !ofd::try_lock(&own, role.lock())? {
+            let pid = words.stats.pid.load(Ordering::Relaxed);
+            return Err(OpenErrorKind::RoleTaken { role: role.name(), pid });
         }
-        Role::Consumer => begin_consumer(control, capacity)?,
+        match role {
+            Role::Producer => {
+                let consumer_attached = ofd::is_held(&probe, Role::Consumer.lock())?;
+                // A predecessor may have been killed between this and its tail.
+                control.producer.0.newest.clear();
+                let unfinished = settings.unfinished;
+                let start = begin_producer(control, capacity, consumer_attached, unfinished)?;
+                (start, start.epoch)
+            }
+            Role::Consumer if geometry.producers > 0 => seat::begin_consumer(control, capacity)?,
+            Role::Consumer => begin_consumer(control, capacity)?,
+        }
     };
     // A predecessor that died asleep left its announcement behind.
-    role.own_gate(control).parked.store(0, Ordering::Relaxed);
-    role.own_gate(control).mode.store(0, Ordering::Relaxed);
+    words.gate.parked.store(0, Ordering::Relaxed);
+    words.gate.mode.store(0, Ordering::Relaxed);
     let fence = AsymmetricFence::register();
-    let stats = role.stats(control);
-    stats.pid.store(std::process::id(), Ordering::Relaxed);
-    stats.fenced.store(u32::from(fence.is_registered()), Ordering::Relaxed);
+    words.stats.pid.store(std::process::id(), Ordering::Relaxed);
+    words.stats.fenced.store(u32::from(fence.is_registered()), Ordering::Relaxed);
     let end = End {
         role,
+        seat,
         start_word: start.epoch,
         mapping: std::mem::ManuallyDrop::new(mapping),
         probe,

@@ -25,7 +25,7 @@ pub(crate) enum Distance {
 
 impl Distance {
     /// Of an end that takes up its work at `position`.
-    pub(super) fn new(geometry: Geometry, position: u64) -> Self {
+    pub(crate) fn new(geometry: Geometry, position: u64) -> Self {
         match geometry.holds_bytes() {
             true => Self::OfBytes(Pace::new(position)),
             false => Self::OfItems(Ground::new(position)),
@@ -35,7 +35,7 @@ impl Distance {
     /// The end is at `position` and knows of nothing more to do, having moved so many items: lets a moment
     /// pass before it looks, or not.
     #[inline]
-    pub(super) fn keep(&mut self, end: &End, position: u64, items: u64) {
+    pub(crate) fn keep(&mut self, end: &End, position: u64, items: u64) {
         if let Self::OfItems(ground) = self {
             let pauses = ground.ran_dry(position, items, clock::monotonic_nanos);
             if end.wait == Wait::Adaptive {
@@ -48,13 +48,13 @@ impl Distance {
 
     /// Whether items come singly, again and again.
     #[inline]
-    pub(super) fn converses(&self) -> bool {
+    pub(crate) fn converses(&self) -> bool {
         matches!(self, Self::OfItems(ground) if ground.converses())
     }
 
     /// How many bytes a consumer naps for, in a ring of such a capacity; `None` for an ordinary sleep. (The
     /// last item of a burst would be seen late.)
-    pub(super) fn nap_for_data(&self, position: u64, capacity: u64) -> Option<u64> {
+    pub(crate) fn nap_for_data(&self, position: u64, capacity: u64) -> Option<u64> {
         match self {
             Self::OfBytes(pace) => pace.nap(position, capacity / 2),
             Self::OfItems(_) => None,
@@ -64,7 +64,7 @@ impl Distance {
     /// How many bytes a producer naps for, that needs room for `n` in a ring of such a capacity, and whether
     /// it looks first. Until there is more room than that the consumer has enough to do, and should not be
     /// kept from it by waking a producer for every item.
-    pub(super) fn nap_for_room(&self, position: u64, capacity: u64, n: u64) -> Option<(u64, bool)> {
+    pub(crate) fn nap_for_room(&self, position: u64, capacity: u64, n: u64) -> Option<(u64, bool)> {
         let (nap, look_first) = match self {
             Self::OfBytes(pace) => (pace.nap(position, capacity / 2)?, false),
             Self::OfItems(_) => (capacity / 8, true),
@@ -73,7 +73,7 @@ impl Distance {
     }
 
     /// Notes a wait that the end had at `position`, and that took so long.
-    pub(super) fn rested(&mut self, position: u64, rest: Rest, took: Duration) {
+    pub(crate) fn rested(&mut self, position: u64, rest: Rest, took: Duration) {
         match self {
             Self::OfBytes(pace) => pace.rested(position, rest),
             Self::OfItems(_) if rest == Rest::None => {}

@@ -91,7 +91,13 @@ impl Word {
                 });
             }
         };
-        Ok(Self { epoch: (word >> 36) as u32, state })
+        Ok(Self { epoch: Self::epoch_of(word), state })
+    }
+
+    /// The epoch in a word, whatever else that says.
+    #[inline]
+    pub(crate) fn epoch_of(word: u64) -> u32 {
+        (word >> 36) as u32
     }
 
     /// Reads a word that the other end may be changing.
@@ -106,7 +112,7 @@ impl Word {
         word.store(self.pack(), Ordering::Release);
     }
 
-    fn next_epoch(self) -> Result<u32, OpenErrorKind> {
+    pub(super) fn next_epoch(self) -> Result<u32, OpenErrorKind> {
         if self.epoch >= MAX_EPOCH {
             return Err(OpenErrorKind::Exhausted);
         }

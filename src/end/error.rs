@@ -56,7 +56,9 @@ impl From<OpenError> for std::io::Error {
             OpenErrorKind::AlreadyExists => Kind::AlreadyExists,
             OpenErrorKind::NoSpace { .. } => Kind::StorageFull,
             OpenErrorKind::Owner { .. } | OpenErrorKind::Mode { .. } => Kind::PermissionDenied,
-            OpenErrorKind::RoleTaken { .. } | OpenErrorKind::Busy { .. } => Kind::ResourceBusy,
+            OpenErrorKind::RoleTaken { .. }
+            | OpenErrorKind::TableFull { .. }
+            | OpenErrorKind::Busy { .. } => Kind::ResourceBusy,
             OpenErrorKind::Layout(_) | OpenErrorKind::Corrupt(_) => Kind::InvalidData,
             OpenErrorKind::Unfinished { .. } | OpenErrorKind::Exhausted => Kind::Other,
             OpenErrorKind::Name(_)
@@ -64,6 +66,8 @@ impl From<OpenError> for std::io::Error {
             | OpenErrorKind::CapacityDiffers { .. }
             | OpenErrorKind::AlignDiffers { .. }
             | OpenErrorKind::Align(_)
+            | OpenErrorKind::Producers(_)
+            | OpenErrorKind::ProducersDiffer { .. }
             | OpenErrorKind::ElementTooLarge { .. }
             | OpenErrorKind::UnusableMode(_)
             | OpenErrorKind::NoName
@@ -104,6 +108,32 @@ pub enum OpenErrorKind {
     /// Records cannot be aligned to this.
     #[error("records cannot be aligned to {0} bytes: it must be a power of two from 8 to 4096")]
     Align(usize),
+    /// So many senders cannot be.
+    #[error("a ring cannot be for {0} senders at once: it must be 1 to 255")]
+    Producers(usize),
+    /// A ring of many senders exists that was made for fewer than asked for.
+    #[error("it is for {found} senders at once where {asked} were asked for")]
+    ProducersDiffer {
+        /// Senders asked for.
+        asked: usize,
+        /// Senders that the ring was made for.
+        found: usize,
+    },
+    /// It has as many senders as it was made for.
+    #[error(
+        "all its {limit} places for senders are taken (by pids {pids:?}, as they know themselves{})",
+        if pids.len() < *limit {
+            "; the rest by senders that have gone and whose records were not all received"
+        } else {
+            ""
+        }
+    )]
+    TableFull {
+        /// How many there can be.
+        limit: usize,
+        /// Those that are alive.
+        pids: Vec<u32>,
+    },
     /// Not even one value fits.
     #[error("a value of {size} bytes never fits into a ring of {capacity}")]
     ElementTooLarge {

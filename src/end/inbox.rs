@@ -235,8 +235,8 @@ impl Inbox {
         let at = epochs.ring.position();
         let nap = distance.nap_for_data(at, end.geometry().capacity as u64);
         let nap = nap.map(|n| Nap { enough: at.saturating_add(n), look_first: false });
-        let until = Until { there: at.saturating_add(1), nap };
-        let seen = end.wait(patience, until, waited, |gone| epochs.look(end, gone));
+        let until = Until { nap, ..Until::there(at.saturating_add(1)) };
+        let seen = end.wait(patience, &until, waited, |gone| epochs.look(end, gone));
         let (rest, took) = waited.take_rest();
         distance.rested(at, rest, took);
         match seen? {
@@ -321,12 +321,12 @@ impl Inbox {
     ) -> Result<bool, ReadError> {
         let Self { end, waited, .. } = self;
         end.check()?;
-        let until = Until { there: ANYTHING, nap: None };
-        let waited = end.wait(patience, until, waited, |gone| {
+        let until = Until::there(ANYTHING);
+        let waited = end.wait(patience, &until, waited, |gone| {
             let word = end.peer_word()?;
             Ok(if changed(end.control()) {
                 Some(true)
-            } else if matches!(word.state, State::Ended(_)) || gone == Some(word) {
+            } else if matches!(word.state, State::Ended(_)) || gone == Gone::Peer(word) {
                 Some(false)
             } else {
                 None
@@ -430,7 +430,7 @@ impl Epochs {
             }
             let reason = match word.state {
                 State::Ended(reason) => reason,
-                State::Open if gone == Some(word) => EndReason::Died,
+                State::Open if gone == Gone::Peer(word) => EndReason::Died,
                 State::None | State::Open => return Ok(None),
             };
             self.refresh(end)?;

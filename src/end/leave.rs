@@ -9,13 +9,14 @@
 //! reader left in good order: it had its chance, as the reader of a FIFO that closes it.
 
 use super::{
-    End, Role,
+    End, Own, Role,
     epoch::{EndReason, State, Word},
     fork::{NOBODY, Process},
     lock::BuildLock,
 };
 use crate::{
-    ring::cursor::Violation, segment::Object, sync::Ordering as SharedOrdering, wait::gate::Sleeper,
+    peer::ofd, ring::cursor::Violation, segment::Object, sync::Ordering as SharedOrdering,
+    wait::gate::Sleeper,
 };
 use std::{
     mem::ManuallyDrop,
@@ -57,15 +58,32 @@ impl End {
         if self.persistent {
             return;
         }
-        let Ok(peer) = self.peer_word() else { return };
-        // A peer that has said its last word is on its way out and will not need the name. (Were
-        // it not counted as gone, two ends that are aborted at once would each wait for the other.)
-        let peer_is_gone = peer.is_ended() || matches!(self.peer_holds_role(), Ok(false));
-        if !peer_is_gone {
+        if !self.others().all(|other| self.is_gone(other)) {
             return;
         }
         if aborted || !self.is_wanted().unwrap_or(true) {
             let _ = lock.object().remove_name();
+        }
+    }
+
+    /// The ends that there can be besides this one.
+    fn others(&self) -> impl Iterator<Item = Own<'_>> {
+        let single = (self.geometry.producers == 0 || self.role == Role::Producer)
+            .then(|| Own::of_role(self.role.other(), self.control()));
+        let seats = (0..self.geometry.producers as u8).filter(|seat| self.seat != Some(*seat));
+        let seats = seats.map(|seat| Own::of_seat(self.seats(), seat));
+        // A seat is taken under the build lock, too: nobody has one that has never been taken.
+        single.into_iter().chain(seats.filter(|seat| seat.word.load(SharedOrdering::Relaxed) != 0))
+    }
+
+    /// Whether another end will not need the name: it has said its last word and is on its way out, or it
+    /// died, or never was. (Were the first not counted as gone, two ends that are aborted at once would each wait
+    /// for the other.)
+    fn is_gone(&self, other: Own<'_>) -> bool {
+        match Word::load(other.word) {
+            Ok(word) if word.is_ended() => true,
+            Ok(_) => matches!(ofd::is_held(&self.probe, other.lock), Ok(false)),
+            Err(_) => false,
         }
     }
 
@@ -75,8 +93,16 @@ impl End {
         let head = control.consumer.0.head.load(SharedOrdering::Acquire);
         let tail = control.producer.0.tail.load(SharedOrdering::Acquire);
         let acknowledged = control.life.0.acknowledged.load(SharedOrdering::Acquire);
-        let producer = Word::load(Role::Producer.word(control))?;
         let consumer = Word::load(Role::Consumer.word(control))?;
+        if self.geometry.producers > 0 {
+            let told = acknowledged >= control.many.0.joined.load(SharedOrdering::Acquire);
+            return Ok(match consumer.state {
+                State::None => head != tail,
+                State::Open => head != tail || !told,
+                State::Ended(_) => false,
+            });
+        }
+        let producer = Word::load(Role::Producer.word(control))?;
         let told = acknowledged >= u64::from(producer.epoch);
         Ok(match consumer.state {
             // Of the last stream its bytes; or the end of the one before it.
@@ -135,7 +161,7 @@ impl Aborter {
             Role::Consumer => EndReason::Finished,
         };
         end.say_ended(reason);
-        end.role.own_gate(end.control()).semaphore.post_token();
+        end.own().gate.semaphore.post_token();
         let fresh = end.fresh_description();
         if let Ok(lock) = BuildLock::take(fresh.as_ref().unwrap_or(&end.probe)) {
             end.remove_name_if_last(&lock, true);

@@ -8,7 +8,7 @@
 //! in the ring, are in [`outbox`] and [`inbox`], which the faces are made of.
 
 pub(crate) mod attach;
-mod distance;
+pub(crate) mod distance;
 pub(crate) mod epoch;
 pub(crate) mod error;
 pub(crate) mod fork;
@@ -16,6 +16,7 @@ pub(crate) mod inbox;
 mod leave;
 mod lock;
 pub(crate) mod outbox;
+pub(crate) mod seat;
 pub(crate) mod staging;
 pub(crate) mod stats;
 pub(crate) mod stop;
@@ -25,24 +26,26 @@ pub use leave::Aborter;
 
 use crate::{
     layout::{
-        control::{Control, GateLine, StatsLine},
+        control::{Control, GateLine, Seat, StatsLine},
         identity::Geometry,
         view,
     },
     peer::ofd::{self, LockByte},
-    ring::cursor::Violation,
+    ring::{cursor::Violation, mpsc},
     segment::{Backend, Object, mirror::Mapping},
     sync::AtomicU64 as SharedU64,
     sys::OsError,
     wait::{
         Wait,
+        crowd::{self, Crowd},
         fence::AsymmetricFence,
-        gate::{ANYTHING, Gate},
+        gate::{ANYTHING, Gate, Parked},
         posix_sem::Semaphore,
     },
 };
 use epoch::{EndReason, State, Unfinished, Word};
 use fork::Process;
+use seat::Many;
 use stats::Waited;
 use std::{
     mem::ManuallyDrop,
@@ -53,6 +56,7 @@ use std::{
     time::Duration,
 };
 use stop::Stop;
+use waiting::Gone;
 
 /// Whom a ring may be shared with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -106,6 +110,9 @@ impl From<EndReason> for Peer {
 /// The capacity of a ring that is made without a wish for one: from the sweep in BENCHMARKS.md.
 pub(crate) const DEFAULT_CAPACITY: usize = 4 << 20;
 
+/// How many producers a ring of many is made for without a wish for a number.
+pub(crate) const DEFAULT_PRODUCERS: usize = 64;
+
 /// What an end is opened with; [`crate::Options`] fills it in. Public to be named, and unreachable
 /// from outside.
 #[derive(Clone, Debug)]
@@ -115,6 +122,8 @@ pub struct Settings {
     pub(crate) capacity: Option<usize>,
     /// Of records; `None` = the least, and whatever an existing ring has.
     pub(crate) payload_align: Option<usize>,
+    /// Of a ring of many; `None` = the default, and whatever an existing ring has.
+    pub(crate) producers: Option<usize>,
     /// Of slots; `None` = the type's name.
     pub(crate) type_tag: Option<String>,
     pub(crate) adopt: bool,
@@ -125,6 +134,25 @@ pub struct Settings {
     pub(crate) unfinished: Unfinished,
     /// `None` = the usual, growing one.
     pub(crate) liveness_interval: Option<Duration>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            backend: Backend::Posix,
+            capacity: None,
+            payload_align: None,
+            producers: None,
+            type_tag: None,
+            adopt: false,
+            mode: 0o600,
+            persistent: false,
+            wait: Wait::Adaptive,
+            trust: Trust::SameUser,
+            unfinished: Unfinished::Refuse,
+            liveness_interval: None,
+        }
+    }
 }
 
 impl Settings {
@@ -188,6 +216,28 @@ impl Role {
     }
 }
 
+/// The words of one end: of a producer in a ring of many its seat's.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Own<'a> {
+    pub(super) word: &'a SharedU64,
+    pub(super) gate: &'a GateLine,
+    pub(super) stats: &'a StatsLine,
+    pub(super) lock: LockByte,
+}
+
+impl<'a> Own<'a> {
+    pub(super) fn of_role(role: Role, control: &'a Control) -> Self {
+        let (word, gate) = (role.word(control), role.own_gate(control));
+        Self { word, gate, stats: role.stats(control), lock: role.lock() }
+    }
+
+    pub(super) fn of_seat(seats: &'a [Seat], number: u8) -> Self {
+        let Seat { life, space, stats } = &seats[usize::from(number)];
+        let lock = LockByte::Seat(number);
+        Self { word: &life.0.word, gate: &space.0, stats: &stats.0, lock }
+    }
+}
+
 /// What makes an end unusable for good.
 #[derive(Clone, Copy, Debug)]
 enum Broken {
@@ -195,10 +245,12 @@ enum Broken {
     Truncated,
 }
 
-/// A place at a ring. See the module.
+/// A place at a ring. See the module. Public to be named, and unreachable from outside.
 #[derive(Debug)]
-pub(crate) struct End {
+pub struct End {
     role: Role,
+    /// Of a producer in a ring of many.
+    seat: Option<u8>,
     /// The epoch field of this end's own word.
     start_word: u32,
     /// Holds the role. Not unmapped by a forked child, which never had it.
@@ -218,7 +270,7 @@ pub(crate) struct End {
     /// monotonic clock: see `waiting`.
     next_probe: AtomicU64,
     fence: AsymmetricFence,
-    wait: Wait,
+    pub(crate) wait: Wait,
     pub(crate) trust: Trust,
     liveness_interval: Option<Duration>,
 }
@@ -227,6 +279,47 @@ impl End {
     #[inline]
     pub(crate) fn control(&self) -> &Control {
         view::control(&self.mapping)
+    }
+
+    /// The producers' seats, of a ring of many.
+    #[inline]
+    pub(crate) fn seats(&self) -> &[Seat] {
+        view::seats(&self.mapping, self.geometry)
+    }
+
+    /// What is shared in a ring of many producers.
+    #[inline]
+    pub(crate) fn many(&self) -> Many<'_> {
+        Many::new(&self.mapping, self.geometry)
+    }
+
+    /// The ring of many producers.
+    pub(crate) fn ring_geometry(&self) -> mpsc::Geometry {
+        seat::ring_geometry(self.geometry)
+    }
+
+    /// The seat of a producer of many; 0 of any other end.
+    pub(crate) fn seat(&self) -> u8 {
+        self.seat.unwrap_or(0)
+    }
+
+    /// A description of the object through which it can be found out who is there.
+    pub(crate) fn probe(&self) -> &Object {
+        &self.probe
+    }
+
+    /// Wakes those producers of many that sleep until this consumer is at `position` or less.
+    #[inline]
+    pub(crate) fn wake_crowd(&self, crowd: &mut Crowd, position: u64) {
+        let gates = self.seats().iter().map(|seat| self.gate_at(&seat.space.0));
+        crowd.notify(&self.control().many.0.announced, &self.fence, position, gates);
+    }
+
+    fn own(&self) -> Own<'_> {
+        match self.seat {
+            Some(seat) => Own::of_seat(self.seats(), seat),
+            None => Own::of_role(self.role, self.control()),
+        }
     }
 
     pub(crate) fn mapping(&self) -> &Mapping {
@@ -282,7 +375,7 @@ impl End {
     }
 
     /// Whether its memory may be touched: it is mapped here, and nobody cut it short.
-    fn is_mapped(&self) -> bool {
+    pub(crate) fn is_mapped(&self) -> bool {
         self.is_own() && !matches!(self.broken.get(), Some(Broken::Truncated))
     }
 
@@ -292,7 +385,7 @@ impl End {
     }
 
     fn say_last(&self, state: State) -> bool {
-        let said = epoch::end_epoch(self.role.word(self.control()), self.start_word, state);
+        let said = epoch::end_epoch(self.own().word, self.start_word, state);
         self.notify_peer(ANYTHING);
         said
     }
@@ -316,18 +409,41 @@ impl End {
 
     /// As [`notify`](Self::notify), by an end that does not know which it is.
     pub(crate) fn notify_peer(&self, published: u64) {
-        self.notify(self.role.other(), published);
+        match self.role {
+            Role::Consumer if self.geometry.producers > 0 => {
+                for seat in self.seats() {
+                    self.gate_at(&seat.space.0).notify(published);
+                }
+            }
+            role => self.notify(role.other(), published),
+        }
     }
 
     /// Where an end sleeps.
     #[inline]
     pub(crate) fn gate(&self, role: Role) -> Gate<'_, Semaphore, AsymmetricFence> {
-        let line = role.own_gate(self.control());
+        self.gate_at(role.own_gate(self.control()))
+    }
+
+    #[inline]
+    pub(crate) fn gate_at<'a>(
+        &'a self,
+        line: &'a GateLine,
+    ) -> Gate<'a, Semaphore, AsymmetricFence> {
         Gate {
             parked: &line.parked,
             wake_at: &line.wake_at,
             sleeper: &line.semaphore,
             fence: &self.fence,
+        }
+    }
+
+    /// Sleeps at its own gate: see [`Gate::park`].
+    fn park(&self, timeout: Duration, wake_at: u64, ready: impl FnOnce() -> bool) -> Parked {
+        let gate = self.gate_at(self.own().gate);
+        match self.seat {
+            Some(_) => crowd::park(gate, &self.control().many.0.announced, timeout, wake_at, ready),
+            None => gate.park(timeout, wake_at, ready),
         }
     }
 
@@ -354,10 +470,14 @@ impl End {
     /// The word is read before the role is tested: a role is taken before the word says "open", so
     /// the role found free afterwards was given up by the one who said it. Whether it died or left
     /// in good order in between, only the word read *again* can tell; see `waiting`.
-    fn gone_peer(&self) -> Result<Option<Word>, Stop> {
+    fn gone_peer(&self) -> Result<Gone, Stop> {
+        if self.role == Role::Consumer && self.geometry.producers > 0 {
+            // Of many, who cares for which must say.
+            return Ok(Gone::Looked);
+        }
         let word = self.peer_word()?;
         let gone = word.state == State::Open && !self.peer_holds_role()?;
-        Ok(gone.then_some(word))
+        Ok(if gone { Gone::Peer(word) } else { Gone::Looked })
     }
 
     /// What is known of the peer. One system call.
@@ -368,7 +488,7 @@ impl End {
         Ok(match word.state {
             State::None => Peer::NoneYet,
             State::Ended(reason) => reason.into(),
-            State::Open if gone == Some(word) => Peer::Died,
+            State::Open if gone == Gone::Peer(word) => Peer::Died,
             State::Open => {
                 let parked = &self.role.other().own_gate(self.control()).parked;
                 match parked.load(crate::sync::Ordering::Relaxed) {

@@ -8,7 +8,7 @@ use super::{
     error::OpenErrorKind,
     stats::{Stats, Waited},
     stop::{Stop, WriteError},
-    waiting::{Nap, Patience, Until},
+    waiting::{Gone, Nap, Patience, Until},
 };
 use crate::{
     layout::control::CONVERSES,
@@ -230,12 +230,12 @@ impl Outbox {
         }
         let nap = distance.nap_for_room(at, capacity, n);
         let nap = nap.map(|(n, look_first)| Nap { enough: room_for(n), look_first });
-        let until = Until { there: room_for(n), nap };
-        let room = end.wait(patience, until, waited, |gone| {
+        let until = Until { nap, ..Until::there(room_for(n)) };
+        let room = end.wait(patience, &until, waited, |gone| {
             let word = end.peer_word()?;
             match word.state {
                 State::Ended(reason) => return Err(WriteError::reader_gone(reason)),
-                State::Open if gone == Some(word) => return Err(WriteError::ReaderDied),
+                State::Open if gone == Gone::Peer(word) => return Err(WriteError::ReaderDied),
                 State::None | State::Open => {}
             }
             refresh(ring, end, *unit)?;
@@ -253,8 +253,13 @@ impl Outbox {
     }
 
     #[inline]
-    pub(crate) fn back(&mut self, aborted: bool) {
+    pub(crate) fn back(&mut self) {
         self.lent = false;
+    }
+
+    /// Counts a guard that came back, if it was not committed.
+    #[inline]
+    pub(crate) fn note_aborted(&mut self, aborted: bool) {
         self.waited.aborted(aborted);
     }
 
@@ -300,8 +305,8 @@ impl Outbox {
         let control = end.control();
         let epoch = u64::from(*epoch);
         // Not for what it reads, but for what it says.
-        let until = Until { there: ANYTHING, nap: None };
-        end.wait(patience, until, waited, |gone| {
+        let until = Until::there(ANYTHING);
+        end.wait(patience, &until, waited, |gone| {
             // The reader's word before its position: a reader that left says so last.
             let word = end.peer_word()?;
             // Acquire: pairs with the Release in `Epochs::acknowledge`.
@@ -310,7 +315,7 @@ impl Outbox {
             }
             let left = match word.state {
                 State::Ended(reason) => WriteError::reader_gone(reason),
-                State::Open if gone == Some(word) => return Err(WriteError::ReaderDied),
+                State::Open if gone == Gone::Peer(word) => return Err(WriteError::ReaderDied),
                 State::None | State::Open => return Ok(None),
             };
             refresh(ring, end, *unit)?;
@@ -325,15 +330,15 @@ impl Outbox {
     pub(crate) fn await_all_released(&mut self, patience: Patience) -> Result<(), WriteError> {
         let Self { end, ring, unit, waited, .. } = self;
         end.check()?;
-        let until = Until { there: ring.position(), nap: None };
-        end.wait(patience, until, waited, |gone| {
+        let until = Until::there(ring.position());
+        end.wait(patience, &until, waited, |gone| {
             // The reader's word before its position: a reader that left says so last.
             let word = end.peer_word()?;
             refresh(ring, end, *unit)?;
             match word.state {
                 _ if ring.unreleased() == 0 => Ok(Some(())),
                 State::Ended(reason) => Err(WriteError::reader_gone(reason)),
-                State::Open if gone == Some(word) => Err(WriteError::ReaderDied),
+                State::Open if gone == Gone::Peer(word) => Err(WriteError::ReaderDied),
                 State::None | State::Open => Ok(None),
             }
         })

@@ -31,6 +31,9 @@ pub struct Stats {
     /// Guards that were forgotten (`mem::forget`), noticed at the next operation. What they held was
     /// not published, or is handed out again.
     pub leaked: u64,
+    /// Claims of dead senders that a receiver of [`mpsc`](crate::mpsc) passed over: records that were never
+    /// committed.
+    pub repaired: u64,
 }
 
 /// An end's private counters.
@@ -54,12 +57,12 @@ impl Waited {
 
     /// Counts `items` that moved. (Not their bytes: positions tell, and this is done for every item.)
     #[inline]
-    pub(super) fn moved(&mut self, items: u64) {
+    pub(crate) fn moved(&mut self, items: u64) {
         self.stats.operations += items;
     }
 
     /// How many bytes moved so far. To be said before the counters are shown to anybody.
-    pub(super) fn moved_bytes(&mut self, bytes: u64) {
+    pub(crate) fn moved_bytes(&mut self, bytes: u64) {
         self.stats.bytes = bytes;
     }
 
@@ -69,7 +72,7 @@ impl Waited {
     }
 
     /// What the wait that begins does first, by this policy.
-    pub(super) fn eager(&self, policy: Wait) -> Wait {
+    pub(crate) fn eager(&self, policy: Wait) -> Wait {
         match policy {
             Wait::Adaptive if self.budget.get().is_zero() => Wait::Sleep,
             policy => policy,
@@ -77,31 +80,31 @@ impl Waited {
     }
 
     /// For how long the wait that begins may look before it sleeps.
-    pub(super) fn budget(&self) -> Duration {
+    pub(crate) fn budget(&self) -> Duration {
         self.budget.get()
     }
 
     /// Counts a guard that came back.
     #[inline]
-    pub(super) fn aborted(&mut self, aborted: bool) {
+    pub(crate) fn aborted(&mut self, aborted: bool) {
         self.stats.aborted += u64::from(aborted);
     }
 
-    pub(super) fn leaked(&mut self) {
+    pub(crate) fn leaked(&mut self) {
         self.stats.leaked += 1;
     }
 
-    pub(super) fn dropped(&mut self) {
+    pub(crate) fn dropped(&mut self) {
         self.stats.dropped += 1;
     }
 
     /// A wait begins to be worth its clock.
-    pub(super) fn begin(&mut self) {
+    pub(crate) fn begin(&mut self) {
         self.since.get_or_insert_with(Instant::now);
     }
 
     /// The wait is over, having looked for so long before it slept, if it did; whether it was worth a clock.
-    pub(super) fn end(&mut self, looked: Duration, found: bool) -> bool {
+    pub(crate) fn end(&mut self, looked: Duration, found: bool) -> bool {
         let since = self.since.take();
         let took = since.map_or(Duration::ZERO, |since| since.elapsed());
         self.stats.blocked += took;
@@ -112,7 +115,7 @@ impl Waited {
     }
 
     /// A sleep or a nap is over; `found` what it was for, or for a nap anything.
-    pub(super) fn slept(&mut self, parked: Parked, nap: bool, found: bool) {
+    pub(crate) fn slept(&mut self, parked: Parked, nap: bool, found: bool) {
         if parked == Parked::Ready {
             return;
         }
@@ -137,7 +140,7 @@ impl Waited {
 impl End {
     /// Shows the counters to observers. Not on every operation: after waits, and at the end.
     pub(crate) fn publish_stats(&self, waited: &Waited) {
-        let line = self.role.stats(self.control());
+        let line = self.own().stats;
         let Stats { operations, bytes, sleeps, blocked, late_wakeups, .. } = waited.stats;
         let Stats { dropped, aborted, leaked, .. } = waited.stats;
         // Relaxed: each is a number for itself.

@@ -38,6 +38,10 @@ pub enum WriteError {
     /// The end was aborted, see [`crate::Aborter`].
     #[error("this end was aborted")]
     Aborted,
+    /// The receiver took this sender for dead and passed its claim over: nothing was sent. It can only be that
+    /// its lock was taken away from it.
+    #[error("the receiver took this sender for dead: what it had claimed is void")]
+    Revoked,
     /// The position would pass 2^64.
     #[error("the ring has carried 2^64 bytes and can carry no more; make a new one")]
     Exhausted,
@@ -174,7 +178,10 @@ impl From<WriteError> for io::Error {
             }
             WriteError::Corrupt(_) | WriteError::Truncated => Kind::InvalidData,
             WriteError::Os(error) => error.source.kind(),
-            WriteError::Forked | WriteError::Aborted | WriteError::Exhausted => Kind::Other,
+            WriteError::Forked
+            | WriteError::Aborted
+            | WriteError::Revoked
+            | WriteError::Exhausted => Kind::Other,
         };
         Self::new(kind, error)
     }

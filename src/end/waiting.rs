@@ -26,13 +26,14 @@ use crate::{
     },
 };
 use std::{
+    cell::Cell,
     sync::atomic::Ordering,
     time::{Duration, Instant},
 };
 
-/// For how long a caller is willing to wait.
+/// For how long a caller is willing to wait. Public to be named, and unreachable from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Patience {
+pub enum Patience {
     Never,
     Until(Instant),
     Forever,
@@ -50,7 +51,7 @@ impl Patience {
     }
 
     /// Whether there is no time for anything but a look.
-    pub(super) fn is_short(self) -> bool {
+    pub(crate) fn is_short(self) -> bool {
         self.left().is_some_and(|left| left < SHORT)
     }
 
@@ -64,10 +65,10 @@ impl Patience {
 }
 
 /// What a waiting end waits for: positions of the other end.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) struct Until {
-    /// From here on there is what was asked for.
-    pub(crate) there: u64,
+    /// From here on there is what was asked for. An attempt may find that it is further on.
+    pub(crate) there: Cell<u64>,
     /// The first sleep is to be a nap.
     pub(crate) nap: Option<Nap>,
 }
@@ -81,10 +82,24 @@ pub(crate) struct Nap {
     pub(crate) look_first: bool,
 }
 
-/// A peer that is no more: its word, read before its role was found free.
-///
-/// An attempt that is given one reads the word again. If it is the same, that peer died.
-pub(crate) type Gone = Option<Word>;
+impl Until {
+    /// Until the other end is at `there`.
+    pub(crate) fn there(there: u64) -> Self {
+        Self { there: Cell::new(there), nap: None }
+    }
+}
+
+/// What was found out about the peer's death, for an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Gone {
+    /// Nobody has looked.
+    NotLooked,
+    /// It is alive, or in a ring of many producers: the attempt may look itself, which costs system calls.
+    Looked,
+    /// A peer that is no more: its word, read before its role was found free. The attempt reads the word
+    /// again. If it is the same, that peer died.
+    Peer(Word),
+}
 
 /// Less than the longest pause of `end::distance` together with an eager look.
 const SHORT: Duration = Duration::from_micros(200);
@@ -100,11 +115,11 @@ impl End {
     pub(crate) fn wait<T, E: From<Stop>>(
         &self,
         patience: Patience,
-        until: Until,
+        until: &Until,
         waited: &mut Waited,
         mut attempt: impl FnMut(Gone) -> Result<Option<T>, E>,
     ) -> Result<T, E> {
-        if let Some(there) = attempt(None)? {
+        if let Some(there) = attempt(Gone::NotLooked)? {
             return Ok(there);
         }
         let refusal = match patience {
@@ -126,7 +141,7 @@ impl End {
     fn wait_long<T, E: From<Stop>>(
         &self,
         patience: Patience,
-        until: Until,
+        until: &Until,
         waited: &mut Waited,
         looked_for: &mut Duration,
         mut attempt: impl FnMut(Gone) -> Result<Option<T>, E>,
@@ -140,7 +155,7 @@ impl End {
             while nap.is_none_or(|nap| nap.look_first)
                 && spinner.pause(|| patience.left().map_or(cap, |left| left.min(cap)))
             {
-                if let Some(there) = attempt(None)? {
+                if let Some(there) = attempt(Gone::NotLooked)? {
                     *looked_for += spinner.looked();
                     return Ok(there);
                 }
@@ -158,20 +173,20 @@ impl End {
             if spinner.sleeps() {
                 let napping = nap.take();
                 let (wake_at, longest) =
-                    napping.map_or((until.there, cap), |nap| (nap.enough, NAP));
+                    napping.map_or((until.there.get(), cap), |nap| (nap.enough, NAP));
                 let timeout = left.map_or(longest, |left| left.min(longest));
                 // A peer that naps until more has come from us need not wait for it: we wait too.
                 self.notify_peer(ANYTHING);
                 let mut found = None;
-                let parked = self.gate(self.role).park(timeout, wake_at, || {
-                    found = attempt(None).transpose();
+                let parked = self.park(timeout, wake_at, || {
+                    found = attempt(Gone::NotLooked).transpose();
                     // Aborting posts a token, which must not be slept past either.
                     found.is_some() || self.check().is_err()
                 });
                 self.check()?;
                 let found = match found {
                     Some(found) => Some(found?),
-                    None => attempt(None)?,
+                    None => attempt(Gone::NotLooked)?,
                 };
                 waited.slept(parked, napping.is_some(), found.is_some());
                 match found {

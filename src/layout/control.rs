@@ -1,4 +1,4 @@
-//! The words that the ends share: 1 KiB and a bit, after the identity.
+//! The words that the ends share, after the identity.
 //!
 //! ```text
 //! offset in the segment                               written by
@@ -10,8 +10,14 @@
 //!  896  producer stats                                producer, now and then
 //! 1024  consumer stats                                consumer, now and then
 //! 1152  handover       state, pipe, bytes in it       both, if a kernel pipe was upgraded to it
-//! 1280
+//! 1280  many           joined, announced ...          of a ring of many producers
+//! 1408
+//!       seats          384 bytes each: a producer's state, gate and counters
+//!       blocks         16 bytes for each block of the data: who claimed it, what is in it
 //! ```
+//!
+//! The two tables are there in a ring of many producers only. There a seat has what the lines `space` and
+//! `producer stats` are for elsewhere, and `tail` is everybody's.
 //!
 //! Each group has 128 bytes of its own: the line of 64 and the neighbour that some processors
 //! fetch along with it. What is written often stands apart from what is read often, so an awake
@@ -43,6 +49,7 @@ pub(crate) struct Control {
     pub(crate) producer_stats: Line<StatsLine>,
     pub(crate) consumer_stats: Line<StatsLine>,
     pub(crate) handover: Line<HandoverLine>,
+    pub(crate) many: Line<ManyLine>,
 }
 
 /// Ends and epochs; `crate::end::epoch` says what the words mean.
@@ -132,6 +139,40 @@ pub(crate) struct HandoverLine {
     pub(crate) in_pipe: AtomicU64,
 }
 
+/// Of a ring of many producers; zeros in every other. See `crate::end::seat`.
+#[derive(Debug)]
+#[repr(C)]
+pub(crate) struct ManyLine {
+    /// How often a producer has gone to sleep: see `crate::wait::crowd`.
+    pub(crate) announced: AtomicU64,
+    /// How many producers there have been.
+    pub(crate) joined: AtomicU64,
+    /// Of those whose seat another has taken, the last that did not finish: its [`Word`](crate::end::epoch).
+    pub(crate) broken: AtomicU64,
+    /// Claims of dead producers that were passed over.
+    pub(crate) repaired: AtomicU64,
+}
+
+/// A producer's place in a ring of many.
+#[derive(Debug)]
+#[repr(C)]
+pub(crate) struct Seat {
+    pub(crate) life: Line<SeatLine>,
+    /// Where it sleeps until there is space.
+    pub(crate) space: Line<GateLine>,
+    pub(crate) stats: Line<StatsLine>,
+}
+
+/// Who has the seat; see `crate::end::seat`.
+#[derive(Debug)]
+#[repr(C)]
+pub(crate) struct SeatLine {
+    /// The how manieth producer, and how it is.
+    pub(crate) word: AtomicU64,
+    /// From which position on there is nothing of it in the ring: see `crate::ring::mpsc`.
+    pub(crate) gone: AtomicU64,
+}
+
 /// Where [`HandoverLine`] lies in the segment, for who looks before he maps.
 pub(crate) const HANDOVER: usize = at(offset_of!(Control, handover));
 
@@ -154,7 +195,9 @@ const _: () = assert!(HANDOVER == 1152, "layout version 1");
 const _: () = assert!(offset_of!(HandoverLine, pipe_dev) == 8, "layout version 1");
 const _: () = assert!(offset_of!(HandoverLine, pipe_ino) == 16, "layout version 1");
 const _: () = assert!(offset_of!(HandoverLine, in_pipe) == 24, "layout version 1");
-const _: () = assert!(at(size_of::<Control>()) == 1280, "layout version 1");
+const _: () = assert!(at(offset_of!(Control, many)) == 1280, "layout version 1");
+const _: () = assert!(at(size_of::<Control>()) == 1408, "layout version 1");
+const _: () = assert!(size_of::<Seat>() == 384, "layout version 1");
 const _: () = assert!(at(size_of::<Control>()) <= 4096, "fits the smallest control area");
 const _: () = assert!(OFFSET.is_multiple_of(align_of::<Control>()), "aligned in the segment");
 const _: () = assert!(offset_of!(GateLine, semaphore) == 16, "layout version 1");

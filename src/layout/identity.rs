@@ -4,7 +4,7 @@
 //! offset
 //!   0  magic            "shmpipe\n", written last; "shmbuild" while the builder is at work
 //!   8  layout version   1
-//!  12  face             1 = byte stream, 2 = records, 3 = slots
+//!  12  face             1 = byte stream, 2 = records, 3 = slots, 4 = records of many senders
 //!  16  capacity         bytes of the data area, a power of two
 //!  24  data offset      where the data area begins: bytes of the control area
 //!  32  nonce            random: tells two rings of one name apart
@@ -17,7 +17,8 @@
 //!  64  element size     of a slot ring's type, else 0
 //!  68  element align    likewise, or the alignment of a record's payload
 //!  72  type tag         name of a slot ring's type, zero-padded
-//! 136  -                zero, for later
+//! 136  producers        how many there can be at once, if there can be many, else 0
+//! 140  -                zero, for later
 //! 256
 //! ```
 //!
@@ -44,7 +45,8 @@ pub(crate) struct Identity {
     pub(crate) element_size: u32,
     pub(crate) element_align: u32,
     pub(crate) type_tag: [u8; TAG],
-    reserved: [u64; 15],
+    pub(crate) producers: u32,
+    reserved: [u32; 29],
 }
 
 /// What two programs must have in common to share a semaphore.
@@ -70,6 +72,7 @@ const _: () = assert!(offset_of!(Identity, builder) == 40, "layout version 1");
 const _: () = assert!(offset_of!(Identity, abi) == 48, "layout version 1");
 const _: () = assert!(offset_of!(Identity, element_size) == 64, "layout version 1");
 const _: () = assert!(offset_of!(Identity, type_tag) == 72, "layout version 1");
+const _: () = assert!(offset_of!(Identity, producers) == 136, "layout version 1");
 
 /// A segment that is ready.
 pub(crate) const READY: [u8; 8] = *b"shmpipe\n";
@@ -85,6 +88,7 @@ pub(crate) enum Face {
     Stream = 1,
     Record = 2,
     Slot = 3,
+    Many = 4,
 }
 
 /// What lies in the data area, as an end asks for it. Public to be named, and unreachable from outside.
@@ -96,6 +100,8 @@ pub struct Content {
     /// Alignment of a slot, or of a record's payload; then `None` takes what is there.
     pub(crate) element_align: Option<usize>,
     pub(crate) type_tag: [u8; TAG],
+    /// Of a ring of many producers, how many; `None` = the default, and whatever an existing ring has.
+    pub(crate) producers: Option<usize>,
 }
 
 /// The most bytes of a type's name that count.
@@ -106,12 +112,27 @@ pub(crate) const TAG: usize = 64;
 pub(crate) const ALIGN: std::ops::RangeInclusive<usize> = 8..=4096;
 
 impl Content {
-    pub(crate) const STREAM: Self =
-        Self { face: Face::Stream, element_size: 0, element_align: Some(0), type_tag: [0; TAG] };
+    pub(crate) const STREAM: Self = Self {
+        face: Face::Stream,
+        element_size: 0,
+        element_align: Some(0),
+        type_tag: [0; TAG],
+        producers: None,
+    };
 
     /// Records whose payload is aligned to so many bytes, or to at least so many.
     pub(crate) fn records(align: Option<usize>) -> Self {
         Self { face: Face::Record, element_align: align, ..Self::STREAM }
+    }
+
+    /// Records of so many producers at once.
+    pub(crate) fn many(align: Option<usize>, producers: Option<usize>) -> Self {
+        Self { face: Face::Many, element_align: align, producers, ..Self::STREAM }
+    }
+
+    /// Whether it is records, whoever sends them.
+    pub(crate) fn holds_records(&self) -> bool {
+        matches!(self.face, Face::Record | Face::Many)
     }
 
     /// Slots of a type.
@@ -119,7 +140,8 @@ impl Content {
         let mut type_tag = [0; TAG];
         let kept = name.len().min(TAG);
         type_tag[..kept].copy_from_slice(&name.as_bytes()[..kept]);
-        Self { face: Face::Slot, element_size: size, element_align: Some(align), type_tag }
+        let element_align = Some(align);
+        Self { face: Face::Slot, element_size: size, element_align, type_tag, ..Self::STREAM }
     }
 }
 
@@ -139,6 +161,9 @@ impl fmt::Display for ElementType {
         write!(f, "{} ({} bytes, aligned to {})", self.name, self.size, self.align)
     }
 }
+
+/// Bytes of the smallest block in a ring of many producers: a cache line, so that no two of them write to one.
+pub(crate) const LEAST_BLOCK: usize = 64;
 
 /// In `flags`: the name outlives its ends.
 pub(crate) const PERSISTENT: u32 = 1;
@@ -193,7 +218,7 @@ pub enum LayoutError {
         FaceNumber(*expected)
     )]
     Face {
-        /// What was asked for: 1 = a stream of bytes, 2 = records, 3 = slots.
+        /// What was asked for: 1 = a stream of bytes, 2 = records, 3 = slots, 4 = records of many.
         expected: u32,
         /// What was found.
         found: u32,
@@ -225,6 +250,7 @@ impl fmt::Display for FaceNumber {
             1 => f.write_str("bytes"),
             2 => f.write_str("records"),
             3 => f.write_str("slots"),
+            4 => f.write_str("records of many senders"),
             other => write!(f, "something newer ({other})"),
         }
     }
@@ -237,9 +263,29 @@ pub(crate) struct Geometry {
     pub(crate) control: usize,
     /// What a record's payload or a slot is aligned to; 0 in a stream of bytes.
     pub(crate) align: usize,
+    /// How many producers there can be at once, in a ring of many; else 0.
+    pub(crate) producers: usize,
 }
 
 impl Geometry {
+    /// That of a ring whose values were checked, one by one.
+    pub(crate) fn new(capacity: usize, align: usize, producers: usize) -> Self {
+        let mut geometry = Self { capacity, control: 0, align, producers };
+        geometry.control = super::control_size(geometry);
+        geometry
+    }
+
+    /// In a ring of many producers, bytes of a block: records begin with one.
+    #[inline]
+    pub(crate) fn block(self) -> usize {
+        self.align.max(LEAST_BLOCK)
+    }
+
+    /// How many of them there are.
+    pub(crate) fn blocks(self) -> usize {
+        if self.producers == 0 { 0 } else { self.capacity / self.block() }
+    }
+
     /// Whether what lies in it is bytes, and not items.
     pub(crate) fn holds_bytes(self) -> bool {
         self.align == 0
@@ -261,6 +307,7 @@ impl Identity {
             // Checked to fit where a type is chosen.
             element_size: content.element_size as u32,
             element_align: geometry.align as u32,
+            producers: geometry.producers as u32,
             type_tag: content.type_tag,
             capacity: geometry.capacity as u64,
             data_offset: geometry.control as u64,
@@ -309,14 +356,18 @@ impl Identity {
             .ok()
             .filter(|capacity| is_capacity(*capacity, page))
             .ok_or(LayoutError::Damaged { what: "capacity", found: self.capacity })?;
-        let control = super::control_size();
-        if self.data_offset != control as u64 {
+        let producers = self.producers as usize;
+        if (content.face == Face::Many) != is_producers(producers) {
+            let found = self.producers.into();
+            return Err(LayoutError::Damaged { what: "the number of producers", found });
+        }
+        let geometry = Geometry::new(capacity, self.element_align as usize, producers);
+        if self.data_offset != geometry.control as u64 {
             return Err(LayoutError::Damaged {
                 what: "the data's offset",
                 found: self.data_offset,
             });
         }
-        let geometry = Geometry { capacity, control, align: self.element_align as usize };
         if object_size < geometry.size() {
             return Err(LayoutError::Truncated { expected: geometry.size(), found: object_size });
         }
@@ -329,8 +380,8 @@ impl Identity {
     fn check_elements(&self, content: &Content) -> Result<(), LayoutError> {
         match content.face {
             Face::Stream => Ok(()),
-            Face::Record if is_align(self.element_align as usize) => Ok(()),
-            Face::Record => Err(LayoutError::Damaged {
+            Face::Record | Face::Many if is_align(self.element_align as usize) => Ok(()),
+            Face::Record | Face::Many => Err(LayoutError::Damaged {
                 what: "the records' alignment",
                 found: self.element_align.into(),
             }),
@@ -360,6 +411,11 @@ pub(crate) fn is_align(align: usize) -> bool {
     align.is_power_of_two() && ALIGN.contains(&align)
 }
 
+/// Whether a ring of many producers can be for so many at once: a claim names its owner in eight bits.
+pub(crate) fn is_producers(n: usize) -> bool {
+    (1..=255).contains(&n)
+}
+
 /// Whether a data area can have this size: a power of two, whole pages, and small enough that it
 /// can be mapped twice.
 pub(crate) fn is_capacity(bytes: usize, page: usize) -> bool {
@@ -371,8 +427,7 @@ mod tests {
     use super::*;
 
     fn sound() -> (Identity, u64) {
-        let control = super::super::control_size();
-        let geometry = Geometry { capacity: 1 << 16, control, align: 0 };
+        let geometry = Geometry::new(1 << 16, 0, 0);
         let identity =
             Identity { magic: READY, ..Identity::new(&Content::STREAM, geometry, false) };
         (identity, geometry.size())

@@ -24,6 +24,19 @@ pub(crate) enum LockByte {
     Producer,
     /// Held by the consumer as long as it lives.
     Consumer,
+    /// Held by the producer that has this seat, in a ring of many.
+    Seat(u8),
+}
+
+impl LockByte {
+    fn offset(self) -> libc::off_t {
+        match self {
+            Self::Build => BASE,
+            Self::Producer => BASE + 1,
+            Self::Consumer => BASE + 2,
+            Self::Seat(seat) => BASE + 16 + libc::off_t::from(seat),
+        }
+    }
 }
 
 /// Past every size that an object can have.
@@ -33,7 +46,7 @@ fn request(byte: LockByte, kind: libc::c_int) -> libc::flock {
     libc::flock {
         l_type: kind as libc::c_short,
         l_whence: libc::SEEK_SET as libc::c_short,
-        l_start: BASE + byte as libc::off_t,
+        l_start: byte.offset(),
         l_len: 1,
         l_pid: 0,
     }
@@ -53,6 +66,14 @@ pub(crate) fn unlock(fd: impl AsFd, byte: LockByte) -> Result<(), OsError> {
     fcntl(fd, FcntlArg::F_OFD_SETLK(&request(byte, libc::F_UNLCK)))
         .map(drop)
         .map_err(OsError::from_nix("fcntl(F_OFD_SETLK)"))
+}
+
+/// Whether a description other than the one behind `fd` has any of the locks but the build lock.
+pub(crate) fn is_any_held(fd: impl AsFd) -> Result<bool, OsError> {
+    let mut answer = libc::flock { l_len: 512, ..request(LockByte::Producer, libc::F_WRLCK) };
+    fcntl(fd, FcntlArg::F_OFD_GETLK(&mut answer))
+        .map_err(OsError::from_nix("fcntl(F_OFD_GETLK)"))?;
+    Ok(answer.l_type != libc::F_UNLCK as libc::c_short)
 }
 
 /// Whether a description other than the one behind `fd` has the lock.

@@ -1,6 +1,9 @@
 //! Records that are published together.
 
-use super::{Reservation, Sender, WriteError, frame::Header, sender::total};
+use super::{
+    One, Reservation, Sender, Topology, WriteError, frame::Header, sender::total,
+    topology::sealed::Outlet,
+};
 use crate::end::waiting::Patience;
 use bytemuck::NoUninit;
 use std::io::IoSlice;
@@ -35,8 +38,10 @@ use std::io::IoSlice;
 /// ```
 #[derive(Debug)]
 #[must_use = "a dropped batch is aborted: nothing of it is sent"]
-pub struct Batch<'a> {
-    sender: &'a mut Sender,
+pub struct Batch<'a, T: Topology = One> {
+    sender: &'a mut Sender<T>,
+    /// How many bytes of the ring are taken at a time, if they must be taken beforehand.
+    wish: u64,
     gathered: Gathered,
 }
 
@@ -58,13 +63,13 @@ impl Gathered {
     }
 }
 
-impl<'a> Batch<'a> {
-    pub(super) fn new(sender: &'a mut Sender) -> Self {
+impl<'a, T: Topology> Batch<'a, T> {
+    pub(crate) fn new(sender: &'a mut Sender<T>, wish: u64) -> Self {
         // A kind is that of a record and not of a batch.
         sender.take_kind();
-        sender.outbox.note_if_leaked();
-        sender.outbox.lend();
-        Self { sender, gathered: Gathered::default() }
+        sender.outlet.note_if_leaked();
+        sender.outlet.lend();
+        Self { sender, wish, gathered: Gathered::default() }
     }
 
     /// Says of what kind the next record is. Without that it is 0.
@@ -99,7 +104,7 @@ impl<'a> Batch<'a> {
     pub fn send_vectored(&mut self, parts: &[IoSlice<'_>]) -> Result<(), WriteError> {
         let header = self.make_room(total(parts), Patience::Forever)?;
         self.sender.put_parts(self.gathered.bytes, header, parts);
-        self.gathered.add(self.sender.frames.frame(header.len()));
+        self.gathered.add(self.sender.outlet.frame(header.len()));
         Ok(())
     }
 
@@ -108,7 +113,7 @@ impl<'a> Batch<'a> {
     /// # Errors
     /// As [`send`](Self::send).
     #[inline]
-    pub fn send_pod<T: NoUninit>(&mut self, value: &T) -> Result<(), WriteError> {
+    pub fn send_pod<V: NoUninit>(&mut self, value: &V) -> Result<(), WriteError> {
         self.send(bytemuck::bytes_of(value))
     }
 
@@ -118,7 +123,7 @@ impl<'a> Batch<'a> {
     /// # Errors
     /// As [`send`](Self::send).
     #[inline]
-    pub fn reserve(&mut self, len: usize) -> Result<Reservation<'_>, WriteError> {
+    pub fn reserve(&mut self, len: usize) -> Result<Reservation<'_, T>, WriteError> {
         self.reserve_within(len, Patience::Forever)
     }
 
@@ -127,7 +132,7 @@ impl<'a> Batch<'a> {
     /// # Errors
     /// [`WriteError::Full`] if there is none; and as [`send`](Self::send).
     #[inline]
-    pub fn try_reserve(&mut self, len: usize) -> Result<Reservation<'_>, WriteError> {
+    pub fn try_reserve(&mut self, len: usize) -> Result<Reservation<'_, T>, WriteError> {
         self.reserve_within(len, Patience::Never)
     }
 
@@ -149,23 +154,22 @@ impl<'a> Batch<'a> {
     /// What can befall the end itself; nothing is sent then.
     #[inline]
     pub fn commit(mut self) -> Result<(), WriteError> {
-        self.sender.outbox.end.check()?;
-        self.publish();
-        Ok(())
+        self.sender.outlet.end().check()?;
+        self.publish()
     }
 
-    fn publish(&mut self) {
+    fn publish(&mut self) -> Result<(), WriteError> {
         let reserved = self.gathered.reserved;
         let gathered =
             std::mem::replace(&mut self.gathered, Gathered { reserved, ..Gathered::default() });
-        self.sender.outbox.publish(gathered.bytes, u64::from(gathered.records));
+        self.sender.outlet.publish(gathered.bytes, u64::from(gathered.records))
     }
 
     #[inline]
     fn add(&mut self, bytes: &[u8], patience: Patience) -> Result<(), WriteError> {
         let header = self.make_room(bytes.len(), patience)?;
         self.sender.put(self.gathered.bytes, header, bytes);
-        self.gathered.add(self.sender.frames.frame(header.len()));
+        self.gathered.add(self.sender.outlet.frame(header.len()));
         Ok(())
     }
 
@@ -174,7 +178,7 @@ impl<'a> Batch<'a> {
         &mut self,
         len: usize,
         patience: Patience,
-    ) -> Result<Reservation<'_>, WriteError> {
+    ) -> Result<Reservation<'_, T>, WriteError> {
         let header = self.make_room(len, patience)?;
         self.gathered.reserved = true;
         Ok(Reservation::new(self.sender, Some(&mut self.gathered), header))
@@ -185,10 +189,10 @@ impl<'a> Batch<'a> {
     fn make_room(&mut self, len: usize, patience: Patience) -> Result<Header, WriteError> {
         let kind = self.sender.take_kind();
         let len = self.sender.checked_len(len)?;
-        let all = self.gathered.bytes + self.sender.frames.frame(len);
-        self.sender.outbox.end.check()?;
-        let outbox = &self.sender.outbox;
-        if all > outbox.free() || self.gathered.reserved || outbox.reader_may_have_left() {
+        let all = self.gathered.bytes + self.sender.outlet.frame(len);
+        let outlet = &self.sender.outlet;
+        outlet.end().check()?;
+        if all > outlet.room() || self.gathered.reserved || outlet.must_look() {
             self.make_room_long(all, patience)?;
         }
         Ok(Header::new(len, kind))
@@ -196,32 +200,29 @@ impl<'a> Batch<'a> {
 
     #[cold]
     fn make_room_long(&mut self, all: u64, patience: Patience) -> Result<(), WriteError> {
-        let outbox = &mut self.sender.outbox;
-        // This batch's own guard is no leak; a reservation's in it would be.
-        outbox.back(false);
+        let outlet = &mut self.sender.outlet;
         if std::mem::take(&mut self.gathered.reserved) {
-            outbox.note_leak();
+            outlet.note_leak();
         }
-        let mut room = match all {
-            all if all > outbox.capacity() as u64 => Err(WriteError::Full),
-            all => outbox.await_room(all, Patience::Never),
-        };
-        if matches!(room, Err(WriteError::Full)) && patience != Patience::Never {
-            let frame = all - self.gathered.bytes;
-            self.publish();
-            room = self.sender.outbox.await_room(frame, patience);
+        let used = self.gathered.bytes;
+        if outlet.extend(used, all, self.wish, patience)? {
+            return Ok(());
         }
-        self.sender.outbox.lend();
-        room
+        if patience == Patience::Never {
+            return Err(WriteError::Full);
+        }
+        self.publish()?;
+        self.sender.outlet.extend(0, all - used, self.wish, patience).map(drop)
     }
 }
 
-impl Drop for Batch<'_> {
+impl<T: Topology> Drop for Batch<'_, T> {
     fn drop(&mut self) {
         self.sender.take_kind();
-        self.sender.outbox.back(self.gathered.bytes > 0);
+        self.sender.outlet.note_aborted(self.gathered.bytes > 0);
+        self.sender.outlet.back();
         if self.gathered.reserved {
-            self.sender.outbox.note_leak();
+            self.sender.outlet.note_leak();
         }
     }
 }

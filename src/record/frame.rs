@@ -33,7 +33,7 @@ pub(super) struct Frames {
 
 /// A record's header, as it lies in memory: one word, so that it is moved about as one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Header(u64);
+pub struct Header(u64);
 
 impl Frames {
     /// An alignment that was checked when the ring was opened.
@@ -81,24 +81,30 @@ impl Frames {
 
 impl Header {
     #[inline]
-    pub(super) fn new(len: u32, kind: u32) -> Self {
+    pub(crate) fn new(len: u32, kind: u32) -> Self {
         Self(u64::from(kind) << 32 | u64::from(len))
     }
 
     /// A header that was read elsewhere.
     #[inline]
-    pub(super) fn from_word(word: u64) -> Self {
+    pub(crate) fn from_word(word: u64) -> Self {
         Self(word)
+    }
+
+    /// The header as it is kept elsewhere.
+    #[inline]
+    pub(crate) fn to_word(self) -> u64 {
+        self.0
     }
 
     /// Bytes of the payload.
     #[inline]
-    pub(super) fn len(self) -> u32 {
+    pub(crate) fn len(self) -> u32 {
         self.0 as u32
     }
 
     #[inline]
-    pub(super) fn kind(self) -> u32 {
+    pub(crate) fn kind(self) -> u32 {
         (self.0 >> 32) as u32
     }
 

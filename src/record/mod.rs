@@ -48,13 +48,16 @@
 #![allow(unsafe_code)]
 
 mod batch;
-mod frame;
+pub(crate) mod frame;
+mod one;
 mod receiver;
 mod sender;
+pub(crate) mod topology;
 mod view;
 
 pub use crate::{ReadError, WriteError};
 pub use batch::Batch;
 pub use receiver::{Receiver, Record, Records};
 pub use sender::{Reservation, Sender};
+pub use topology::{One, Topology};
 pub use view::{PodError, View};

@@ -1,18 +1,16 @@
 //! The receiving end.
 
 use super::{
-    PodError, ReadError, View,
-    frame::{Frames, HEADER, Header},
+    One, PodError, ReadError, Topology, View,
+    topology::sealed::{Found, Inlet, Place, Topology as Parts},
 };
 use crate::{
     Aborter, Peer, Stats, Trust,
     end::{
-        Role, Settings, attach::Attached, error::OpenErrorKind, inbox::Inbox, staging::Staging,
-        waiting::Patience,
+        Role, Settings, attach::Attached, error::OpenErrorKind, staging::Staging, waiting::Patience,
     },
     layout::identity::Content,
     options::{self, sealed},
-    ring::newest,
 };
 use bytemuck::Pod;
 use std::{
@@ -36,50 +34,37 @@ use std::{
 /// shared::<shmpipe::record::Receiver>();
 /// ```
 #[derive(Debug)]
-pub struct Receiver {
-    inbox: Inbox,
-    frames: Frames,
+pub struct Receiver<T: Topology = One> {
+    pub(crate) inlet: T::Inlet,
     /// Where a record is shown that must not be shown in place: see [`Trust::AnyUser`].
     staging: Staging,
     not_sync: PhantomData<Cell<()>>,
 }
 
-impl options::End for Receiver {
-    type Peer = super::Sender;
+impl<T: Topology> options::End for Receiver<T> {
+    type Peer = super::Sender<T>;
 }
 
-impl sealed::End for Receiver {
+impl<T: Topology> sealed::End for Receiver<T> {
     const ROLE: Role = Role::Consumer;
 
     fn content(settings: &Settings) -> Content {
-        Content::records(settings.payload_align)
+        T::content(settings)
     }
 
     fn from_attached(attached: Attached) -> Result<Self, OpenErrorKind> {
-        let frames = Frames::new(attached.end.geometry().align);
-        let inbox = Inbox::new(attached, frames.unit())?;
-        Ok(Self { inbox, frames, staging: Staging::default(), not_sync: PhantomData })
+        let inlet = T::Inlet::new(attached)?;
+        Ok(Self { inlet, staging: Staging::default(), not_sync: PhantomData })
     }
 }
 
-/// A record that was found: its header, checked, and the bytes of the ring that it takes.
-#[derive(Clone, Copy, Debug)]
-struct Found {
-    header: Header,
-    frame: u64,
-    place: Place,
-}
+/// What its receiver knows of a record.
+type FoundOf<T> = Found<<<T as Parts>::Inlet as Inlet>::Mark>;
 
-/// Where a record's payload is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
-    Ring,
-    Staging,
-    /// In the copy that came with it.
-    Copy,
-}
+/// What is shown of it.
+type ViewOf<'a, T> = View<'a, <T as Parts>::Origin>;
 
-impl Receiver {
+impl<T: Topology> Receiver<T> {
     /// Receives the next record, waiting until there is one; `None` at the end of a stream that was
     /// finished. It is released when the guard is dropped.
     ///
@@ -89,7 +74,7 @@ impl Receiver {
     /// [`ReadError::Corrupt`] if what lies in the ring cannot be a record; and what can befall the end
     /// itself.
     #[inline]
-    pub fn recv(&mut self) -> Result<Option<Record<'_>>, ReadError> {
+    pub fn recv(&mut self) -> Result<Option<Record<'_, T>>, ReadError> {
         self.recv_within(Patience::Forever)
     }
 
@@ -98,7 +83,7 @@ impl Receiver {
     /// # Errors
     /// [`ReadError::Empty`] if there is none; and as [`recv`](Self::recv).
     #[inline]
-    pub fn try_recv(&mut self) -> Result<Option<Record<'_>>, ReadError> {
+    pub fn try_recv(&mut self) -> Result<Option<Record<'_, T>>, ReadError> {
         self.recv_within(Patience::Never)
     }
 
@@ -106,7 +91,7 @@ impl Receiver {
     ///
     /// # Errors
     /// [`ReadError::Timeout`]; and as [`recv`](Self::recv).
-    pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Option<Record<'_>>, ReadError> {
+    pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Option<Record<'_, T>>, ReadError> {
         self.recv_within(Patience::from_timeout(timeout))
     }
 
@@ -114,7 +99,7 @@ impl Receiver {
     ///
     /// # Errors
     /// [`ReadError::Timeout`]; and as [`recv`](Self::recv).
-    pub fn recv_deadline(&mut self, deadline: Instant) -> Result<Option<Record<'_>>, ReadError> {
+    pub fn recv_deadline(&mut self, deadline: Instant) -> Result<Option<Record<'_, T>>, ReadError> {
         self.recv_within(Patience::Until(deadline))
     }
 
@@ -123,7 +108,7 @@ impl Receiver {
     ///
     /// # Errors
     /// As [`recv`](Self::recv).
-    pub fn peek(&mut self) -> Result<Option<View<'_>>, ReadError> {
+    pub fn peek(&mut self) -> Result<Option<ViewOf<'_, T>>, ReadError> {
         self.peek_within(Patience::Forever)
     }
 
@@ -131,7 +116,7 @@ impl Receiver {
     ///
     /// # Errors
     /// [`ReadError::Empty`] if there is none; and as [`recv`](Self::recv).
-    pub fn try_peek(&mut self) -> Result<Option<View<'_>>, ReadError> {
+    pub fn try_peek(&mut self) -> Result<Option<ViewOf<'_, T>>, ReadError> {
         self.peek_within(Patience::Never)
     }
 
@@ -139,7 +124,7 @@ impl Receiver {
     ///
     /// # Errors
     /// [`ReadError::Timeout`]; and as [`recv`](Self::recv).
-    pub fn peek_timeout(&mut self, timeout: Duration) -> Result<Option<View<'_>>, ReadError> {
+    pub fn peek_timeout(&mut self, timeout: Duration) -> Result<Option<ViewOf<'_, T>>, ReadError> {
         self.peek_within(Patience::from_timeout(timeout))
     }
 
@@ -147,7 +132,7 @@ impl Receiver {
     ///
     /// # Errors
     /// [`ReadError::Timeout`]; and as [`recv`](Self::recv).
-    pub fn peek_deadline(&mut self, deadline: Instant) -> Result<Option<View<'_>>, ReadError> {
+    pub fn peek_deadline(&mut self, deadline: Instant) -> Result<Option<ViewOf<'_, T>>, ReadError> {
         self.peek_within(Patience::Until(deadline))
     }
 
@@ -158,7 +143,7 @@ impl Receiver {
     /// # Errors
     /// As [`recv`](Self::recv).
     #[inline]
-    pub fn recv_batch(&mut self) -> Result<Option<Records<'_>>, ReadError> {
+    pub fn recv_batch(&mut self) -> Result<Option<Records<'_, T>>, ReadError> {
         self.batch_within(Patience::Forever)
     }
 
@@ -167,7 +152,7 @@ impl Receiver {
     /// # Errors
     /// [`ReadError::Empty`] if there are none; and as [`recv`](Self::recv).
     #[inline]
-    pub fn try_recv_batch(&mut self) -> Result<Option<Records<'_>>, ReadError> {
+    pub fn try_recv_batch(&mut self) -> Result<Option<Records<'_, T>>, ReadError> {
         self.batch_within(Patience::Never)
     }
 
@@ -178,7 +163,7 @@ impl Receiver {
     pub fn recv_batch_timeout(
         &mut self,
         timeout: Duration,
-    ) -> Result<Option<Records<'_>>, ReadError> {
+    ) -> Result<Option<Records<'_, T>>, ReadError> {
         self.batch_within(Patience::from_timeout(timeout))
     }
 
@@ -189,21 +174,21 @@ impl Receiver {
     pub fn recv_batch_deadline(
         &mut self,
         deadline: Instant,
-    ) -> Result<Option<Records<'_>>, ReadError> {
+    ) -> Result<Option<Records<'_, T>>, ReadError> {
         self.batch_within(Patience::Until(deadline))
     }
 
     /// Leaves, and tells the sender that this end gave up, with this code. (To leave in good order, drop
     /// it.)
     pub fn fail(self, code: i32) {
-        self.inbox.say_failed(code);
+        self.inlet.say_failed(code);
     }
 
     /// Bytes of the ring, headers and padding included, that this end has not released. The sender may
     /// be sending meanwhile, so there may be more already.
     #[must_use]
     pub fn unread(&self) -> usize {
-        self.inbox.unread()
+        self.inlet.unread()
     }
 
     /// Whether everything that was sent has been released.
@@ -215,7 +200,7 @@ impl Receiver {
     /// How many bytes the ring holds.
     #[must_use]
     pub fn capacity(&self) -> usize {
-        self.inbox.capacity()
+        self.inlet.end().geometry().capacity
     }
 
     /// What is known of the sender. Costs a system call.
@@ -223,128 +208,91 @@ impl Receiver {
     /// # Errors
     /// What can befall the end itself.
     pub fn peer(&self) -> Result<Peer, ReadError> {
-        self.inbox.peer()
+        self.inlet.peer()
     }
 
     /// What this end has done so far.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.inbox.stats()
+        self.inlet.stats()
     }
 
     /// A handle by which another thread can end this end.
     #[must_use]
     pub fn aborter(&self) -> Aborter {
-        self.inbox.aborter()
+        Aborter::new(self.inlet.end())
     }
 
     #[inline(always)]
-    fn recv_within(&mut self, patience: Patience) -> Result<Option<Record<'_>>, ReadError> {
+    fn recv_within(&mut self, patience: Patience) -> Result<Option<Record<'_, T>>, ReadError> {
         let Some(found) = self.await_record(patience)? else { return Ok(None) };
-        self.inbox.lend();
+        self.inlet.lend();
         Ok(Some(Record { receiver: self, found }))
     }
 
-    fn peek_within(&mut self, patience: Patience) -> Result<Option<View<'_>>, ReadError> {
+    fn peek_within(&mut self, patience: Patience) -> Result<Option<ViewOf<'_, T>>, ReadError> {
         let found = self.await_record(patience)?;
         Ok(found.map(|found| self.view(0, found)))
     }
 
     #[inline]
-    fn batch_within(&mut self, patience: Patience) -> Result<Option<Records<'_>>, ReadError> {
-        // All there are, and not just those of the last look.
-        let available = self.inbox.await_bytes(u64::MAX, patience)?;
-        if available == 0 {
-            return Ok(None);
-        }
-        self.inbox.lend();
+    fn batch_within(&mut self, patience: Patience) -> Result<Option<Records<'_, T>>, ReadError> {
+        let Some(available) = self.inlet.batch(patience)? else { return Ok(None) };
+        self.inlet.lend();
         Ok(Some(Records { receiver: self, available, shown: 0, records: 0 }))
     }
 
     #[inline(always)]
-    fn await_record(&mut self, patience: Patience) -> Result<Option<Found>, ReadError> {
-        match self.inbox.await_bytes(1, patience)? {
-            0 => Ok(None),
-            available => match self.inbox.take_newest().map(|words| words[0]) {
-                Some(header) => self.find_newest(Header::from_word(header), available).map(Some),
-                None => self.find(0, available).map(Some),
-            },
+    fn await_record(&mut self, patience: Patience) -> Result<Option<FoundOf<T>>, ReadError> {
+        let mut found = self.inlet.first(patience)?;
+        if let Some(found) = &mut found {
+            self.stage_if_foreign(0, found);
         }
-    }
-
-    /// Takes the first record from the copy that came with it.
-    #[inline]
-    fn find_newest(&mut self, header: Header, available: u64) -> Result<Found, ReadError> {
-        if u64::from(header.len()) > newest::BYTES - HEADER {
-            // None of ours was longer.
-            return self.find(0, available);
-        }
-        match self.frames.check(header, available) {
-            Ok(frame) => Ok(Found { header, frame, place: Place::Copy }),
-            Err(violation) => Err(self.inbox.refuse(violation)),
-        }
-    }
-
-    /// Finds the record behind `offset` of the bytes that are available, of which there are `rest` more.
-    #[inline(always)]
-    fn find(&mut self, offset: u64, rest: u64) -> Result<Found, ReadError> {
-        let at = self.inbox.first(offset + self.frames.shift());
-        // SAFETY: positions are multiples of 8, checked at attaching and at every look; wherever it is, 8
-        // bytes are mapped.
-        let header = unsafe { Header::read(at) };
-        match self.frames.check(header, rest) {
-            Ok(frame) => {
-                let mut place = Place::Ring;
-                if self.inbox.end.trust == Trust::AnyUser {
-                    self.stage(offset, header.len() as usize);
-                    place = Place::Staging;
-                }
-                Ok(Found { header, frame, place })
-            }
-            Err(violation) => Err(self.inbox.refuse(violation)),
-        }
+        Ok(found)
     }
 
     /// Copies a record that must not be shown in place.
+    #[inline(always)]
+    fn stage_if_foreign(&mut self, offset: u64, found: &mut FoundOf<T>) {
+        if self.inlet.end().trust == Trust::AnyUser && found.place == Place::Ring {
+            self.stage(offset, found);
+        }
+    }
+
     #[cold]
-    fn stage(&mut self, offset: u64, len: usize) {
-        let to = self.staging.prepare(len, self.frames.align()).as_mut_ptr();
-        let from = self.inbox.first(offset + self.frames.shift() + HEADER);
+    fn stage(&mut self, offset: u64, found: &mut FoundOf<T>) {
+        let len = found.header.len() as usize;
+        let to = self.staging.prepare(len, self.inlet.align()).as_mut_ptr();
+        let from = self.inlet.payload(offset, found);
         // SAFETY: so many unread bytes are mapped; the staging is as long. No reference to shared bytes is
         // formed.
         unsafe { std::ptr::copy_nonoverlapping(from.as_ptr(), to, len) };
+        found.place = Place::Staging;
     }
 
     /// Shows a record.
     #[inline]
-    fn view(&self, offset: u64, found: Found) -> View<'_> {
-        let (len, kind) = (found.header.len(), found.header.kind());
-        match found.place {
-            Place::Ring => {}
-            Place::Staging => return View::new(self.staging.get(), kind, self.frames.align()),
-            Place::Copy => {
-                // `find_newest` has checked the length.
-                let payload = bytemuck::cast_slice(&self.inbox.newest()[1..]);
-                let bytes = &payload[..len as usize];
-                return View::new(bytes, kind, self.frames.align());
+    fn view(&self, offset: u64, found: FoundOf<T>) -> ViewOf<'_, T> {
+        let len = found.header.len() as usize;
+        let bytes = match found.place {
+            // Whoever found it there has checked the length.
+            Place::Copy => &self.inlet.copy()[..len],
+            Place::Staging => self.staging.get(),
+            Place::Ring => {
+                let first = self.inlet.payload(offset, &found);
+                // SAFETY: whoever found it has checked that it lies in what is unread, so that many bytes are
+                // mapped from there on, and its sender leaves them alone until they are released, which takes
+                // an exclusive borrow of this receiver. A sender of the same user that breaks the protocol
+                // could change them, as it could any memory of this process: see `Trust::SameUser`.
+                unsafe { std::slice::from_raw_parts(first.as_ptr(), len) }
             }
-        }
-        let first = self.inbox.first(offset + self.frames.shift() + HEADER);
-        // SAFETY: `find` has checked that the frame lies in what is unread, so that many bytes are mapped
-        // from there on, and the sender leaves them alone until they are released, which takes an
-        // exclusive borrow of this receiver. A sender of the same user that breaks the protocol could
-        // change them, as it could any memory of this process: see `Trust::SameUser`.
-        let bytes = unsafe { std::slice::from_raw_parts(first.as_ptr(), len as usize) };
-        View::new(bytes, kind, self.frames.align())
+        };
+        self.show(bytes, &found)
     }
 
-    /// Gives bytes back that a guard stood for.
     #[inline]
-    fn release(&mut self, bytes: u64, records: u64) {
-        if self.inbox.end.check().is_ok() {
-            self.inbox.release(bytes, records);
-        }
-        self.inbox.back();
+    fn show<'a>(&self, bytes: &'a [u8], found: &FoundOf<T>) -> ViewOf<'a, T> {
+        View::new(bytes, found.header.kind(), self.inlet.align(), self.inlet.origin(found))
     }
 }
 
@@ -353,12 +301,12 @@ impl Receiver {
 /// Released when dropped; until then the sender leaves the bytes alone. A record that is forgotten
 /// ([`std::mem::forget`]) is not released and comes again. In a forked child there are no bytes.
 #[derive(Debug)]
-pub struct Record<'a> {
-    receiver: &'a mut Receiver,
-    found: Found,
+pub struct Record<'a, T: Topology = One> {
+    receiver: &'a mut Receiver<T>,
+    found: FoundOf<T>,
 }
 
-impl Record<'_> {
+impl<T: Topology> Record<'_, T> {
     /// The number that its sender gave it.
     #[inline]
     #[must_use]
@@ -371,7 +319,7 @@ impl Record<'_> {
     /// # Errors
     /// [`PodError`] if its length or its alignment is not the type's.
     #[inline]
-    pub fn as_pod<T: Pod>(&self) -> Result<&T, PodError> {
+    pub fn as_pod<V: Pod>(&self) -> Result<&V, PodError> {
         self.view().as_pod()
     }
 
@@ -380,21 +328,21 @@ impl Record<'_> {
     /// # Errors
     /// [`PodError`] if its length is no multiple of the type's, or its alignment not the type's.
     #[inline]
-    pub fn as_pods<T: Pod>(&self) -> Result<&[T], PodError> {
+    pub fn as_pods<V: Pod>(&self) -> Result<&[V], PodError> {
         self.view().as_pods()
     }
 
     #[inline]
-    fn view(&self) -> View<'_> {
-        if self.receiver.inbox.end.is_own() {
+    pub(crate) fn view(&self) -> ViewOf<'_, T> {
+        if self.receiver.inlet.end().is_own() {
             self.receiver.view(0, self.found)
         } else {
-            View::new(&[], self.kind(), self.receiver.frames.align())
+            self.receiver.show(&[], &self.found)
         }
     }
 }
 
-impl Deref for Record<'_> {
+impl<T: Topology> Deref for Record<'_, T> {
     type Target = [u8];
 
     #[inline]
@@ -403,10 +351,10 @@ impl Deref for Record<'_> {
     }
 }
 
-impl Drop for Record<'_> {
+impl<T: Topology> Drop for Record<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        self.receiver.release(self.found.frame, 1);
+        self.receiver.inlet.release(self.found.frame, 1);
     }
 }
 
@@ -415,15 +363,15 @@ impl Drop for Record<'_> {
 /// When it is dropped, those that were shown are released, at once; the others come again. Forgotten
 /// ([`std::mem::forget`]), none is released. In a forked child there are none.
 #[derive(Debug)]
-pub struct Records<'a> {
-    receiver: &'a mut Receiver,
+pub struct Records<'a, T: Topology = One> {
+    receiver: &'a mut Receiver<T>,
     available: u64,
     /// Bytes and records that were shown.
     shown: u64,
     records: u64,
 }
 
-impl Records<'_> {
+impl<T: Topology> Records<'_, T> {
     /// Shows the next record, `None` after the last.
     ///
     /// # Errors
@@ -431,21 +379,20 @@ impl Records<'_> {
     /// itself.
     #[inline]
     #[allow(clippy::should_implement_trait, reason = "it lends: a record lives until the next")]
-    pub fn next(&mut self) -> Result<Option<View<'_>>, ReadError> {
-        self.receiver.inbox.end.check()?;
-        if self.shown == self.available {
-            return Ok(None);
-        }
+    pub fn next(&mut self) -> Result<Option<ViewOf<'_, T>>, ReadError> {
+        self.receiver.inlet.end().check()?;
         let offset = self.shown;
-        let found = self.receiver.find(offset, self.available - offset)?;
+        let rest = self.available - offset;
+        let Some(mut found) = self.receiver.inlet.find(offset, rest)? else { return Ok(None) };
+        self.receiver.stage_if_foreign(offset, &mut found);
         self.shown += found.frame;
         self.records += 1;
         Ok(Some(self.receiver.view(offset, found)))
     }
 }
 
-impl Drop for Records<'_> {
+impl<T: Topology> Drop for Records<'_, T> {
     fn drop(&mut self) {
-        self.receiver.release(self.shown, self.records);
+        self.receiver.inlet.release(self.shown, self.records);
     }
 }

@@ -1,15 +1,12 @@
 //! The sending end.
 
 use super::{
-    Batch, WriteError,
-    batch::Gathered,
-    frame::{Frames, HEADER, Header},
+    Batch, One, Topology, WriteError, batch::Gathered, frame::Header, topology::sealed::Outlet,
 };
 use crate::{
     Aborter, Peer, Stats, Trust,
     end::{
-        Role, Settings, attach::Attached, error::OpenErrorKind, outbox::Outbox, staging::Staging,
-        waiting::Patience,
+        Role, Settings, attach::Attached, error::OpenErrorKind, staging::Staging, waiting::Patience,
     },
     layout::identity::Content,
     options::{self, sealed},
@@ -20,7 +17,6 @@ use std::{
     io::IoSlice,
     marker::PhantomData,
     ops::{Deref, DerefMut},
-    ptr::NonNull,
     time::{Duration, Instant},
 };
 
@@ -36,9 +32,8 @@ use std::{
 /// shared::<shmpipe::record::Sender>();
 /// ```
 #[derive(Debug)]
-pub struct Sender {
-    pub(super) outbox: Outbox,
-    pub(super) frames: Frames,
+pub struct Sender<T: Topology = One> {
+    pub(crate) outlet: T::Outlet,
     /// Of the next record.
     kind: u32,
     max_len: usize,
@@ -47,32 +42,26 @@ pub struct Sender {
     not_sync: PhantomData<Cell<()>>,
 }
 
-impl options::End for Sender {
-    type Peer = super::Receiver;
+impl<T: Topology> options::End for Sender<T> {
+    type Peer = super::Receiver<T>;
 }
 
-impl sealed::End for Sender {
+impl<T: Topology> sealed::End for Sender<T> {
     const ROLE: Role = Role::Producer;
 
     fn content(settings: &Settings) -> Content {
-        Content::records(settings.payload_align)
+        T::content(settings)
     }
 
     fn from_attached(attached: Attached) -> Result<Self, OpenErrorKind> {
-        let geometry = attached.end.geometry();
-        let frames = Frames::new(geometry.align);
-        Ok(Self {
-            outbox: Outbox::new(attached, frames.unit())?,
-            frames,
-            kind: 0,
-            max_len: frames.max_len(geometry.capacity),
-            staging: Staging::default(),
-            not_sync: PhantomData,
-        })
+        let outlet = T::Outlet::new(attached)?;
+        let max_len = outlet.max_len();
+        let (staging, not_sync) = (Staging::default(), PhantomData);
+        Ok(Self { outlet, kind: 0, max_len, staging, not_sync })
     }
 }
 
-impl Sender {
+impl<T: Topology> Sender<T> {
     /// Says of what kind the next record is. Without that it is 0.
     ///
     /// It holds for one call that sends or reserves, whether that succeeds or not.
@@ -91,7 +80,7 @@ impl Sender {
     /// [`ReaderDied`](WriteError::ReaderDied) if there is nobody to receive it any more (a death is found
     /// out while waiting only); and what can befall the end itself.
     #[inline]
-    pub fn reserve(&mut self, len: usize) -> Result<Reservation<'_>, WriteError> {
+    pub fn reserve(&mut self, len: usize) -> Result<Reservation<'_, T>, WriteError> {
         self.reserve_within(len, Patience::Forever)
     }
 
@@ -100,7 +89,7 @@ impl Sender {
     /// # Errors
     /// [`WriteError::Full`] if there is none; and as [`reserve`](Self::reserve).
     #[inline]
-    pub fn try_reserve(&mut self, len: usize) -> Result<Reservation<'_>, WriteError> {
+    pub fn try_reserve(&mut self, len: usize) -> Result<Reservation<'_, T>, WriteError> {
         self.reserve_within(len, Patience::Never)
     }
 
@@ -112,7 +101,7 @@ impl Sender {
         &mut self,
         len: usize,
         timeout: Duration,
-    ) -> Result<Reservation<'_>, WriteError> {
+    ) -> Result<Reservation<'_, T>, WriteError> {
         self.reserve_within(len, Patience::from_timeout(timeout))
     }
 
@@ -124,7 +113,7 @@ impl Sender {
         &mut self,
         len: usize,
         deadline: Instant,
-    ) -> Result<Reservation<'_>, WriteError> {
+    ) -> Result<Reservation<'_, T>, WriteError> {
         self.reserve_within(len, Patience::Until(deadline))
     }
 
@@ -171,7 +160,7 @@ impl Sender {
         match self.try_send(bytes) {
             Ok(()) => Ok(true),
             Err(WriteError::Full) => {
-                self.outbox.note_dropped();
+                self.outlet.note_dropped();
                 Ok(false)
             }
             Err(error) => Err(error),
@@ -224,7 +213,7 @@ impl Sender {
     /// # Errors
     /// As [`reserve`](Self::reserve).
     #[inline]
-    pub fn send_pod<T: NoUninit>(&mut self, value: &T) -> Result<(), WriteError> {
+    pub fn send_pod<V: NoUninit>(&mut self, value: &V) -> Result<(), WriteError> {
         self.send(bytemuck::bytes_of(value))
     }
 
@@ -233,7 +222,7 @@ impl Sender {
     /// # Errors
     /// [`WriteError::Full`] if there is none; and as [`reserve`](Self::reserve).
     #[inline]
-    pub fn try_send_pod<T: NoUninit>(&mut self, value: &T) -> Result<(), WriteError> {
+    pub fn try_send_pod<V: NoUninit>(&mut self, value: &V) -> Result<(), WriteError> {
         self.try_send(bytemuck::bytes_of(value))
     }
 
@@ -241,9 +230,9 @@ impl Sender {
     ///
     /// # Errors
     /// [`WriteError::Timeout`]; and as [`reserve`](Self::reserve).
-    pub fn send_pod_timeout<T: NoUninit>(
+    pub fn send_pod_timeout<V: NoUninit>(
         &mut self,
-        value: &T,
+        value: &V,
         timeout: Duration,
     ) -> Result<(), WriteError> {
         self.send_timeout(bytemuck::bytes_of(value), timeout)
@@ -253,17 +242,17 @@ impl Sender {
     ///
     /// # Errors
     /// [`WriteError::Timeout`]; and as [`reserve`](Self::reserve).
-    pub fn send_pod_deadline<T: NoUninit>(
+    pub fn send_pod_deadline<V: NoUninit>(
         &mut self,
-        value: &T,
+        value: &V,
         deadline: Instant,
     ) -> Result<(), WriteError> {
         self.send_deadline(bytemuck::bytes_of(value), deadline)
     }
 
     /// Begins to gather records that are published together.
-    pub fn batch(&mut self) -> Batch<'_> {
-        Batch::new(self)
+    pub fn batch(&mut self) -> Batch<'_, T> {
+        Batch::new(self, 0)
     }
 
     /// Bytes of the longest record that the ring can hold.
@@ -279,7 +268,7 @@ impl Sender {
     /// What can befall the end itself: [`WriteError::Forked`], [`Aborted`](WriteError::Aborted),
     /// [`Corrupt`](WriteError::Corrupt).
     pub fn finish(self) -> Result<(), WriteError> {
-        self.outbox.say_finished()
+        self.outlet.say_finished()
     }
 
     /// Says that the stream is whole, and waits until a receiver has released all of it and seen its
@@ -290,7 +279,7 @@ impl Sender {
     /// before it had received everything, [`ReaderDied`](WriteError::ReaderDied) if it died before it
     /// had seen the end; and as [`finish`](Self::finish).
     pub fn finish_and_wait(mut self) -> Result<(), WriteError> {
-        self.outbox.drain(Patience::Forever)
+        self.outlet.drain(Patience::Forever)
     }
 
     /// As [`finish_and_wait`](Self::finish_and_wait), but waits no longer than `timeout`. The stream is
@@ -299,20 +288,20 @@ impl Sender {
     /// # Errors
     /// [`WriteError::Timeout`]; and as [`finish_and_wait`](Self::finish_and_wait).
     pub fn finish_and_wait_timeout(mut self, timeout: Duration) -> Result<(), WriteError> {
-        self.outbox.drain(Patience::from_timeout(timeout))
+        self.outlet.drain(Patience::from_timeout(timeout))
     }
 
     /// Gives up, and leaves. The receiver gets every record and then
     /// [`ReadError::Failed`](super::ReadError::Failed) with this code.
     pub fn fail(self, code: i32) {
-        self.outbox.say_failed(code);
+        self.outlet.say_failed(code);
     }
 
     /// Bytes of the ring, headers and padding included, that the receiver has not released. It may be
     /// releasing meanwhile, so there may be fewer already.
     #[must_use]
     pub fn unread(&self) -> usize {
-        self.outbox.unread()
+        self.outlet.unread()
     }
 
     /// Whether the receiver has released everything.
@@ -325,7 +314,7 @@ impl Sender {
     /// payload alignment.
     #[must_use]
     pub fn capacity(&self) -> usize {
-        self.outbox.capacity()
+        self.outlet.end().geometry().capacity
     }
 
     /// What is known of the receiver. Costs a system call.
@@ -333,19 +322,19 @@ impl Sender {
     /// # Errors
     /// What can befall the end itself.
     pub fn peer(&self) -> Result<Peer, WriteError> {
-        self.outbox.peer()
+        self.outlet.peer()
     }
 
     /// What this end has done so far.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.outbox.stats()
+        self.outlet.stats()
     }
 
     /// A handle by which another thread can end this end.
     #[must_use]
     pub fn aborter(&self) -> Aborter {
-        self.outbox.aborter()
+        Aborter::new(self.outlet.end())
     }
 
     /// The next record's kind, which is said for one record only.
@@ -368,21 +357,16 @@ impl Sender {
     fn send_within(&mut self, bytes: &[u8], patience: Patience) -> Result<(), WriteError> {
         let kind = self.take_kind();
         let len = self.checked_len(bytes.len())?;
-        let frame = self.frames.frame(len);
-        let header = Header::new(len, kind);
-        // SAFETY: as in `put`.
-        let write = |at| unsafe { put(at, header, bytes) };
-        self.outbox.put_one(frame, self.frames.shift(), patience, write)
+        self.outlet.send(Header::new(len, kind), bytes, patience)
     }
 
     fn send_parts(&mut self, parts: &[IoSlice<'_>], patience: Patience) -> Result<(), WriteError> {
         let kind = self.take_kind();
         let len = self.checked_len(total(parts))?;
-        let frame = self.frames.frame(len);
-        self.outbox.await_room(frame, patience)?;
+        let frame = self.outlet.frame(len);
+        self.outlet.open(frame, patience)?;
         self.put_parts(0, Header::new(len, kind), parts);
-        self.outbox.publish_one(frame, self.frames.shift());
-        Ok(())
+        self.outlet.publish_one(frame)
     }
 
     #[inline(always)]
@@ -390,51 +374,36 @@ impl Sender {
         &mut self,
         len: usize,
         patience: Patience,
-    ) -> Result<Reservation<'_>, WriteError> {
+    ) -> Result<Reservation<'_, T>, WriteError> {
         let kind = self.take_kind();
         let len = self.checked_len(len)?;
-        self.outbox.await_room(self.frames.frame(len), patience)?;
-        self.outbox.lend();
+        self.outlet.open(self.outlet.frame(len), patience)?;
+        self.outlet.lend();
         Ok(Reservation::new(self, None, Header::new(len, kind)))
     }
 
-    /// Copies a record for which there is room behind `offset` bytes that are not published either.
+    /// Copies a record for which there is room behind `offset` bytes that are not published either. No
+    /// reference to shared bytes is formed.
     #[inline]
     pub(super) fn put(&mut self, offset: u64, header: Header, bytes: &[u8]) {
-        let at = self.outbox.next(offset + self.frames.shift());
-        // SAFETY: the caller has found room for the frame: so many bytes, of which header and payload
-        // are the part behind the shift, are mapped from the unshifted place on, twice, and are this
-        // producer's until they are published. Positions are multiples of 8, checked at attaching, so the
-        // header is aligned.
-        unsafe { put(at, header, bytes) };
+        self.outlet.describe(offset, header);
+        let payload = self.outlet.payload(offset);
+        // SAFETY: the caller has found room for the record: so many bytes are mapped, twice, and are this
+        // sender's until they are published. `bytes` is private memory.
+        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), payload.as_ptr(), bytes.len()) };
     }
 
     /// As [`put`](Self::put), of several parts.
     pub(super) fn put_parts(&mut self, offset: u64, header: Header, parts: &[IoSlice<'_>]) {
-        let mut at = self.outbox.next(offset + self.frames.shift());
+        self.outlet.describe(offset, header);
+        let mut at = self.outlet.payload(offset);
         // SAFETY: as in `put`; the parts together are as long as the header says.
         unsafe {
-            header.write(at);
-            at = at.add(HEADER as usize);
             for part in parts {
                 std::ptr::copy_nonoverlapping(part.as_ptr(), at.as_ptr(), part.len());
                 at = at.add(part.len());
             }
         }
-    }
-}
-
-/// Writes a record to `at`. No reference to shared bytes is formed.
-///
-/// # Safety
-/// `at` is aligned to 8; header and payload are mapped from there on, and the caller's.
-#[inline(always)]
-unsafe fn put(at: NonNull<u8>, header: Header, bytes: &[u8]) {
-    // SAFETY: by the contract; `bytes` is private memory.
-    unsafe {
-        header.write(at);
-        let payload = at.add(HEADER as usize);
-        std::ptr::copy_nonoverlapping(bytes.as_ptr(), payload.as_ptr(), bytes.len());
     }
 }
 
@@ -450,8 +419,8 @@ pub(super) fn total(parts: &[IoSlice<'_>]) -> usize {
 /// no bytes.
 #[derive(Debug)]
 #[must_use = "a dropped reservation is aborted: nothing is sent"]
-pub struct Reservation<'a> {
-    sender: &'a mut Sender,
+pub struct Reservation<'a, T: Topology = One> {
+    sender: &'a mut Sender<T>,
     /// The batch that it is to become a part of.
     batch: Option<&'a mut Gathered>,
     header: Header,
@@ -459,15 +428,16 @@ pub struct Reservation<'a> {
     committed: u64,
 }
 
-impl<'a> Reservation<'a> {
+impl<'a, T: Topology> Reservation<'a, T> {
     #[inline(always)]
     pub(super) fn new(
-        sender: &'a mut Sender,
+        sender: &'a mut Sender<T>,
         batch: Option<&'a mut Gathered>,
         header: Header,
     ) -> Self {
-        if sender.outbox.end.trust == Trust::AnyUser {
-            sender.staging.prepare(header.len() as usize, sender.frames.align());
+        if sender.outlet.end().trust == Trust::AnyUser {
+            let align = sender.outlet.align();
+            sender.staging.prepare(header.len() as usize, align);
         }
         Self { sender, batch, header, committed: 0 }
     }
@@ -494,7 +464,7 @@ impl<'a> Reservation<'a> {
     /// end itself.
     #[inline(always)]
     pub fn commit_truncated(mut self, n: usize) -> Result<(), WriteError> {
-        self.sender.outbox.end.check()?;
+        self.sender.outlet.end().check()?;
         let limit = self.header.len() as usize;
         if n > limit {
             return Err(WriteError::TooLarge { requested: n, limit });
@@ -503,19 +473,17 @@ impl<'a> Reservation<'a> {
         self.committed = 1;
         let Self { sender, batch, header, .. } = &mut self;
         let offset = batch.as_ref().map_or(0, |batch| batch.bytes);
-        if sender.outbox.end.trust == Trust::AnyUser {
+        if sender.outlet.end().trust == Trust::AnyUser {
             let staging = std::mem::take(&mut sender.staging);
             sender.put(offset, *header, &staging.get()[..n]);
             sender.staging = staging;
         } else {
-            let at = sender.outbox.next(offset + sender.frames.shift());
-            // SAFETY: as in `Sender::put`.
-            unsafe { header.write(at) };
+            sender.outlet.describe(offset, *header);
         }
-        let frame = sender.frames.frame(header.len());
+        let frame = sender.outlet.frame(header.len());
         match batch {
             Some(batch) => batch.add(frame),
-            None => sender.outbox.publish_one(frame, sender.frames.shift()),
+            None => sender.outlet.publish_one(frame)?,
         }
         Ok(())
     }
@@ -524,20 +492,19 @@ impl<'a> Reservation<'a> {
     #[inline]
     fn payload(&self) -> *mut u8 {
         let offset = self.batch.as_ref().map_or(0, |batch| batch.bytes);
-        let shift = self.sender.frames.shift() + HEADER;
-        self.sender.outbox.next(offset).as_ptr().wrapping_add(shift as usize)
+        self.sender.outlet.payload(offset).as_ptr()
     }
 }
 
-impl Deref for Reservation<'_> {
+impl<T: Topology> Deref for Reservation<'_, T> {
     type Target = [u8];
 
     #[inline]
     fn deref(&self) -> &[u8] {
-        if self.sender.outbox.end.trust == Trust::AnyUser {
+        if self.sender.outlet.end().trust == Trust::AnyUser {
             return self.sender.staging.get();
         }
-        if !self.sender.outbox.end.is_own() {
+        if !self.sender.outlet.end().is_own() {
             return &[];
         }
         // SAFETY: so many bytes were free when reserved and are mapped contiguously; they are this
@@ -548,13 +515,13 @@ impl Deref for Reservation<'_> {
     }
 }
 
-impl DerefMut for Reservation<'_> {
+impl<T: Topology> DerefMut for Reservation<'_, T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut [u8] {
-        if self.sender.outbox.end.trust == Trust::AnyUser {
+        if self.sender.outlet.end().trust == Trust::AnyUser {
             return self.sender.staging.get_mut();
         }
-        if !self.sender.outbox.end.is_own() {
+        if !self.sender.outlet.end().is_own() {
             return &mut [];
         }
         // SAFETY: as above.
@@ -562,13 +529,13 @@ impl DerefMut for Reservation<'_> {
     }
 }
 
-impl Drop for Reservation<'_> {
+impl<T: Topology> Drop for Reservation<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        self.sender.outbox.back(self.committed == 0);
-        if let Some(batch) = &mut self.batch {
-            batch.reserved = false;
-            self.sender.outbox.lend();
+        self.sender.outlet.note_aborted(self.committed == 0);
+        match &mut self.batch {
+            Some(batch) => batch.reserved = false,
+            None => self.sender.outlet.back(),
         }
     }
 }

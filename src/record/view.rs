@@ -9,11 +9,13 @@ use thiserror::Error;
 /// The bytes lie in the ring, and the sender leaves them alone as long as the view lives. A forked child must
 /// not touch those that its parent was shown: they are not mapped there.
 #[derive(Clone, Copy)]
-pub struct View<'a> {
+pub struct View<'a, O = ()> {
     bytes: &'a [u8],
     kind: u32,
     /// What every record of the ring is aligned to.
     align: u32,
+    /// Who sent it, as far as there is a choice.
+    pub(crate) origin: O,
 }
 
 /// Why a record's bytes are not the plain data that was asked for.
@@ -38,11 +40,11 @@ pub enum PodError {
     },
 }
 
-impl<'a> View<'a> {
+impl<'a, O> View<'a, O> {
     #[inline]
-    pub(super) fn new(bytes: &'a [u8], kind: u32, align: usize) -> Self {
+    pub(super) fn new(bytes: &'a [u8], kind: u32, align: usize, origin: O) -> Self {
         // At most a page.
-        Self { bytes, kind, align: align as u32 }
+        Self { bytes, kind, align: align as u32, origin }
     }
 
     /// The number that its sender gave it.
@@ -100,14 +102,14 @@ impl<'a> View<'a> {
     }
 }
 
-impl fmt::Debug for View<'_> {
+impl<O> fmt::Debug for View<'_, O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (kind, len) = (self.kind, self.bytes.len());
         f.debug_struct("View").field("kind", &kind).field("len", &len).finish_non_exhaustive()
     }
 }
 
-impl Deref for View<'_> {
+impl<O> Deref for View<'_, O> {
     type Target = [u8];
 
     #[inline]

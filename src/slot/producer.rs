@@ -451,6 +451,7 @@ impl<T: Pod> DerefMut for Slots<'_, T> {
 
 impl<T: Pod> Drop for Slots<'_, T> {
     fn drop(&mut self) {
-        self.producer.outbox.back(!self.committed);
+        self.producer.outbox.note_aborted(!self.committed);
+        self.producer.outbox.back();
     }
 }

@@ -131,6 +131,14 @@ impl Geometry {
         &ring.blocks[((position & (self.capacity - 1)) >> self.unit_bits) as usize]
     }
 
+    /// Whose claim at `position` is neither committed nor aborted; for who wants to show it.
+    pub(crate) fn unfinished(self, ring: Ring<'_>, position: u64) -> Option<u8> {
+        // Relaxed: only to be shown.
+        let word = Word(self.block(ring, position).claim.load(Ordering::Relaxed));
+        let busy = word.state() == State::Busy && word.lap() == self.lap(position);
+        busy.then(|| word.owner())
+    }
+
     /// Whether `position` is where a block begins.
     #[inline]
     fn is_whole(self, position: u64) -> bool {

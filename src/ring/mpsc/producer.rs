@@ -205,7 +205,7 @@ impl Producer {
     }
 
     /// Loads the head.
-    pub(super) fn refresh(&mut self, ring: Ring<'_>) -> Result<u64, Violation> {
+    pub(crate) fn refresh(&mut self, ring: Ring<'_>) -> Result<u64, Violation> {
         // Acquire: pairs with the Release in `Consumer::release`: the words before it are FREE, and the
         // consumer has read the bytes that we may overwrite.
         let head = ring.head.load(Ordering::Acquire);

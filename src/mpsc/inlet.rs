@@ -1,0 +1,447 @@
+//! The receiving side: what lies at the head, who holds it up, and when nobody is left.
+
+use super::{
+    outlet::END,
+    status::{self, ProducerEnd, ProducerId},
+};
+use crate::{
+    Peer, ReadError, Stats, Violation,
+    end::{
+        End,
+        attach::Attached,
+        distance::Distance,
+        epoch::{EndReason, State, Word},
+        error::OpenErrorKind,
+        seat::{self, Many},
+        stats::Waited,
+        stop::Stop,
+        waiting::{Gone, Patience, Until},
+    },
+    record::{
+        frame::Header,
+        topology::sealed::{self, Found, Place},
+    },
+    ring::mpsc::{Consumer, Found as Claimed},
+    sync::Ordering,
+    wait::{crowd::Crowd, gate::ANYTHING, spin::eagerly},
+};
+use std::{ptr::NonNull, sync::Arc};
+
+/// The consumer's place at a ring of many producers.
+#[derive(Debug)]
+pub struct Inlet {
+    end: Arc<End>,
+    claims: Claims,
+    waited: Waited,
+    distance: Distance,
+    /// Bytes that this end has released.
+    bytes: u64,
+    /// Whether a guard for unreleased records is out.
+    lent: bool,
+}
+
+/// Which record it is, beside what every one has.
+#[derive(Clone, Copy, Debug)]
+pub struct Mark {
+    at: u64,
+    producer: ProducerId,
+}
+
+impl sealed::Inlet for Inlet {
+    type Origin = ProducerId;
+    type Mark = Mark;
+
+    fn new(attached: Attached) -> Result<Self, OpenErrorKind> {
+        let Attached { end, start, epoch: told } = attached;
+        let claims = Claims::new(&end, told)?;
+        let (waited, distance) = (Waited::default(), Distance::new(end.geometry(), start.head));
+        // A predecessor may have died before it told anybody of what it had released.
+        end.notify_peer(ANYTHING);
+        Ok(Self { end, claims, waited, distance, bytes: 0, lent: false })
+    }
+
+    #[inline]
+    fn end(&self) -> &Arc<End> {
+        &self.end
+    }
+
+    #[inline]
+    fn align(&self) -> usize {
+        self.end.geometry().block()
+    }
+
+    #[inline]
+    fn first(&mut self, patience: Patience) -> Result<Option<Found<Mark>>, ReadError> {
+        self.end.check()?;
+        if self.lent {
+            self.note_leak();
+        }
+        match self.claims.find(&self.end, 0) {
+            Ok(Some(found)) => Ok(Some(found)),
+            // What is wrong the attempt that follows finds, too.
+            _ => self.first_long(patience),
+        }
+    }
+
+    #[inline]
+    fn batch(&mut self, patience: Patience) -> Result<Option<u64>, ReadError> {
+        // What is committed while they are looked at is shown, too; all of it may not be more than the ring.
+        let limit = self.end.geometry().capacity as u64;
+        Ok(self.first(patience)?.map(|_| limit))
+    }
+
+    #[inline]
+    fn find(&mut self, offset: u64, _: u64) -> Result<Option<Found<Mark>>, ReadError> {
+        let found = self.claims.find(&self.end, offset);
+        Ok(self.end.checked(found)?)
+    }
+
+    #[inline]
+    fn origin(&self, found: &Found<Mark>) -> ProducerId {
+        found.mark.producer
+    }
+
+    #[inline]
+    fn payload(&self, _: u64, found: &Found<Mark>) -> NonNull<u8> {
+        self.end.mapping().at(found.mark.at)
+    }
+
+    fn copy(&self) -> &[u8] {
+        &[]
+    }
+
+    #[inline]
+    fn release(&mut self, bytes: u64, records: u64) {
+        self.lent = false;
+        if bytes > 0 && self.end.check().is_ok() {
+            self.waited.moved(records);
+            self.bytes += bytes;
+            let released = self.claims.release(&self.end, bytes);
+            // What is wrong every later operation reports.
+            let _ = self.end.checked(released);
+        }
+    }
+
+    #[inline]
+    fn lend(&mut self) {
+        self.lent = true;
+    }
+
+    fn say_failed(&self, code: i32) {
+        if self.end.check().is_ok() {
+            self.end.say_ended(EndReason::Failed(code));
+        }
+    }
+
+    fn unread(&self) -> usize {
+        if self.end.check().is_err() {
+            return 0;
+        }
+        status::unread(&self.end).saturating_sub(self.claims.within as usize)
+    }
+
+    fn peer(&self) -> Result<Peer, ReadError> {
+        Ok(status::peer(&self.end, self.claims.told, self.claims.ended)?)
+    }
+
+    fn stats(&self) -> Stats {
+        Stats { repaired: self.claims.repaired, ..self.waited.stats(self.bytes) }
+    }
+}
+
+impl Inlet {
+    pub(super) fn ends(&self) -> &[ProducerEnd] {
+        &self.claims.ends
+    }
+
+    #[inline(never)]
+    fn first_long(&mut self, patience: Patience) -> Result<Option<Found<Mark>>, ReadError> {
+        self.waited.moved_bytes(self.bytes);
+        let Self { end, claims, waited, distance, .. } = self;
+        let at = claims.ring.position();
+        if !patience.is_short() {
+            let claim = &claims.ring.geometry().block(end.many().ring, at).claim;
+            // Relaxed: a hint.
+            let seen = claim.load(Ordering::Relaxed);
+            distance.keep(end, at, waited.items());
+            eagerly(waited.eager(end.wait), claim, seen);
+        }
+        let until = Until::there(at);
+        let seen = end.wait(patience, &until, waited, |gone| {
+            let seen = claims.look(end, gone)?;
+            until.there.set(claims.ring.position());
+            Ok::<_, ReadError>(seen)
+        });
+        let (rest, took) = waited.take_rest();
+        distance.rested(at, rest, took);
+        match seen? {
+            Seen::Record(found) => Ok(Some(found)),
+            Seen::End(reason) => ReadError::stream_ended(reason).map_or(Ok(None), Err),
+        }
+    }
+
+    /// A guard has not come back: somebody has forgotten it. What it stood for was not released, and is handed
+    /// out again.
+    #[cold]
+    fn note_leak(&mut self) {
+        self.lent = false;
+        self.waited.leaked();
+    }
+}
+
+impl Drop for Inlet {
+    fn drop(&mut self) {
+        self.waited.moved_bytes(self.bytes);
+        // One that leaves between two streams has nothing to say to the next one's producers.
+        let between = self.claims.ended.is_some() && self.claims.is_between(&self.end);
+        let last = if between { State::None } else { State::Ended(EndReason::Finished) };
+        self.end.leave(last, &self.waited);
+    }
+}
+
+/// What a look can show.
+#[derive(Debug)]
+enum Seen {
+    Record(Found<Mark>),
+    End(EndReason),
+}
+
+/// What the consumer knows of the claims, and of those who made them.
+#[derive(Debug)]
+struct Claims {
+    ring: Consumer,
+    /// Bytes of a block.
+    block: u64,
+    /// Bytes of the claim at the head whose records were released.
+    within: u64,
+    /// The committed claim that was last looked into.
+    open: Open,
+    crowd: Crowd,
+    /// How many producers had joined when an end was last told.
+    told: u32,
+    /// How that stream ended, if this consumer told it, and each of its producers.
+    ended: Option<EndReason>,
+    ends: Vec<ProducerEnd>,
+    repaired: u64,
+}
+
+/// A committed claim, with one record or more.
+#[derive(Clone, Copy, Debug, Default)]
+struct Open {
+    start: u64,
+    end: u64,
+    producer: u32,
+}
+
+impl Claims {
+    fn new(end: &End, told: u32) -> Result<Self, OpenErrorKind> {
+        let many = end.many();
+        let ring = Consumer::take_up(many.ring, end.ring_geometry())?;
+        let block = end.geometry().block() as u64;
+        // Acquire: pairs with the Release in `release`, of a predecessor that died.
+        let taken = many.control.consumer.0.taken.load(Ordering::Acquire);
+        let within = match ring.look(many.ring, 0)? {
+            Claimed::Committed { blocks, .. } => Some(taken.wrapping_sub(ring.position()))
+                .filter(|n| *n < u64::from(blocks) * block && n.is_multiple_of(block)),
+            _ => None,
+        };
+        Ok(Self {
+            ring,
+            block,
+            within: within.unwrap_or(0),
+            open: Open::default(),
+            crowd: Crowd::new(),
+            told,
+            ended: None,
+            ends: Vec::new(),
+            repaired: 0,
+        })
+    }
+
+    /// The first byte that is not released.
+    #[inline]
+    fn position(&self) -> u64 {
+        self.ring.position() + self.within
+    }
+
+    /// Finds the first record from `offset` past the position on, if it is committed. There begins either the
+    /// record after the one that was found before, or the first that is not released.
+    #[inline]
+    fn find(&mut self, end: &End, offset: u64) -> Result<Option<Found<Mark>>, Violation> {
+        let many = end.many();
+        let geometry = self.ring.geometry();
+        let from = self.position() + offset;
+        let mut at = from;
+        if !(self.open.start..self.open.end).contains(&at) {
+            match self.open(&many, at)? {
+                Some(first) => at = first,
+                None => return Ok(None),
+            }
+        }
+        // Relaxed, here and below: `Consumer::look` has acquired the claim. Read once: who knows who writes
+        // there.
+        let header = geometry.block(many.ring, at).header.load(Ordering::Relaxed);
+        let header = Header::from_word(header);
+        let len = u64::from(header.len());
+        let frame = (len.max(1) + (self.block - 1)) & !(self.block - 1);
+        let rest = self.open.end - at;
+        if frame > rest {
+            let what = "a record's length";
+            return Err(Violation { what, found: len, low: 0, high: rest, exactly: false });
+        }
+        let mut next = at + frame;
+        if frame < rest {
+            let follows = geometry.block(many.ring, next).header.load(Ordering::Relaxed);
+            if follows == END {
+                next = self.open.end;
+            }
+        }
+        let mark = Mark { at, producer: ProducerId(self.open.producer) };
+        Ok(Some(Found { header, frame: next - from, place: Place::Ring, mark }))
+    }
+
+    /// Looks into the first committed claim from `at` on; returns where the first record in it is that was not
+    /// released.
+    #[inline]
+    fn open(&mut self, many: &Many<'_>, at: u64) -> Result<Option<u64>, Violation> {
+        let head = self.ring.position();
+        // Nothing was found since this end attached, or a guard was forgotten: perhaps in the middle of a claim.
+        let first = at == head + self.within;
+        let mut start = if first { head } else { at };
+        loop {
+            match self.ring.look(many.ring, start - head)? {
+                Claimed::Committed { owner, blocks } => {
+                    let end = start + u64::from(blocks) * self.block;
+                    self.open = Open { start, end, producer: many.producer(owner)? };
+                    return Ok(Some(if start == head { at } else { start }));
+                }
+                Claimed::Pad { blocks } => start += u64::from(blocks) * self.block,
+                Claimed::Busy { .. } | Claimed::Nothing => return Ok(None),
+            }
+        }
+    }
+
+    /// Gives back so many bytes, which were found.
+    #[inline]
+    fn release(&mut self, end: &End, bytes: u64) -> Result<(), Violation> {
+        let upto = self.position() + bytes;
+        let whole = if upto < self.open.end { self.open.start } else { upto };
+        self.release_whole(end, whole)?;
+        self.within = upto - whole;
+        if self.within > 0 {
+            // Release: pairs with the Acquire in `new`.
+            end.control().consumer.0.taken.store(upto, Ordering::Release);
+        }
+        Ok(())
+    }
+
+    /// Gives back the claims before `upto`.
+    #[inline]
+    fn release_whole(&mut self, end: &End, upto: u64) -> Result<(), Violation> {
+        if upto > self.ring.position() {
+            let many = end.many();
+            self.ring.release(many.ring, upto)?;
+            end.wake_crowd(&mut self.crowd, upto);
+        }
+        Ok(())
+    }
+
+    /// Gives back what nobody will ever commit, so that nobody waits for it.
+    fn release_pads(&mut self, end: &End) -> Result<(), Violation> {
+        while self.within == 0
+            && let Claimed::Pad { blocks } = self.ring.look(end.many().ring, 0)?
+        {
+            self.release_whole(end, self.ring.position() + u64::from(blocks) * self.block)?;
+        }
+        Ok(())
+    }
+
+    /// Looks whether there is a record or an end.
+    ///
+    /// The order matters. How many have joined is read first: who joins later begins another stream, or this
+    /// one goes on. The seats are read before the ring is looked at once more: an end counts only if
+    /// nothing was claimed before it that we have not seen.
+    fn look(&mut self, end: &End, gone: Gone) -> Result<Option<Seen>, Stop> {
+        let many = end.many();
+        // Acquire: pairs with the Release in `seat::take`; we see the words of all these.
+        let joined = many.control.many.0.joined.load(Ordering::Acquire);
+        loop {
+            let pads = self.release_pads(end);
+            end.checked(pads)?;
+            let found = self.find(end, 0);
+            if let Some(found) = end.checked(found)? {
+                return Ok(Some(Seen::Record(found)));
+            }
+            if gone == Gone::NotLooked || !self.repair(end)? {
+                break;
+            }
+        }
+        if joined <= self.told.into() {
+            // Nobody has come since the end that we told of, if we did.
+            return Ok(self.ended.map(Seen::End));
+        }
+        if !self.are_all_gone(end, gone)? {
+            return Ok(None);
+        }
+        // Acquire: pairs with the Release of whoever moved it; one that has gone, and claimed, saw to that.
+        let tail = many.ring.tail.load(Ordering::Acquire);
+        let claim = end.checked(self.ring.look(many.ring, 0))?;
+        let is_empty = tail == self.ring.position() && claim == Claimed::Nothing;
+        // Acquire: as above.
+        if !is_empty || many.control.many.0.joined.load(Ordering::Acquire) != joined {
+            return Ok(None);
+        }
+        self.tell(end, joined as u32).map(Some)
+    }
+
+    /// If what is at the head is the unfinished claim of a dead producer, makes a pad of it. False if not.
+    fn repair(&mut self, end: &End) -> Result<bool, Stop> {
+        let many = end.many();
+        let found = self.ring.look(many.ring, 0);
+        let Claimed::Busy { owner, blocks } = end.checked(found)? else { return Ok(false) };
+        let seat = end.checked(many.seat(owner))?;
+        if !seat::has_outlived(end.probe(), seat, owner, self.ring.position())? {
+            return Ok(false);
+        }
+        if self.ring.revoke(many.ring, owner, blocks) {
+            self.repaired += 1;
+            // Relaxed: a number for itself, written by the consumer alone.
+            let repaired = &many.control.many.0.repaired;
+            repaired.store(repaired.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        }
+        Ok(true)
+    }
+
+    /// Whether all producers have gone that came since an end was last told.
+    fn are_all_gone(&self, end: &End, gone: Gone) -> Result<bool, Stop> {
+        for (number, seat) in (0..).zip(end.many().seats) {
+            let word = end.checked(Word::load(&seat.life.0.word))?;
+            if word.state != State::Open || word.epoch <= self.told {
+                continue;
+            }
+            if gone == Gone::NotLooked || !seat::is_dead(end.probe(), seat, number)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether nobody has come since the end that was told.
+    fn is_between(&self, end: &End) -> bool {
+        let joined = end.is_mapped().then(|| &end.control().many.0.joined);
+        joined.is_none_or(|joined| joined.load(Ordering::Relaxed) <= self.told.into())
+    }
+
+    /// Tells of the end of a stream, of which this is the last producer to have joined.
+    fn tell(&mut self, end: &End, joined: u32) -> Result<Seen, Stop> {
+        self.ends = end.checked(status::ends(&end.many(), self.told, joined))?;
+        let broken = self.ends.iter().rev().find(|end| end.reason != EndReason::Finished);
+        let reason = broken.map_or(EndReason::Finished, |end| end.reason);
+        self.told = joined;
+        self.ended = Some(reason);
+        // Release: pairs with the Acquire of the next consumer.
+        end.control().life.0.acknowledged.store(joined.into(), Ordering::Release);
+        end.notify_peer(ANYTHING);
+        Ok(Seen::End(reason))
+    }
+}

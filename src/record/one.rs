@@ -1,0 +1,308 @@
+//! One sender: records follow one another in the bytes of the ring, each behind its header.
+
+use super::{
+    frame::{Frames, HEADER, Header},
+    topology::{
+        One,
+        sealed::{Found, Inlet, Outlet, Place, Topology},
+    },
+};
+use crate::{
+    Peer, ReadError, Stats, WriteError,
+    end::{
+        End, Settings, attach::Attached, error::OpenErrorKind, inbox::Inbox, outbox::Outbox,
+        waiting::Patience,
+    },
+    layout::identity::Content,
+    ring::newest,
+};
+use std::{ptr::NonNull, sync::Arc};
+
+impl Topology for One {
+    type Outlet = To;
+    type Inlet = From;
+    type Origin = ();
+
+    fn content(settings: &Settings) -> Content {
+        Content::records(settings.payload_align)
+    }
+}
+
+/// The sending side.
+#[derive(Debug)]
+pub struct To {
+    outbox: Outbox,
+    frames: Frames,
+}
+
+impl Outlet for To {
+    fn new(attached: Attached) -> Result<Self, OpenErrorKind> {
+        let frames = Frames::new(attached.end.geometry().align);
+        Ok(Self { outbox: Outbox::new(attached, frames.unit())?, frames })
+    }
+
+    #[inline]
+    fn end(&self) -> &Arc<End> {
+        &self.outbox.end
+    }
+
+    fn align(&self) -> usize {
+        self.frames.align()
+    }
+
+    fn max_len(&self) -> usize {
+        self.frames.max_len(self.outbox.capacity())
+    }
+
+    #[inline]
+    fn frame(&self, len: u32) -> u64 {
+        self.frames.frame(len)
+    }
+
+    #[inline(always)]
+    fn send(&mut self, header: Header, bytes: &[u8], patience: Patience) -> Result<(), WriteError> {
+        let frame = self.frames.frame(header.len());
+        // SAFETY: there is room for the frame: so many bytes, of which header and payload are the part behind
+        // the shift, are mapped from the unshifted place on, twice, and are this producer's until they are
+        // published. Positions are multiples of 8, checked at attaching, so the header is aligned. `bytes` is
+        // private memory, and as long as the header says.
+        let write = |at: NonNull<u8>| unsafe {
+            header.write(at);
+            let payload = at.add(HEADER as usize);
+            std::ptr::copy_nonoverlapping(bytes.as_ptr(), payload.as_ptr(), bytes.len());
+        };
+        self.outbox.put_one(frame, self.frames.shift(), patience, write)
+    }
+
+    #[inline]
+    fn open(&mut self, bytes: u64, patience: Patience) -> Result<(), WriteError> {
+        self.outbox.await_room(bytes, patience)
+    }
+
+    fn extend(
+        &mut self,
+        used: u64,
+        bytes: u64,
+        _: u64,
+        patience: Patience,
+    ) -> Result<bool, WriteError> {
+        // The guard that is out is no leak.
+        self.outbox.back();
+        let room = match used {
+            0 => self.outbox.await_room(bytes, patience).map(|()| true),
+            _ if bytes > self.outbox.capacity() as u64 => Ok(false),
+            _ => match self.outbox.await_room(bytes, Patience::Never) {
+                Err(WriteError::Full) => Ok(false),
+                room => room.map(|()| true),
+            },
+        };
+        self.outbox.lend();
+        room
+    }
+
+    #[inline]
+    fn room(&self) -> u64 {
+        self.outbox.free()
+    }
+
+    #[inline]
+    fn must_look(&self) -> bool {
+        self.outbox.reader_may_have_left()
+    }
+
+    #[inline]
+    fn payload(&self, offset: u64) -> NonNull<u8> {
+        let shift = (self.frames.shift() + HEADER) as usize;
+        // SAFETY: a payload lies behind the shift and the header, in the same frame or, if it is empty, at its
+        // end; so many bytes are mapped from any position on.
+        unsafe { self.outbox.next(offset).add(shift) }
+    }
+
+    #[inline]
+    fn describe(&mut self, offset: u64, header: Header) {
+        let at = self.outbox.next(offset + self.frames.shift());
+        // SAFETY: as in `send`.
+        unsafe { header.write(at) };
+    }
+
+    #[inline]
+    fn publish(&mut self, bytes: u64, records: u64) -> Result<(), WriteError> {
+        self.outbox.publish(bytes, records);
+        Ok(())
+    }
+
+    #[inline]
+    fn publish_one(&mut self, frame: u64) -> Result<(), WriteError> {
+        self.outbox.publish_one(frame, self.frames.shift());
+        Ok(())
+    }
+
+    #[inline]
+    fn lend(&mut self) {
+        self.outbox.lend();
+    }
+
+    #[inline]
+    fn back(&mut self) {
+        self.outbox.back();
+    }
+
+    #[inline]
+    fn note_if_leaked(&mut self) {
+        self.outbox.note_if_leaked();
+    }
+
+    fn note_leak(&mut self) {
+        self.outbox.note_leak();
+    }
+
+    #[inline]
+    fn note_aborted(&mut self, aborted: bool) {
+        self.outbox.note_aborted(aborted);
+    }
+
+    fn note_dropped(&mut self) {
+        self.outbox.note_dropped();
+    }
+
+    fn say_finished(&self) -> Result<(), WriteError> {
+        self.outbox.say_finished()
+    }
+
+    fn say_failed(&self, code: i32) {
+        self.outbox.say_failed(code);
+    }
+
+    fn drain(&mut self, patience: Patience) -> Result<(), WriteError> {
+        self.outbox.drain(patience)
+    }
+
+    fn unread(&self) -> usize {
+        self.outbox.unread()
+    }
+
+    fn peer(&self) -> Result<Peer, WriteError> {
+        self.outbox.peer()
+    }
+
+    fn stats(&self) -> Stats {
+        self.outbox.stats()
+    }
+}
+
+/// The receiving side.
+#[derive(Debug)]
+pub struct From {
+    inbox: Inbox,
+    frames: Frames,
+}
+
+impl Inlet for From {
+    type Origin = ();
+    type Mark = ();
+
+    fn new(attached: Attached) -> Result<Self, OpenErrorKind> {
+        let frames = Frames::new(attached.end.geometry().align);
+        Ok(Self { inbox: Inbox::new(attached, frames.unit())?, frames })
+    }
+
+    #[inline]
+    fn end(&self) -> &Arc<End> {
+        &self.inbox.end
+    }
+
+    #[inline]
+    fn align(&self) -> usize {
+        self.frames.align()
+    }
+
+    #[inline(always)]
+    fn first(&mut self, patience: Patience) -> Result<Option<Found<()>>, ReadError> {
+        let available = self.inbox.await_bytes(1, patience)?;
+        if let Some(words) = self.inbox.take_newest() {
+            let header = Header::from_word(words[0]);
+            // None of ours was longer.
+            if u64::from(header.len()) <= newest::BYTES - HEADER {
+                return self.found(header, Place::Copy, available).map(Some);
+            }
+        }
+        self.find(0, available)
+    }
+
+    #[inline]
+    fn batch(&mut self, patience: Patience) -> Result<Option<u64>, ReadError> {
+        // All there are, and not just those of the last look.
+        let available = self.inbox.await_bytes(u64::MAX, patience)?;
+        Ok((available > 0).then_some(available))
+    }
+
+    #[inline(always)]
+    fn find(&mut self, offset: u64, rest: u64) -> Result<Option<Found<()>>, ReadError> {
+        if rest == 0 {
+            return Ok(None);
+        }
+        let at = self.inbox.first(offset + self.frames.shift());
+        // SAFETY: positions are multiples of 8, checked at attaching and at every look; wherever it is, 8
+        // bytes are mapped.
+        let header = unsafe { Header::read(at) };
+        self.found(header, Place::Ring, rest).map(Some)
+    }
+
+    #[inline]
+    fn payload(&self, offset: u64, _: &Found<()>) -> NonNull<u8> {
+        self.inbox.first(offset + self.frames.shift() + HEADER)
+    }
+
+    #[inline]
+    fn origin(&self, _: &Found<()>) {}
+
+    #[inline]
+    fn copy(&self) -> &[u8] {
+        bytemuck::cast_slice(&self.inbox.newest()[1..])
+    }
+
+    #[inline]
+    fn release(&mut self, bytes: u64, records: u64) {
+        if self.inbox.end.check().is_ok() {
+            self.inbox.release(bytes, records);
+        }
+        self.inbox.back();
+    }
+
+    #[inline]
+    fn lend(&mut self) {
+        self.inbox.lend();
+    }
+
+    fn say_failed(&self, code: i32) {
+        self.inbox.say_failed(code);
+    }
+
+    fn unread(&self) -> usize {
+        self.inbox.unread()
+    }
+
+    fn peer(&self) -> Result<Peer, ReadError> {
+        self.inbox.peer()
+    }
+
+    fn stats(&self) -> Stats {
+        self.inbox.stats()
+    }
+}
+
+impl From {
+    /// A record whose header was read, if it lies in the `available` bytes.
+    #[inline(always)]
+    fn found(
+        &mut self,
+        header: Header,
+        place: Place,
+        available: u64,
+    ) -> Result<Found<()>, ReadError> {
+        match self.frames.check(header, available) {
+            Ok(frame) => Ok(Found { header, frame, place, mark: () }),
+            Err(violation) => Err(self.inbox.refuse(violation)),
+        }
+    }
+}
