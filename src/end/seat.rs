@@ -74,7 +74,7 @@ impl<'a> Many<'a> {
 
 /// As the ring knows it.
 pub(crate) fn ring_geometry(geometry: Geometry) -> mpsc::Geometry {
-    mpsc::Geometry::new(geometry.capacity as u64, geometry.block() as u64)
+    mpsc::Geometry::new(geometry.capacity as u64, geometry.block as u64)
 }
 
 /// Takes a seat, through the description that is to hold it. The caller holds the build lock.
@@ -118,25 +118,37 @@ fn find(
     geometry: mpsc::Geometry,
     own: &Object,
 ) -> Result<Option<u8>, OpenErrorKind> {
-    // First those that somebody has left, then those whose owner may have died: to find that out takes a
-    // system call for each.
-    for in_use in [false, true] {
+    let told = many.control.life.0.acknowledged.load(Ordering::Acquire);
+    // First those of which the consumer need not be told any more, then those that somebody of this stream has
+    // left, then those whose owner may have died: to find that out takes a system call for each.
+    for wanted in [Seen::Told, Seen::Left, Seen::InUse] {
         for (number, seat) in (0..).zip(many.seats) {
-            let gone = &seat.life.0.gone;
-            if (gone.load(Ordering::Relaxed) == IN_USE) != in_use {
-                continue;
-            }
-            if !ofd::try_lock(own, LockByte::Seat(number))? {
+            let line = &seat.life.0;
+            let epoch = Word::epoch_of(line.word.load(Ordering::Relaxed));
+            let seen = match line.gone.load(Ordering::Relaxed) {
+                IN_USE => Seen::InUse,
+                _ if u64::from(epoch) <= told => Seen::Told,
+                _ => Seen::Left,
+            };
+            if seen != wanted || !ofd::try_lock(own, LockByte::Seat(number))? {
                 continue;
             }
             let mut producer = Producer::new(number, many.ring, geometry)?;
-            if mpsc::Seat(gone).take(many.ring, &mut producer)? {
+            if mpsc::Seat(&line.gone).take(many.ring, &mut producer)? {
                 return Ok(Some(number));
             }
             ofd::unlock(own, LockByte::Seat(number))?;
         }
     }
     Ok(None)
+}
+
+/// What a seat looks like to who wants one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Seen {
+    Told,
+    Left,
+    InUse,
 }
 
 /// Whether any producer is attached.

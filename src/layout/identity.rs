@@ -265,25 +265,20 @@ pub(crate) struct Geometry {
     pub(crate) align: usize,
     /// How many producers there can be at once, in a ring of many; else 0.
     pub(crate) producers: usize,
+    /// In a ring of many producers, bytes of a block: records begin with one.
+    pub(crate) block: usize,
+    /// How many of them there are.
+    pub(crate) blocks: usize,
 }
 
 impl Geometry {
     /// That of a ring whose values were checked, one by one.
     pub(crate) fn new(capacity: usize, align: usize, producers: usize) -> Self {
-        let mut geometry = Self { capacity, control: 0, align, producers };
+        let block = align.max(LEAST_BLOCK);
+        let blocks = if producers == 0 { 0 } else { capacity / block };
+        let mut geometry = Self { capacity, control: 0, align, producers, block, blocks };
         geometry.control = super::control_size(geometry);
         geometry
-    }
-
-    /// In a ring of many producers, bytes of a block: records begin with one.
-    #[inline]
-    pub(crate) fn block(self) -> usize {
-        self.align.max(LEAST_BLOCK)
-    }
-
-    /// How many of them there are.
-    pub(crate) fn blocks(self) -> usize {
-        if self.producers == 0 { 0 } else { self.capacity / self.block() }
     }
 
     /// Whether what lies in it is bytes, and not items.

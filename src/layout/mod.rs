@@ -14,7 +14,7 @@ use identity::Geometry;
 pub(crate) fn control_size(geometry: Geometry) -> usize {
     let tables = match geometry.producers {
         0 => 0,
-        seats => seats * size_of::<control::Seat>() + geometry.blocks() * size_of::<Block>(),
+        seats => seats * size_of::<control::Seat>() + geometry.blocks * size_of::<Block>(),
     };
     let whole = control::OFFSET + size_of::<control::Control>() + tables;
     whole.next_multiple_of(crate::sys::memory::page_size())

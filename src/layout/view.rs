@@ -37,6 +37,6 @@ pub(crate) fn blocks(mapping: &Mapping, geometry: Geometry) -> &[Block] {
     // SAFETY: as for the seats, behind which they lie.
     unsafe {
         let first = mapping.control().add(at).as_ptr().cast::<Block>();
-        std::slice::from_raw_parts(first, geometry.blocks())
+        std::slice::from_raw_parts(first, geometry.blocks)
     }
 }

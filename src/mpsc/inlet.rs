@@ -67,7 +67,7 @@ impl sealed::Inlet for Inlet {
 
     #[inline]
     fn align(&self) -> usize {
-        self.end.geometry().block()
+        self.claims.block as usize
     }
 
     #[inline]
@@ -85,13 +85,20 @@ impl sealed::Inlet for Inlet {
 
     #[inline]
     fn batch(&mut self, patience: Patience) -> Result<Option<u64>, ReadError> {
-        // What is committed while they are looked at is shown, too; all of it may not be more than the ring.
-        let limit = self.end.geometry().capacity as u64;
-        Ok(self.first(patience)?.map(|_| limit))
+        let Some(first) = self.first(patience)? else { return Ok(None) };
+        // Those that are claimed by now, as far as they are committed when it is their turn: were later ones
+        // shown as well, none might be released before the ring is full.
+        // Relaxed: how far to look; each claim is acquired.
+        let tail = self.end.control().producer.0.tail.load(Ordering::Relaxed);
+        let claimed = tail.saturating_sub(self.claims.position());
+        Ok(Some(claimed.clamp(first.frame, self.end.geometry().capacity as u64)))
     }
 
     #[inline]
-    fn find(&mut self, offset: u64, _: u64) -> Result<Option<Found<Mark>>, ReadError> {
+    fn find(&mut self, offset: u64, rest: u64) -> Result<Option<Found<Mark>>, ReadError> {
+        if rest == 0 {
+            return Ok(None);
+        }
         let found = self.claims.find(&self.end, offset);
         Ok(self.end.checked(found)?)
     }
@@ -237,7 +244,7 @@ impl Claims {
     fn new(end: &End, told: u32) -> Result<Self, OpenErrorKind> {
         let many = end.many();
         let ring = Consumer::take_up(many.ring, end.ring_geometry())?;
-        let block = end.geometry().block() as u64;
+        let block = end.geometry().block as u64;
         // Acquire: pairs with the Release in `release`, of a predecessor that died.
         let taken = many.control.consumer.0.taken.load(Ordering::Acquire);
         let within = match ring.look(many.ring, 0)? {

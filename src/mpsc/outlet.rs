@@ -52,7 +52,7 @@ impl sealed::Outlet for Outlet {
         let many = end.many();
         let ring = Producer::new(end.seat(), many.ring, end.ring_geometry())?;
         let distance = Distance::new(end.geometry(), start.tail);
-        let block = end.geometry().block() as u64;
+        let block = end.geometry().block as u64;
         let (id, waited) = (ProducerId(epoch), Waited::default());
         let block_bits = block.trailing_zeros();
         Ok(Self { end, ring, block, block_bits, id, waited, distance, bytes: 0, claim: None })
@@ -64,7 +64,7 @@ impl sealed::Outlet for Outlet {
     }
 
     fn align(&self) -> usize {
-        self.end.geometry().block()
+        self.block as usize
     }
 
     fn max_len(&self) -> usize {

@@ -382,7 +382,7 @@ impl<T: Topology> Records<'_, T> {
     pub fn next(&mut self) -> Result<Option<ViewOf<'_, T>>, ReadError> {
         self.receiver.inlet.end().check()?;
         let offset = self.shown;
-        let rest = self.available - offset;
+        let rest = self.available.saturating_sub(offset);
         let Some(mut found) = self.receiver.inlet.find(offset, rest)? else { return Ok(None) };
         self.receiver.stage_if_foreign(offset, &mut found);
         self.shown += found.frame;
