@@ -92,17 +92,26 @@ pub(super) fn take(
         // The reader that has gone is not the one that this stream is for.
         Word { state: State::None, ..consumer }.store(&life.consumer);
     }
+    // Relaxed, here and below: the build lock orders what its holders do.
+    let joined = ring.control.many.0.joined.load(Ordering::Relaxed);
+    for seat in ring.seats {
+        let word = &seat.life.0.word;
+        if u64::from(Word::epoch_of(word.load(Ordering::Relaxed))) > joined {
+            // Of one that was killed between the two stores below: it had not joined, and its number is ours.
+            Word { epoch: 0, state: State::None }.store(word);
+        }
+    }
     let Some(number) = find(ring, ring_geometry(geometry), own)? else {
         return Err(table_full(ring, probe)?);
     };
     let seat = &ring.seats[usize::from(number)].life.0;
     let last = Word::load(&seat.word)?;
-    // Relaxed, here and below: the build lock orders what its holders do.
-    if !matches!(last.state, State::None | State::Ended(EndReason::Finished)) {
-        let reason = reason(last.state);
-        Word { epoch: last.epoch, state: State::Ended(reason) }.store(&ring.control.many.0.broken);
+    let broken = &ring.control.many.0.broken;
+    let is_broken = !matches!(last.state, State::None | State::Ended(EndReason::Finished));
+    // The last that did not finish counts, and not the last whose seat was taken.
+    if is_broken && last.epoch > Word::load(broken)?.epoch {
+        Word { epoch: last.epoch, state: State::Ended(reason(last.state)) }.store(broken);
     }
-    let joined = ring.control.many.0.joined.load(Ordering::Relaxed);
     let nth = Word { epoch: as_epoch(joined)?, state: State::None }.next_epoch()?;
     Word { epoch: nth, state: State::Open }.store(&seat.word);
     // Release: pairs with the Acquire in `Ends::look`, which sees the word then.

@@ -175,13 +175,18 @@ impl End {
                 let (wake_at, longest) =
                     napping.map_or((until.there.get(), cap), |nap| (nap.enough, NAP));
                 let timeout = left.map_or(longest, |left| left.min(longest));
-                // A peer that naps until more has come from us need not wait for it: we wait too.
-                self.notify_peer(ANYTHING);
+                // A peer that naps until more has come from us need not wait for it: we wait too. (Of many,
+                // several may wait for the same one, and would wake each other for ever; their naps are short.)
+                if self.geometry.producers == 0 {
+                    self.notify_peer(ANYTHING);
+                }
                 let mut found = None;
+                let there = until.there.get();
                 let parked = self.park(timeout, wake_at, || {
                     found = attempt(Gone::NotLooked).transpose();
-                    // Aborting posts a token, which must not be slept past either.
-                    found.is_some() || self.check().is_err()
+                    // What is waited for may be further on by now, and then nobody would wake us; and aborting
+                    // posts a token, which must not be slept past either.
+                    found.is_some() || until.there.get() != there || self.check().is_err()
                 });
                 self.check()?;
                 let found = match found {

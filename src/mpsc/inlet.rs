@@ -312,20 +312,36 @@ impl Claims {
     #[inline]
     fn open(&mut self, many: &Many<'_>, at: u64) -> Result<Option<u64>, Violation> {
         let head = self.ring.position();
-        // Nothing was found since this end attached, or a guard was forgotten: perhaps in the middle of a claim.
-        let first = at == head + self.within;
-        let mut start = if first { head } else { at };
+        let mut start = at;
+        if at == head + self.within {
+            // Nothing was found since this end attached, or a guard was forgotten: perhaps in the middle of a claim.
+            start = head;
+        }
         loop {
-            match self.ring.look(many.ring, start - head)? {
+            let found = self.ring.look(many.ring, start - head)?;
+            if start < at && !matches!(found, Claimed::Committed { .. }) {
+                return Err(self.no_such_claim(at - start));
+            }
+            match found {
                 Claimed::Committed { owner, blocks } => {
                     let end = start + u64::from(blocks) * self.block;
+                    if end <= at {
+                        return Err(self.no_such_claim(at - start));
+                    }
                     self.open = Open { start, end, producer: many.producer(owner)? };
-                    return Ok(Some(if start == head { at } else { start }));
+                    return Ok(Some(start.max(at)));
                 }
                 Claimed::Pad { blocks } => start += u64::from(blocks) * self.block,
                 Claimed::Busy { .. } | Claimed::Nothing => return Ok(None),
             }
         }
+    }
+
+    /// A claim of which a part was released is not what it was.
+    #[cold]
+    fn no_such_claim(&self, released: u64) -> Violation {
+        let low = released / self.block + 1;
+        Violation { what: "blocks of a claim", found: 0, low, high: u64::MAX, exactly: false }
     }
 
     /// Gives back so many bytes, which were found.

@@ -294,7 +294,7 @@ impl Outlet {
         let many = end.many();
         let blocks = (bytes >> *block_bits) as u32;
         let capacity = end.geometry().capacity as u64;
-        let position = ring.wanted_head(blocks).saturating_add(capacity);
+        let position = ring.position();
         if !patience.is_short() {
             distance.keep(end, position, waited.items());
             let head = many.ring.head.load(Ordering::Relaxed);

@@ -168,11 +168,6 @@ pub(super) fn ends(
 ) -> Result<Vec<ProducerEnd>, crate::Violation> {
     let of_this_stream = |word: &Word| word.epoch > told && word.epoch <= joined;
     let mut ends = Vec::new();
-    let broken = Word::load(&many.control.many.0.broken)?;
-    if of_this_stream(&broken) {
-        let (id, reason) = (ProducerId(broken.epoch), seat::reason(broken.state));
-        ends.push(ProducerEnd { id, pid: 0, reason });
-    }
     for seat in many.seats {
         let word = Word::load(&seat.life.0.word)?;
         if word.state != State::None && of_this_stream(&word) {
@@ -181,6 +176,14 @@ pub(super) fn ends(
             ends.push(ProducerEnd { id, pid, reason });
         }
     }
+    // After the seats: who takes one writes this first, so that one of the two is seen.
+    let broken = Word::load(&many.control.many.0.broken)?;
+    if of_this_stream(&broken) {
+        let (id, reason) = (ProducerId(broken.epoch), seat::reason(broken.state));
+        ends.push(ProducerEnd { id, pid: 0, reason });
+    }
     ends.sort_by_key(|end| end.id);
+    // Both were.
+    ends.dedup_by_key(|end| end.id);
     Ok(ends)
 }

@@ -30,16 +30,16 @@ impl Consumer {
     /// Takes up a ring where its positions stand, and finishes the release that a predecessor may have died
     /// over. Producers that wait for room may then be due a wake-up.
     pub(crate) fn take_up(ring: Ring<'_>, geometry: Geometry) -> Result<Self, Violation> {
-        // Relaxed, both: whatever told us that the predecessor is gone orders its last stores before
-        // these loads, and the tail it saw with them.
+        // Relaxed: whatever told us that the predecessor is gone orders its last stores before this.
         let from = ring.head.load(Ordering::Relaxed);
-        let tail = ring.tail.load(Ordering::Relaxed);
+        // Acquire: pairs with the Release in `help`, of producers that live; we see the words before it.
+        let tail = ring.tail.load(Ordering::Acquire);
         let mut unread = cursor::distance("tail", from, tail, geometry.capacity)?;
         geometry.whole("head", from)?;
         geometry.whole("tail", tail)?;
         let mut head = from;
         while unread > 0 {
-            // Relaxed: as above; what is not FREE is loaded again by `look`.
+            // Relaxed: ordered by the tail; what is not FREE is loaded again by `look`.
             let word = Word(geometry.block(ring, head).claim.load(Ordering::Relaxed));
             if word.state() != State::Free {
                 break;
@@ -76,7 +76,7 @@ impl Consumer {
             // All that can be claimed was looked at; what follows is the first again.
             return Ok(Found::Nothing);
         }
-        let at = self.head.wrapping_add(offset);
+        let Some(at) = self.head.checked_add(offset) else { return Ok(Found::Nothing) };
         // Acquire: pairs with the Release in `Producer::finish`; we see the bytes, and `release` passes on
         // that the tail is past them.
         let word = Word(self.geometry.block(ring, at).claim.load(Ordering::Acquire));
@@ -84,7 +84,9 @@ impl Consumer {
         if state == State::Free {
             return Ok(Found::Nothing);
         }
-        self.geometry.extent(word, at, self.geometry.capacity - offset)?;
+        // Nor may it end where positions do.
+        let limit = (self.geometry.capacity - offset).min(cursor::left(at));
+        self.geometry.extent(word, at, limit)?;
         let (owner, blocks) = (word.owner(), word.blocks());
         Ok(match state {
             State::Committed => Found::Committed { owner, blocks },

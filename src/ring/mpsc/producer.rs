@@ -87,6 +87,11 @@ impl Producer {
         cursor::left(self.tail)
     }
 
+    /// The tail as last seen, which only grows.
+    pub(crate) fn position(&self) -> u64 {
+        self.tail
+    }
+
     /// For how far a head to wait after a claim of `blocks` found no room. It may take more: others claim, too.
     pub(crate) fn wanted_head(&self, blocks: u32) -> u64 {
         let end = self.tail.saturating_add(self.geometry.bytes(blocks));
