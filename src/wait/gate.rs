@@ -91,6 +91,20 @@ impl<S: Sleeper, F: Fence> Gate<'_, S, F> {
         }
     }
 
+    /// As [`notify`](Self::notify), after a fence. Returns for what whoever is left parked waits.
+    pub(super) fn wake_if_due(&self, published: u64) -> u64 {
+        // Relaxed, both: see `super::crowd`, which orders them after the announcement.
+        if self.parked.load(Ordering::Relaxed) == 0 {
+            return ANYTHING;
+        }
+        let wake_at = self.wake_at.load(Ordering::Relaxed);
+        if wake_at > published {
+            return wake_at;
+        }
+        self.wake_parked();
+        ANYTHING
+    }
+
     #[cold]
     fn wake_parked(&self) {
         // AcqRel: with the swap in `unpark`, exactly one of us takes the announcement.
@@ -107,6 +121,18 @@ impl<S: Sleeper, F: Fence> Gate<'_, S, F> {
         wake_at: u64,
         ready: impl FnOnce() -> bool,
     ) -> Parked {
+        self.park_announced(timeout, wake_at, || (), ready)
+    }
+
+    /// [`park`](Self::park) with more to `announce`, between the announcement here and the fence.
+    #[inline]
+    pub(super) fn park_announced(
+        &self,
+        timeout: Duration,
+        wake_at: u64,
+        announce: impl FnOnce(),
+        ready: impl FnOnce() -> bool,
+    ) -> Parked {
         // A stray of the sleep before.
         self.sleeper.take_token();
         // Relaxed: the heavy fence orders it before the re-check.
@@ -114,6 +140,7 @@ impl<S: Sleeper, F: Fence> Gate<'_, S, F> {
         // Relaxed: the heavy fence orders it before the re-check. A swap where a store would do,
         // because loom's order of a store and another thread's swap is looser than C++'s.
         self.parked.swap(1, Ordering::Relaxed);
+        announce();
         let fenced = self.fence.heavy();
         if ready() {
             self.unpark();

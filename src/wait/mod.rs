@@ -2,9 +2,11 @@
 //!
 //! [`gate`] is the protocol (announce, re-check, sleep; publish, wake), generic over what sleeps
 //! and over the fence between; [`fence`] is that fence, [`posix_sem`] the sleeper that lives in the
-//! segment, [`spin`] what happens before anybody sleeps, [`adaptive`] the policy that says for how long and
+//! segment, [`crowd`] how one waker finds several sleepers, [`spin`] what happens before anybody sleeps, [`adaptive`] the policy that says for how long and
 //! how soon, [`pace`] how much a sleeper leaves to the other.
 
+#[allow(dead_code)]
+pub(crate) mod crowd;
 pub(crate) mod gate;
 
 #[cfg(not(shmpipe_loom))]
