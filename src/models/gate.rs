@@ -14,7 +14,7 @@ use loom::{
 };
 use std::{cell::Cell, time::Duration};
 
-struct Tokens {
+pub(super) struct Tokens {
     count: Mutex<u32>,
     posted: Condvar,
     /// A sleep that finds no token ends at once, as by a time-out.
@@ -25,7 +25,7 @@ struct Tokens {
 unsafe impl Sync for Tokens {}
 
 impl Tokens {
-    fn new(impatient: bool) -> Self {
+    pub(super) fn new(impatient: bool) -> Self {
         Self { count: Mutex::new(0), posted: Condvar::new(), impatient: Cell::new(impatient) }
     }
 
@@ -60,7 +60,7 @@ impl Sleeper for Tokens {
     }
 }
 
-struct Full;
+pub(super) struct Full;
 
 impl Fence for Full {
     fn light(&self) {
