@@ -20,7 +20,7 @@ use super::{
     End, Role, Settings, Trust,
     epoch::{Start, begin_consumer, begin_producer},
     error::OpenErrorKind,
-    fork::Process,
+    fork::{Mark, Process},
     lock::BuildLock,
 };
 use crate::{
@@ -309,6 +309,7 @@ fn attach(
         return Err(OpenErrorKind::RoleTaken { role: role.name(), pid });
     }
     let process = Process::current()?;
+    let mark = Mark::new()?;
     let capacity = geometry.capacity as u64;
     let (start, epoch) = match role {
         Role::Producer => {
@@ -336,7 +337,7 @@ fn attach(
         persistent: identity.persistent(),
         process,
         left: Arc::default(),
-        usable: AtomicU64::new(process.number()),
+        mark,
         broken: std::sync::OnceLock::new(),
         next_probe: AtomicU64::new(0),
         fence,

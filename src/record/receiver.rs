@@ -240,7 +240,12 @@ impl Receiver {
 
     #[inline(always)]
     fn recv_within(&mut self, patience: Patience) -> Result<Option<Record<'_>>, ReadError> {
-        let Some(found) = self.await_record(patience)? else { return Ok(None) };
+        let found = if self.inbox.is_at_hand(1) {
+            self.find(0, self.inbox.available())?
+        } else {
+            let Some(found) = self.await_record(patience)? else { return Ok(None) };
+            found
+        };
         self.inbox.lend();
         Ok(Some(Record { receiver: self, found }))
     }

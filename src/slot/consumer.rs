@@ -195,6 +195,16 @@ impl<T: Pod> Consumer<T> {
 
     #[inline(always)]
     fn pop_within(&mut self, patience: Patience) -> Result<Option<T>, ReadError> {
+        if !self.inbox.is_at_hand(Self::SIZE) {
+            return self.pop_long(patience);
+        }
+        let value = self.first();
+        self.inbox.release_one(Self::SIZE);
+        Ok(Some(value))
+    }
+
+    #[inline(never)]
+    fn pop_long(&mut self, patience: Patience) -> Result<Option<T>, ReadError> {
         if self.inbox.await_bytes(Self::SIZE, patience)? == 0 {
             return Ok(None);
         }
@@ -202,12 +212,18 @@ impl<T: Pod> Consumer<T> {
             Some(words) if Self::SIZE <= newest::BYTES => {
                 bytemuck::pod_read_unaligned(&bytemuck::bytes_of(words)[..size_of::<T>()])
             }
-            // SAFETY: what is available consists of whole values, checked at every look; this one is mapped
-            // and aligned as in `Values::deref`. It is copied, whatever it is: any bytes are a value.
-            _ => unsafe { self.inbox.first(0).cast::<T>().read() },
+            _ => self.first(),
         };
         self.inbox.release(Self::SIZE, 1);
         Ok(Some(value))
+    }
+
+    /// The first value that is available.
+    #[inline(always)]
+    fn first(&self) -> T {
+        // SAFETY: what is available consists of whole values, checked at every look; this one is mapped
+        // and aligned as in `Values::deref`. It is copied, whatever it is: any bytes are a value.
+        unsafe { self.inbox.first(0).cast::<T>().read() }
     }
 
     fn batch_within(&mut self, patience: Patience) -> Result<Option<Values<'_, T>>, ReadError> {

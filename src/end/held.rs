@@ -1,0 +1,96 @@
+//! An end in the hands of a face, with what every operation asks for at hand.
+
+use super::{End, Role, Trust, fork::Sign, stop::Stop};
+use crate::{
+    layout::control::Control,
+    wait::{fence::AsymmetricFence, gate::Gate, posix_sem::Semaphore},
+};
+use std::{ops::Deref, ptr::NonNull, sync::Arc};
+
+/// A share in an end. What it knows by heart spares each operation the way there, a load after the other.
+#[derive(Debug)]
+pub(crate) struct Held {
+    mark: Sign,
+    control: NonNull<Control>,
+    /// The data area's first byte, and its capacity less one.
+    data: NonNull<u8>,
+    mask: usize,
+    pub(super) fence: AsymmetricFence,
+    pub(crate) trust: Trust,
+    end: Arc<End>,
+}
+
+// SAFETY: as of `End`, of which the pointers are a part; see `control` and `at`.
+#[allow(unsafe_code)]
+unsafe impl Send for Held {}
+// SAFETY: as above.
+#[allow(unsafe_code)]
+unsafe impl Sync for Held {}
+
+impl Held {
+    pub(super) fn new(end: Arc<End>) -> Self {
+        let control = NonNull::from(end.control());
+        let mask = end.geometry().capacity - 1;
+        let (mark, fence, trust) = (*end.mark, end.fence, end.trust);
+        Self { mark, control, data: end.mapping().at(0), mask, fence, trust, end }
+    }
+
+    pub(super) fn arc(&self) -> &Arc<End> {
+        &self.end
+    }
+
+    /// As [`End::check`].
+    #[inline]
+    pub(crate) fn check(&self) -> Result<(), Stop> {
+        if self.mark.is_usable() { Ok(()) } else { self.end.check() }
+    }
+
+    /// The same as a question.
+    #[inline]
+    pub(super) fn is_usable(&self) -> bool {
+        self.mark.is_usable()
+    }
+
+    /// As [`End::is_own`].
+    #[inline]
+    pub(crate) fn is_own(&self) -> bool {
+        self.mark.is_own()
+    }
+
+    /// As [`End::control`].
+    #[inline]
+    #[allow(unsafe_code)]
+    pub(crate) fn control(&self) -> &Control {
+        // SAFETY: it is what the end gave a reference to, in a mapping that lives as long as the end, a
+        // share in which is held here.
+        unsafe { self.control.as_ref() }
+    }
+
+    /// As [`End::gate`], where the fence is at hand, too.
+    #[inline]
+    pub(super) fn gate_by<'a>(
+        &'a self,
+        role: Role,
+        fence: &'a AsymmetricFence,
+    ) -> Gate<'a, Semaphore, AsymmetricFence> {
+        let line = role.own_gate(self.control());
+        Gate { parked: &line.parked, wake_at: &line.wake_at, sleeper: &line.semaphore, fence }
+    }
+
+    /// As [`Mapping::at`](crate::segment::mirror::Mapping::at).
+    #[inline]
+    #[allow(unsafe_code)]
+    pub(crate) fn at(&self, position: u64) -> NonNull<u8> {
+        // SAFETY: the capacity is a power of two, so this is within the data area, of the same mapping.
+        unsafe { self.data.add(position as usize & self.mask) }
+    }
+}
+
+impl Deref for Held {
+    type Target = End;
+
+    #[inline]
+    fn deref(&self) -> &End {
+        &self.end
+    }
+}
