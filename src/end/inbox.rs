@@ -230,6 +230,10 @@ impl Inbox {
     fn await_bytes_long(&mut self, patience: Patience) -> Result<u64, ReadError> {
         let at = self.position();
         self.special &= !COPIED;
+        if self.converses && patience == Patience::Forever && self.await_reply() {
+            self.take_copy(at);
+            return Ok(self.available());
+        }
         if self.available() == 0 && !patience.is_short() {
             let Self { end, waited, distance, .. } = self;
             distance.keep(end, at, waited.items());
@@ -240,14 +244,32 @@ impl Inbox {
             self.wait_for_bytes(patience)?;
         }
         if self.converses && self.available() > 0 {
-            // Of the epoch being read: the tail has passed its position.
-            let newest = &self.end.control().producer.0.newest;
-            if newest.get(at, &mut self.newest.words) {
-                self.special |= COPIED;
-                self.newest.of = at;
-            }
+            self.take_copy(at);
         }
         Ok(self.available())
+    }
+
+    /// The usual case in a conversation: looks for the next item for a moment. True if it came; else this never
+    /// was.
+    #[inline]
+    fn await_reply(&mut self) -> bool {
+        let Self { end, epochs, waited, distance, .. } = self;
+        if epochs.available() > 0 || !distance.goes_on(waited.items()) {
+            return false;
+        }
+        eagerly(waited.eager(end.wait), &end.control().producer.0.tail, epochs.ring.position());
+        epochs.glance(end)
+    }
+
+    /// Takes the copy of the first item, which is available at `at`, if it came with one.
+    #[inline]
+    fn take_copy(&mut self, at: u64) {
+        // Of the epoch being read: the tail has passed its position.
+        let newest = &self.end.control().producer.0.newest;
+        if newest.get(at, &mut self.newest.words) {
+            self.special |= COPIED;
+            self.newest.of = at;
+        }
     }
 
     #[cold]
@@ -475,7 +497,7 @@ impl Epochs {
         if !self.entered || !self.ring.glance(&control.producer.0.tail, self.unit) {
             return false;
         }
-        if !matches!(end.peer_word(), Ok(word) if word.epoch == self.reading) {
+        if !Word::is_open(&control.life.0.producer, self.reading) {
             return false;
         }
         self.until = self.ring.position() + self.ring.available();
