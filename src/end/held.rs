@@ -84,6 +84,17 @@ impl Held {
         // SAFETY: the capacity is a power of two, so this is within the data area, of the same mapping.
         unsafe { self.data.add(position as usize & self.mask) }
     }
+
+    /// A copy of some words from `position` on, aligned or not. Whoever writes there meanwhile, they are just
+    /// some numbers.
+    #[inline]
+    #[allow(unsafe_code)]
+    pub(super) fn words<const N: usize>(&self, position: u64) -> [u64; N] {
+        const { assert!(8 * N <= 4096, "no more than any capacity") };
+        let first = self.at(position).cast::<u64>();
+        // SAFETY: from there on at least the capacity is mapped, which is a page or more.
+        std::array::from_fn(|i| unsafe { first.add(i).read_unaligned() })
+    }
 }
 
 impl Deref for Held {

@@ -218,23 +218,39 @@ impl Inbox {
         wanted: u64,
         patience: Patience,
     ) -> Result<u64, ReadError> {
-        self.end.check()?;
-        self.note_if_leaked();
+        self.begin()?;
         if self.available() >= wanted {
             return Ok(self.available());
         }
         self.await_bytes_long(patience)
     }
 
+    /// What comes before everything that is not [at hand](Self::is_at_hand).
+    #[inline]
+    pub(crate) fn begin(&mut self) -> Result<(), ReadError> {
+        self.end.check()?;
+        self.note_if_leaked();
+        Ok(())
+    }
+
     #[inline(never)]
     fn await_bytes_long(&mut self, patience: Patience) -> Result<u64, ReadError> {
-        let at = self.position();
         self.special &= !COPIED;
-        if self.converses && patience == Patience::Forever && self.await_reply() {
-            self.take_copy(at);
-            return Ok(self.available());
+        match self.await_reply(patience) {
+            Some(true) => self.take_copy(),
+            looked => return self.await_bytes_longer(looked.is_some(), patience),
         }
-        if self.available() == 0 && !patience.is_short() {
+        Ok(self.available())
+    }
+
+    /// `looked` = an eager look was in vain.
+    pub(crate) fn await_bytes_longer(
+        &mut self,
+        looked: bool,
+        patience: Patience,
+    ) -> Result<u64, ReadError> {
+        if self.available() == 0 && !looked && !patience.is_short() {
+            let at = self.position();
             let Self { end, waited, distance, .. } = self;
             distance.keep(end, at, waited.items());
             self.tell_whether_conversing();
@@ -244,29 +260,37 @@ impl Inbox {
             self.wait_for_bytes(patience)?;
         }
         if self.converses && self.available() > 0 {
-            self.take_copy(at);
+            self.take_copy();
         }
         Ok(self.available())
     }
 
-    /// The usual case in a conversation: looks for the next item for a moment. True if it came; else this never
-    /// was.
-    #[inline]
-    fn await_reply(&mut self) -> bool {
-        let Self { end, epochs, waited, distance, .. } = self;
-        if epochs.available() > 0 || !distance.goes_on(waited.items()) {
-            return false;
+    /// The usual case in a conversation: looks for the next item for a moment. Whether it came; `None` if this
+    /// is not the usual case.
+    #[inline(always)]
+    pub(crate) fn await_reply(&mut self, patience: Patience) -> Option<bool> {
+        let Self { end, epochs, waited, distance, converses, .. } = self;
+        let usual = *converses && epochs.available() == 0 && patience == Patience::Forever;
+        if !usual || !distance.goes_on(waited.items()) {
+            return None;
         }
         eagerly(waited.eager(end.wait), &end.control().producer.0.tail, epochs.ring.position());
-        epochs.glance(end)
+        Some(epochs.glance(end))
     }
 
-    /// Takes the copy of the first item, which is available at `at`, if it came with one.
-    #[inline]
-    fn take_copy(&mut self, at: u64) {
+    /// Gets the first item, which is available, from the copy that it came with, if it did.
+    #[inline(always)]
+    pub(crate) fn get_copy(&self, words: &mut [u64]) -> bool {
         // Of the epoch being read: the tail has passed its position.
-        let newest = &self.end.control().producer.0.newest;
-        if newest.get(at, &mut self.newest.words) {
+        self.end.control().producer.0.newest.get(self.position(), words)
+    }
+
+    /// Takes that copy to be [used later](Self::take_newest).
+    #[inline]
+    fn take_copy(&mut self) {
+        let at = self.position();
+        // As in `get_copy`.
+        if self.end.control().producer.0.newest.get(at, &mut self.newest.words) {
             self.special |= COPIED;
             self.newest.of = at;
         }

@@ -145,7 +145,7 @@ impl Outbox {
     }
 
     /// Waits until there is room for an item of `n` bytes, has it written where it goes, `shift` bytes behind
-    /// the position, and publishes it.
+    /// the position, and publishes it; in a conversation by `publish_newest`.
     #[inline(always)]
     pub(crate) fn put_one(
         &mut self,
@@ -153,6 +153,7 @@ impl Outbox {
         shift: u64,
         patience: Patience,
         write: impl FnOnce(NonNull<u8>),
+        publish_newest: impl FnOnce(&mut Self),
     ) -> Result<(), WriteError> {
         if self.is_ready(n) {
             let conversing = self.is_conversing() && n <= newest::BYTES;
@@ -164,7 +165,7 @@ impl Outbox {
             let tail = &end.control().producer.0.tail;
             write(end.at(at + shift));
             if conversing {
-                self.publish_newest(n, shift);
+                publish_newest(self);
             } else {
                 ring.publish(n, tail);
                 waited.moved(1);
@@ -207,11 +208,17 @@ impl Outbox {
 
     /// As [`publish_one`](Self::publish_one), with a copy of the item beside the tail.
     #[cold]
-    fn publish_newest(&mut self, n: u64, shift: u64) {
-        let position = self.ring.position();
+    pub(crate) fn publish_newest(&mut self, n: u64, shift: u64) {
         // All the words there can be, whatever follows the item: that takes less time than to count.
-        let words = self.end.mapping().words(position.wrapping_add(shift));
-        self.end.control().producer.0.newest.put(position, words);
+        self.publish_with(newest::WORDS, n, shift);
+    }
+
+    /// The same, with so many words for the copy.
+    #[inline(always)]
+    pub(crate) fn publish_with(&mut self, words: usize, n: u64, shift: u64) {
+        let position = self.ring.position();
+        let copy: [u64; newest::WORDS] = self.end.words(position.wrapping_add(shift));
+        self.end.control().producer.0.newest.put(position, &copy[..words]);
         self.publish(n, 1);
         // The store to the tail becomes visible only after that of the next item to the ring. So that this one
         // need not wait for a line that was last used a lap ago, it is asked for while the other end thinks.

@@ -372,7 +372,9 @@ impl Sender {
         let header = Header::new(len, kind);
         // SAFETY: as in `put`.
         let write = |at| unsafe { put(at, header, bytes) };
-        self.outbox.put_one(frame, self.frames.shift(), patience, write)
+        let shift = self.frames.shift();
+        let publish_newest = |outbox: &mut Outbox| outbox.publish_newest(frame, shift);
+        self.outbox.put_one(frame, shift, patience, write, publish_newest)
     }
 
     fn send_parts(&mut self, parts: &[IoSlice<'_>], patience: Patience) -> Result<(), WriteError> {

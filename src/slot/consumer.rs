@@ -205,7 +205,22 @@ impl<T: Pod> Consumer<T> {
 
     #[inline(never)]
     fn pop_long(&mut self, patience: Patience) -> Result<Option<T>, ReadError> {
-        if self.inbox.await_bytes(Self::SIZE, patience)? == 0 {
+        self.inbox.begin()?;
+        let replied = match Self::SIZE {
+            ..=newest::BYTES => self.inbox.await_reply(patience),
+            _ => None,
+        };
+        if replied == Some(true) {
+            let mut copy = [0; newest::WORDS];
+            let value = match self.inbox.get_copy(&mut copy[..content::words::<T>()]) {
+                true => bytemuck::pod_read_unaligned(&bytemuck::bytes_of(&copy)[..size_of::<T>()]),
+                false => self.first(),
+            };
+            self.inbox.release(Self::SIZE, 1);
+            return Ok(Some(value));
+        }
+        let is_there = self.inbox.available() > 0;
+        if !is_there && self.inbox.await_bytes_longer(replied.is_some(), patience)? == 0 {
             return Ok(None);
         }
         let value = match self.inbox.take_newest() {
