@@ -218,37 +218,28 @@ impl Inbox {
         wanted: u64,
         patience: Patience,
     ) -> Result<u64, ReadError> {
-        self.begin()?;
+        self.await_bytes_after(false, wanted, patience)
+    }
+
+    /// As [`await_bytes`](Self::await_bytes), perhaps after an eager look that was in vain.
+    #[inline]
+    pub(crate) fn await_bytes_after(
+        &mut self,
+        looked: bool,
+        wanted: u64,
+        patience: Patience,
+    ) -> Result<u64, ReadError> {
+        self.end.check()?;
+        self.note_if_leaked();
         if self.available() >= wanted {
             return Ok(self.available());
         }
-        self.await_bytes_long(patience)
-    }
-
-    /// What comes before everything that is not [at hand](Self::is_at_hand).
-    #[inline]
-    pub(crate) fn begin(&mut self) -> Result<(), ReadError> {
-        self.end.check()?;
-        self.note_if_leaked();
-        Ok(())
+        self.await_bytes_long(looked, patience)
     }
 
     #[inline(never)]
-    fn await_bytes_long(&mut self, patience: Patience) -> Result<u64, ReadError> {
+    fn await_bytes_long(&mut self, looked: bool, patience: Patience) -> Result<u64, ReadError> {
         self.special &= !COPIED;
-        match self.await_reply(patience) {
-            Some(true) => self.take_copy(),
-            looked => return self.await_bytes_longer(looked.is_some(), patience),
-        }
-        Ok(self.available())
-    }
-
-    /// `looked` = an eager look was in vain.
-    pub(crate) fn await_bytes_longer(
-        &mut self,
-        looked: bool,
-        patience: Patience,
-    ) -> Result<u64, ReadError> {
         if self.available() == 0 && !looked && !patience.is_short() {
             let at = self.position();
             let Self { end, waited, distance, .. } = self;
@@ -269,9 +260,10 @@ impl Inbox {
     /// is not the usual case.
     #[inline(always)]
     pub(crate) fn await_reply(&mut self, patience: Patience) -> Option<bool> {
-        let Self { end, epochs, waited, distance, converses, .. } = self;
+        let Self { end, epochs, waited, distance, converses, special, .. } = self;
+        let ordinary = end.is_usable() && *special & LENT == 0;
         let usual = *converses && epochs.available() == 0 && patience == Patience::Forever;
-        if !usual || !distance.goes_on(waited.items()) {
+        if !ordinary || !usual || !distance.goes_on(waited.items()) {
             return None;
         }
         eagerly(waited.eager(end.wait), &end.control().producer.0.tail, epochs.ring.position());
@@ -285,14 +277,19 @@ impl Inbox {
         self.end.control().producer.0.newest.get(self.position(), words)
     }
 
+    /// Gets it to where it can be [looked at](Self::newest).
+    #[inline(always)]
+    pub(crate) fn keep_copy(&mut self) -> bool {
+        // As in `get_copy`.
+        self.end.control().producer.0.newest.get(self.position(), &mut self.newest.words)
+    }
+
     /// Takes that copy to be [used later](Self::take_newest).
     #[inline]
     fn take_copy(&mut self) {
-        let at = self.position();
-        // As in `get_copy`.
-        if self.end.control().producer.0.newest.get(at, &mut self.newest.words) {
+        if self.keep_copy() {
             self.special |= COPIED;
-            self.newest.of = at;
+            self.newest.of = self.position();
         }
     }
 

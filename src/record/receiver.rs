@@ -70,6 +70,12 @@ struct Found {
     place: Place,
 }
 
+/// In place of a frame: the record is to be looked for in the usual ways,
+const UNUSUAL: u64 = 0;
+
+/// and there was none for a moment.
+const IN_VAIN: u64 = 1;
+
 /// Where a record's payload is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
@@ -243,15 +249,21 @@ impl Receiver {
         let found = if self.inbox.is_at_hand(1) {
             self.find(0, self.inbox.available())?
         } else {
-            let Some(found) = self.await_record(patience)? else { return Ok(None) };
-            found
+            match self.await_reply(patience) {
+                (_, frame @ (UNUSUAL | IN_VAIN)) => {
+                    let found = self.await_record(frame == IN_VAIN, patience)?;
+                    let Some(found) = found else { return Ok(None) };
+                    found
+                }
+                (header, frame) => Found { header, frame, place: Place::Copy },
+            }
         };
         self.inbox.lend();
         Ok(Some(Record { receiver: self, found }))
     }
 
     fn peek_within(&mut self, patience: Patience) -> Result<Option<View<'_>>, ReadError> {
-        let found = self.await_record(patience)?;
+        let found = self.await_record(false, patience)?;
         Ok(found.map(|found| self.view(0, found)))
     }
 
@@ -266,9 +278,33 @@ impl Receiver {
         Ok(Some(Records { receiver: self, available, shown: 0, records: 0 }))
     }
 
+    /// In the usual case of a conversation, the next record, found in the copy that came with it: its header and
+    /// its frame, which is a number in any case, so that both are returned in registers.
+    #[inline(never)]
+    fn await_reply(&mut self, patience: Patience) -> (Header, u64) {
+        let nothing = Header::from_word(0);
+        match self.inbox.await_reply(patience) {
+            Some(true) if self.inbox.keep_copy() => {
+                let header = Header::from_word(self.inbox.newest()[0]);
+                let fits = u64::from(header.len()) <= newest::BYTES - HEADER;
+                match self.frames.check(header, self.inbox.available()) {
+                    Ok(frame) if fits => (header, frame),
+                    _ => (nothing, UNUSUAL),
+                }
+            }
+            Some(false) => (nothing, IN_VAIN),
+            _ => (nothing, UNUSUAL),
+        }
+    }
+
+    /// `looked` = an eager look was in vain.
     #[inline(always)]
-    fn await_record(&mut self, patience: Patience) -> Result<Option<Found>, ReadError> {
-        match self.inbox.await_bytes(1, patience)? {
+    fn await_record(
+        &mut self,
+        looked: bool,
+        patience: Patience,
+    ) -> Result<Option<Found>, ReadError> {
+        match self.inbox.await_bytes_after(looked, 1, patience)? {
             0 => Ok(None),
             available => match self.inbox.take_newest().map(|words| words[0]) {
                 Some(header) => self.find_newest(Header::from_word(header), available).map(Some),

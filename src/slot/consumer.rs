@@ -205,7 +205,6 @@ impl<T: Pod> Consumer<T> {
 
     #[inline(never)]
     fn pop_long(&mut self, patience: Patience) -> Result<Option<T>, ReadError> {
-        self.inbox.begin()?;
         let replied = match Self::SIZE {
             ..=newest::BYTES => self.inbox.await_reply(patience),
             _ => None,
@@ -219,8 +218,7 @@ impl<T: Pod> Consumer<T> {
             self.inbox.release(Self::SIZE, 1);
             return Ok(Some(value));
         }
-        let is_there = self.inbox.available() > 0;
-        if !is_there && self.inbox.await_bytes_longer(replied.is_some(), patience)? == 0 {
+        if self.inbox.await_bytes_after(replied.is_some(), Self::SIZE, patience)? == 0 {
             return Ok(None);
         }
         let value = match self.inbox.take_newest() {
