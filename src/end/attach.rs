@@ -20,7 +20,7 @@ use super::{
     DEFAULT_PRODUCERS, End, Own, Role, Settings, Trust,
     epoch::{Start, begin_consumer, begin_producer},
     error::OpenErrorKind,
-    fork::Process,
+    fork::{Mark, Process},
     lock::BuildLock,
     seat::{self, Many},
 };
@@ -330,6 +330,7 @@ fn attach(
     let mapping = Mapping::new(&own, geometry.control, geometry.capacity)?;
     let control = view::control(&mapping);
     let process = Process::current()?;
+    let mark = Mark::new()?;
     let capacity = geometry.capacity as u64;
     let (mut seat, mut words) = (None, Own::of_role(role, control));
     let (start, epoch) = if geometry.producers > 0 && role == Role::Producer {
@@ -371,7 +372,7 @@ fn attach(
         persistent: identity.persistent(),
         process,
         left: Arc::default(),
-        usable: AtomicU64::new(process.number()),
+        mark,
         broken: std::sync::OnceLock::new(),
         next_probe: AtomicU64::new(0),
         fence,

@@ -46,6 +46,15 @@ impl Distance {
         }
     }
 
+    /// As [`keep`](Self::keep) by an end that [converses](Self::converses), if it goes on so.
+    #[inline]
+    pub(super) fn goes_on(&mut self, items: u64) -> bool {
+        match self {
+            Self::OfItems(ground) => ground.goes_on(items),
+            Self::OfBytes(_) => false,
+        }
+    }
+
     /// Whether items come singly, again and again.
     #[inline]
     pub(crate) fn converses(&self) -> bool {

@@ -61,6 +61,7 @@ pub(crate) struct Word {
 const MAX_EPOCH: u32 = (1 << 28) - 1;
 
 impl Word {
+    #[inline]
     pub(crate) fn pack(self) -> u64 {
         let (kind, code) = match self.state {
             State::None => (0, 0),
@@ -71,6 +72,13 @@ impl Word {
             State::Ended(EndReason::Died) => (5, 0),
         };
         u64::from(self.epoch) << 36 | kind << 32 | u64::from(code as u32)
+    }
+
+    /// A quick look whether a shared word says that its end is there, in this epoch.
+    #[inline]
+    pub(crate) fn is_open(word: &AtomicU64, epoch: u32) -> bool {
+        // Acquire: as in `load`.
+        word.load(Ordering::Acquire) == Self { epoch, state: State::Open }.pack()
     }
 
     pub(crate) fn unpack(word: u64) -> Result<Self, Violation> {

@@ -1,9 +1,9 @@
 //! What fork would do to an end, and how that is kept from being harm.
 //!
-//! **Whose it is.** One private page per process, which fork hands to the child wiped (madvise(2),
-//! MADV_WIPEONFORK), holds a random number; an end remembers it. A forked child finds zero, or, once
-//! it made ends of its own, another number. So an end that was inherited is found out by a load and
-//! a comparison, without a system call.
+//! **Whose it is.** Private pages which fork hands to the child wiped (madvise(2), MADV_WIPEONFORK) hold a
+//! word of each end ([`Mark`]), which says that it may be used. A forked child finds zero there. So an end
+//! that was inherited is found out by a load and a comparison with a constant, without a system call. What
+//! has no end to ask compares a random number of the process's own, kept likewise ([`Process`]).
 //!
 //! **When not to.** A child forked while locks are being taken would share them: [`NoFork`] holds
 //! fork back for that long.
@@ -13,17 +13,16 @@
 use crate::sys::{OsError, memory};
 use memmap2::MmapMut;
 use nix::sys::mman::{MmapAdvise, madvise};
+use parking_lot::Mutex;
 use std::{
     cell::UnsafeCell,
+    ops::Deref,
     ptr::NonNull,
     sync::{
         Once, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
 };
-
-/// The number of no process: theirs are odd, and a page just wiped holds 0.
-pub(super) const NOBODY: u64 = 2;
 
 /// As long as one exists, fork(2) in another thread waits.
 ///
@@ -122,11 +121,98 @@ impl Process {
     }
 }
 
+/// In a mark: the end is this process's and in good order,
+const USABLE: u64 = 1;
+
+/// or it is this process's and was aborted or broken. Anything else, which is 0: it was inherited by fork.
+const UNUSABLE: u64 = 2;
+
+/// What an end is to the process that runs this: a word that a forked child finds wiped.
+#[derive(Debug)]
+pub(super) struct Mark(Sign);
+
+/// A mark to look at, for who does not outlive the end.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sign(&'static AtomicU64);
+
+/// Words that no end uses. Never waited for: in a child it may have been locked for ever.
+static UNUSED: Mutex<Vec<&'static AtomicU64>> = Mutex::new(Vec::new());
+
+impl Mark {
+    /// Of an end of this process.
+    pub(super) fn new() -> Result<Self, OsError> {
+        let unused = UNUSED.try_lock().and_then(|mut unused| unused.pop());
+        let word = match unused {
+            Some(word) => word,
+            None => {
+                let [word, rest @ ..] = wiped_words()?;
+                if let Some(mut unused) = UNUSED.try_lock() {
+                    unused.extend(rest);
+                }
+                word
+            }
+        };
+        // Relaxed, here and below: the word stands for itself, it publishes nothing.
+        word.store(USABLE, Ordering::Relaxed);
+        Ok(Self(Sign(word)))
+    }
+}
+
+impl Deref for Mark {
+    type Target = Sign;
+
+    #[inline]
+    fn deref(&self) -> &Sign {
+        &self.0
+    }
+}
+
+impl Drop for Mark {
+    fn drop(&mut self) {
+        // What was inherited stays wiped: aborters may still look at it.
+        if self.is_own() {
+            let word = self.0.0;
+            word.store(0, Ordering::Relaxed);
+            if let Some(mut unused) = UNUSED.try_lock() {
+                unused.push(word);
+            }
+        }
+    }
+}
+
+impl Sign {
+    #[inline]
+    pub(super) fn is_usable(self) -> bool {
+        self.0.load(Ordering::Relaxed) == USABLE
+    }
+
+    /// Whether the end is this process's.
+    #[inline]
+    pub(super) fn is_own(self) -> bool {
+        self.0.load(Ordering::Relaxed) != 0
+    }
+
+    /// Makes an end unusable for good. In a forked child it is that already.
+    pub(super) fn spoil(self) {
+        let _ = self.0.compare_exchange(USABLE, UNUSABLE, Ordering::Relaxed, Ordering::Relaxed);
+    }
+}
+
 fn page() -> Result<&'static AtomicU64, OsError> {
     static PAGE: OnceLock<&'static AtomicU64> = OnceLock::new();
     if let Some(page) = PAGE.get() {
         return Ok(page);
     }
+    let [word, ..] = wiped_words()?;
+    // Another thread may have been first; then this page is wasted.
+    Ok(PAGE.get_or_init(|| word))
+}
+
+/// As many as the smallest page holds.
+const WORDS: usize = 4096 / size_of::<AtomicU64>();
+
+/// New words, zeros, in a page that fork wipes.
+fn wiped_words() -> Result<&'static [AtomicU64; WORDS], OsError> {
     let mapping = MmapMut::map_anon(memory::page_size())
         .map_err(|source| OsError { call: "mmap", source })?;
     // Lives as long as the process.
@@ -136,11 +222,9 @@ fn page() -> Result<&'static AtomicU64, OsError> {
     // SAFETY: the range is the private anonymous mapping just made, nobody else knows it yet.
     unsafe { madvise(address.cast(), length, MmapAdvise::MADV_WIPEONFORK) }
         .map_err(OsError::from_nix("madvise(MADV_WIPEONFORK)"))?;
-    // SAFETY: the page is zeroed, aligned, never unmapped, and from here on used as this atomic
+    // SAFETY: the page is zeroed, aligned, never unmapped, and from here on used as these atomics
     // alone.
-    let word = unsafe { address.cast::<AtomicU64>().as_ref() };
-    // Another thread may have been first; then this page is wasted.
-    Ok(PAGE.get_or_init(|| word))
+    Ok(unsafe { address.cast::<[AtomicU64; WORDS]>().as_ref() })
 }
 
 #[cfg(test)]
@@ -153,5 +237,17 @@ mod tests {
         assert_eq!(process.running(), process.number());
         assert_ne!(process.number(), 0);
         assert_eq!(Process::current().unwrap().number(), process.number());
+    }
+
+    #[test]
+    fn a_mark_is_one_end_s_alone_and_stays_what_it_became() {
+        let (mark, other) = (Mark::new().unwrap(), Mark::new().unwrap());
+        assert!(mark.is_usable() && mark.is_own() && !std::ptr::eq(mark.0.0, other.0.0));
+        mark.spoil();
+        assert!(!mark.is_usable() && mark.is_own() && other.is_usable());
+        // What fork leaves of it.
+        other.0.0.store(0, Ordering::Relaxed);
+        other.spoil();
+        assert!(!other.is_usable() && !other.is_own(), "wiped stays wiped");
     }
 }

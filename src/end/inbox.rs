@@ -2,11 +2,12 @@
 //! for them, release them, tell how each stream ended.
 
 use super::{
-    Aborter, End, Peer, Role,
+    Aborter, Peer, Role,
     attach::Attached,
     distance::Distance,
     epoch::{EndReason, State, Word},
     error::OpenErrorKind,
+    held::Held,
     stats::{Stats, Waited},
     stop::{ReadError, Stop},
     waiting::{Gone, Nap, Patience, Until},
@@ -20,19 +21,16 @@ use crate::{
     },
     sync::Ordering,
     sys,
-    wait::{
-        gate::{ANYTHING, Gate},
-        spin::eagerly,
-    },
+    wait::{fence::AsymmetricFence, gate::ANYTHING, spin::eagerly},
 };
-use std::{ptr::NonNull, sync::Arc};
+use std::ptr::NonNull;
 
 /// This many bytes are asked for before they are needed.
 const AHEAD: u64 = 64 << 10;
 
 /// A copy of the item at `of`, of which all but the first word is aligned to 32 bytes: a record's payload is, in
 /// every ring whose records are small enough to be copied.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 #[repr(C, align(32))]
 struct Copied {
     of: u64,
@@ -40,22 +38,13 @@ struct Copied {
     words: [u64; newest::WORDS],
 }
 
-/// The position of no item: one that begins there could not be published.
-const NOTHING: u64 = u64::MAX;
-
 const _: () = assert!(newest::BYTES < 64, "a frame, multiple of the alignment, that is so small");
 const _: () = assert!(std::mem::offset_of!(Copied, words) + 8 == 32, "behind the header");
-
-impl Default for Copied {
-    fn default() -> Self {
-        Self { of: NOTHING, padding: [0; 2], words: [0; newest::WORDS] }
-    }
-}
 
 /// A consumer's place at a ring.
 #[derive(Debug)]
 pub(crate) struct Inbox {
-    pub(crate) end: Arc<End>,
+    pub(crate) end: Held,
     epochs: Epochs,
     waited: Waited,
     distance: Distance,
@@ -66,9 +55,20 @@ pub(crate) struct Inbox {
     /// Whether the producer was told that items come singly, and sends a copy of each beside its tail.
     converses: bool,
     newest: Copied,
-    /// Whether a guard for unreleased bytes is out.
-    lent: bool,
+    /// What keeps an operation from being an ordinary one, if anything.
+    special: u8,
+    /// The same while no guard is out.
+    usual: u8,
 }
+
+/// In `special`: a guard for unreleased bytes is out;
+const LENT: u8 = 1;
+
+/// a copy of the first item was taken, and has not been used;
+const COPIED: u8 = 2;
+
+/// and other processes' barriers do not reach this one, so each release needs one of its own.
+const UNFENCED: u8 = 4;
 
 impl Inbox {
     /// `unit` = what all positions are multiples of.
@@ -88,6 +88,8 @@ impl Inbox {
         };
         let (waited, distance) = (Waited::default(), Distance::new(end.geometry(), start.head));
         let start = start.head;
+        let end = Held::new(end);
+        let usual = if end.fence.is_registered() { 0 } else { UNFENCED };
         Ok(Self {
             end,
             epochs,
@@ -97,7 +99,8 @@ impl Inbox {
             prefetched: start,
             converses: false,
             newest: Copied::default(),
-            lent: false,
+            special: usual,
+            usual,
         })
     }
 
@@ -116,7 +119,7 @@ impl Inbox {
     #[inline]
     pub(crate) fn first(&self, offset: u64) -> NonNull<u8> {
         // An offset is at most what is available.
-        self.end.mapping().at(self.position() + offset)
+        self.end.at(self.position() + offset)
     }
 
     /// Bytes of the stream being read that were published when it was last looked.
@@ -147,7 +150,7 @@ impl Inbox {
     }
 
     pub(crate) fn aborter(&self) -> Aborter {
-        Aborter::new(&self.end)
+        Aborter::new(self.end.arc())
     }
 
     /// Says that this end gives up.
@@ -164,7 +167,7 @@ impl Inbox {
         let from = self.prefetched.max(at);
         let to = self.epochs.until.min(at.saturating_add(AHEAD));
         if to > from {
-            sys::cache::prefetch(self.end.mapping().at(from).as_ptr(), (to - from) as usize);
+            sys::cache::prefetch(self.end.at(from).as_ptr(), (to - from) as usize);
             self.prefetched = to;
         }
     }
@@ -178,15 +181,33 @@ impl Inbox {
     #[inline]
     pub(crate) fn release(&mut self, n: u64, items: u64) {
         if n > 0 {
-            let Self { end, epochs, waited, .. } = self;
-            // Looked up before the store, after which the compiler would look it up again.
-            let end: &End = end;
-            let (control, fence) = (end.control(), end.fence);
-            let gate = Gate { fence: &fence, ..end.gate(Role::Producer) };
-            epochs.ring.release(n, &control.consumer.0.head);
-            waited.moved(items);
-            gate.notify(epochs.ring.position());
+            let fence = self.end.fence;
+            self.release_by(n, items, fence);
         }
+    }
+
+    /// Gives the first item back, of `n` bytes, which was [at hand](Self::is_at_hand).
+    #[inline(always)]
+    pub(crate) fn release_one(&mut self, n: u64) {
+        self.release_by(n, 1, AsymmetricFence::REGISTERED);
+    }
+
+    #[inline(always)]
+    fn release_by(&mut self, n: u64, items: u64, fence: AsymmetricFence) {
+        let Self { end, epochs, waited, .. } = self;
+        // Looked up before the stores, after which the compiler would look it up again.
+        let end: &Held = end;
+        let (control, released) = (end.control(), epochs.ring.position() + n);
+        let gate = end.gate_by(Role::Producer, &fence);
+        epochs.ring.release(n, &control.consumer.0.head);
+        waited.moved(items);
+        gate.notify(released);
+    }
+
+    /// Whether there is nothing special about taking `wanted` bytes from the ring.
+    #[inline(always)]
+    pub(crate) fn is_at_hand(&self, wanted: u64) -> bool {
+        self.end.is_usable() && self.special == 0 && self.available() >= wanted
     }
 
     /// Waits until there are bytes, if any are wanted; returns how many, 0 at the end of a finished
@@ -197,19 +218,30 @@ impl Inbox {
         wanted: u64,
         patience: Patience,
     ) -> Result<u64, ReadError> {
+        self.await_bytes_after(false, wanted, patience)
+    }
+
+    /// As [`await_bytes`](Self::await_bytes), perhaps after an eager look that was in vain.
+    #[inline]
+    pub(crate) fn await_bytes_after(
+        &mut self,
+        looked: bool,
+        wanted: u64,
+        patience: Patience,
+    ) -> Result<u64, ReadError> {
         self.end.check()?;
         self.note_if_leaked();
         if self.available() >= wanted {
             return Ok(self.available());
         }
-        self.await_bytes_long(patience)
+        self.await_bytes_long(looked, patience)
     }
 
     #[inline(never)]
-    fn await_bytes_long(&mut self, patience: Patience) -> Result<u64, ReadError> {
-        let at = self.position();
-        self.newest.of = NOTHING;
-        if self.available() == 0 && !patience.is_short() {
+    fn await_bytes_long(&mut self, looked: bool, patience: Patience) -> Result<u64, ReadError> {
+        self.special &= !COPIED;
+        if self.available() == 0 && !looked && !patience.is_short() {
+            let at = self.position();
             let Self { end, waited, distance, .. } = self;
             distance.keep(end, at, waited.items());
             self.tell_whether_conversing();
@@ -219,13 +251,46 @@ impl Inbox {
             self.wait_for_bytes(patience)?;
         }
         if self.converses && self.available() > 0 {
-            // Of the epoch being read: the tail has passed its position.
-            let newest = &self.end.control().producer.0.newest;
-            if newest.get(at, &mut self.newest.words) {
-                self.newest.of = at;
-            }
+            self.take_copy();
         }
         Ok(self.available())
+    }
+
+    /// The usual case in a conversation: looks for the next item for a moment. Whether it came; `None` if this
+    /// is not the usual case.
+    #[inline(always)]
+    pub(crate) fn await_reply(&mut self, patience: Patience) -> Option<bool> {
+        let Self { end, epochs, waited, distance, converses, special, .. } = self;
+        let ordinary = end.is_usable() && *special & LENT == 0;
+        let usual = *converses && epochs.available() == 0 && patience == Patience::Forever;
+        if !ordinary || !usual || !distance.goes_on(waited.items()) {
+            return None;
+        }
+        eagerly(waited.eager(end.wait), &end.control().producer.0.tail, epochs.ring.position());
+        Some(epochs.glance(end))
+    }
+
+    /// Gets the first item, which is available, from the copy that it came with, if it did.
+    #[inline(always)]
+    pub(crate) fn get_copy(&self, words: &mut [u64]) -> bool {
+        // Of the epoch being read: the tail has passed its position.
+        self.end.control().producer.0.newest.get(self.position(), words)
+    }
+
+    /// Gets it to where it can be [looked at](Self::newest).
+    #[inline(always)]
+    pub(crate) fn keep_copy(&mut self) -> bool {
+        // As in `get_copy`.
+        self.end.control().producer.0.newest.get(self.position(), &mut self.newest.words)
+    }
+
+    /// Takes that copy to be [used later](Self::take_newest).
+    #[inline]
+    fn take_copy(&mut self) {
+        if self.keep_copy() {
+            self.special |= COPIED;
+            self.newest.of = self.position();
+        }
     }
 
     #[cold]
@@ -259,8 +324,10 @@ impl Inbox {
     /// The first item that is available, if it came with a copy that can be taken instead of it.
     #[inline]
     pub(crate) fn take_newest(&mut self) -> Option<&[u64; newest::WORDS]> {
-        let taken = std::mem::replace(&mut self.newest.of, NOTHING);
-        (taken == self.position()).then_some(&self.newest.words)
+        // Of another item if the first ones were released by the batch.
+        let copied = self.special & COPIED != 0 && self.newest.of == self.position();
+        self.special &= !COPIED;
+        copied.then_some(&self.newest.words)
     }
 
     /// The copy that was last taken. All but its first word is aligned to 32 bytes.
@@ -272,25 +339,25 @@ impl Inbox {
     /// A guard for unreleased bytes goes out. It must come [`back`](Self::back).
     #[inline]
     pub(crate) fn lend(&mut self) {
-        self.lent = true;
+        self.special = LENT;
     }
 
     #[inline]
     pub(crate) fn back(&mut self) {
-        self.lent = false;
+        self.special = self.usual;
     }
 
     /// If it did not, somebody has forgotten it. The bytes were not released, and are handed out again.
     #[inline]
     fn note_if_leaked(&mut self) {
-        if self.lent {
+        if self.special & LENT != 0 {
             self.note_leak();
         }
     }
 
     #[cold]
     fn note_leak(&mut self) {
-        self.lent = false;
+        self.special = self.usual;
         self.waited.leaked();
     }
 
@@ -377,7 +444,7 @@ struct Epochs {
 impl Epochs {
     #[inline]
     fn available(&self) -> u64 {
-        self.until.saturating_sub(self.ring.position())
+        self.until - self.ring.position()
     }
 
     /// Looks whether there are bytes or an end.
@@ -386,7 +453,7 @@ impl Epochs {
     /// says so before it publishes anything, so bytes of its are never taken for ours. And `tail`
     /// is read again after the word: an end counts only if nothing was published before it that
     /// we have not seen. A peer found dead was tested (`gone`) before either.
-    fn look(&mut self, end: &End, gone: Gone) -> Result<Option<Seen>, Stop> {
+    fn look(&mut self, end: &Held, gone: Gone) -> Result<Option<Seen>, Stop> {
         let control = end.control();
         loop {
             self.refresh(end)?;
@@ -446,12 +513,12 @@ impl Epochs {
     /// A quick look for bytes, true if there are more than were known. Whatever is not as usual is left to
     /// [`look`](Self::look), whose order this keeps: the tail, then the word.
     #[inline]
-    fn glance(&mut self, end: &End) -> bool {
+    fn glance(&mut self, end: &Held) -> bool {
         let control = end.control();
         if !self.entered || !self.ring.glance(&control.producer.0.tail, self.unit) {
             return false;
         }
-        if !matches!(end.peer_word(), Ok(word) if word.epoch == self.reading) {
+        if !Word::is_open(&control.life.0.producer, self.reading) {
             return false;
         }
         self.until = self.ring.position() + self.ring.available();
@@ -460,7 +527,7 @@ impl Epochs {
 
     /// Looks at the producer's position.
     #[inline]
-    fn refresh(&mut self, end: &End) -> Result<(), Stop> {
+    fn refresh(&mut self, end: &Held) -> Result<(), Stop> {
         let seen = self.ring.refresh(&end.control().producer.0.tail);
         let (at, unit) = (self.ring.position(), self.unit);
         end.checked(seen.and_then(|()| whole("tail", at, self.ring.available(), unit)))
@@ -486,7 +553,7 @@ impl Epochs {
     }
 
     /// Notes that the caller is told of the end of the epoch being read.
-    fn acknowledge(&mut self, end: &End) {
+    fn acknowledge(&mut self, end: &Held) {
         // Release: pairs with the Acquire in `Outbox::drain` and `begin_producer`.
         let acknowledged = &end.control().life.0.acknowledged;
         acknowledged.store(u64::from(self.reading), Ordering::Release);

@@ -11,7 +11,7 @@
 use super::{
     End, Own, Role,
     epoch::{EndReason, State, Word},
-    fork::{NOBODY, Process},
+    fork::Process,
     lock::BuildLock,
 };
 use crate::{
@@ -20,7 +20,7 @@ use crate::{
 };
 use std::{
     mem::ManuallyDrop,
-    sync::{Arc, OnceLock, Weak, atomic::Ordering},
+    sync::{Arc, OnceLock, Weak},
 };
 
 #[allow(unsafe_code)]
@@ -153,8 +153,8 @@ impl Aborter {
         if !end.is_mapped() {
             return;
         }
-        // Relaxed: the end's own thread finds it at its next operation or wake-up.
-        end.usable.store(NOBODY, Ordering::Relaxed);
+        // The end's own thread finds it at its next operation or wake-up.
+        end.mark.spoil();
         let reason = match end.role {
             Role::Producer => EndReason::Dropped,
             // A reader that goes on purpose leaves in good order.

@@ -12,6 +12,7 @@ pub(crate) mod distance;
 pub(crate) mod epoch;
 pub(crate) mod error;
 pub(crate) mod fork;
+pub(crate) mod held;
 pub(crate) mod inbox;
 mod leave;
 mod lock;
@@ -44,15 +45,12 @@ use crate::{
     },
 };
 use epoch::{EndReason, State, Unfinished, Word};
-use fork::Process;
+use fork::{Mark, Process};
 use seat::Many;
 use stats::Waited;
 use std::{
     mem::ManuallyDrop,
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, OnceLock, atomic::AtomicU64},
     time::Duration,
 };
 use stop::Stop;
@@ -262,8 +260,8 @@ pub struct End {
     process: Process,
     /// Set once it has been dropped; see [`Aborter`].
     left: Arc<OnceLock<()>>,
-    /// The number of the process that may use it; `NOBODY` once it is aborted or broken.
-    usable: AtomicU64,
+    /// Whose it is, and whether it is aborted or broken.
+    mark: Mark,
     /// What broke it.
     broken: OnceLock<Broken>,
     /// When a caller that never waits may next look whether the peer lives, in milliseconds of the
@@ -330,15 +328,10 @@ impl End {
         self.geometry
     }
 
-    /// To be called before each operation: neither forked, nor aborted, nor broken. Two loads.
+    /// To be called before each operation: neither forked, nor aborted, nor broken.
     #[inline]
     pub(crate) fn check(&self) -> Result<(), Stop> {
-        // Relaxed: compares numbers, orders nothing.
-        if self.usable.load(Ordering::Relaxed) == self.process.running() {
-            Ok(())
-        } else {
-            Err(self.why_unusable())
-        }
+        if self.mark.is_usable() { Ok(()) } else { Err(self.why_unusable()) }
     }
 
     #[cold]
@@ -356,15 +349,15 @@ impl End {
     /// Whether this process made it, and did not inherit it by fork.
     #[inline]
     pub(crate) fn is_own(&self) -> bool {
-        self.process.running() == self.process.number()
+        self.mark.is_own()
     }
 
     /// Notes what broke it: from now on every operation reports that.
     #[cold]
     fn poison(&self, broken: Broken) -> Stop {
         let _ = self.broken.set(broken);
-        // Relaxed: whoever is at it in another thread finds it at its next operation.
-        self.usable.store(fork::NOBODY, Ordering::Relaxed);
+        // Whoever is at it in another thread finds it at its next operation.
+        self.mark.spoil();
         self.why_unusable()
     }
 
@@ -430,12 +423,8 @@ impl End {
         &'a self,
         line: &'a GateLine,
     ) -> Gate<'a, Semaphore, AsymmetricFence> {
-        Gate {
-            parked: &line.parked,
-            wake_at: &line.wake_at,
-            sleeper: &line.semaphore,
-            fence: &self.fence,
-        }
+        let fence = &self.fence;
+        Gate { parked: &line.parked, wake_at: &line.wake_at, sleeper: &line.semaphore, fence }
     }
 
     /// Sleeps at its own gate: see [`Gate::park`].
@@ -451,13 +440,6 @@ impl End {
     #[inline]
     pub(crate) fn peer_word(&self) -> Result<Word, Stop> {
         self.checked(Word::load(self.role.other().word(self.control())))
-    }
-
-    /// A quick look at the same, of the peer whose role this is: false if it has not ended.
-    #[inline]
-    pub(crate) fn may_have_ended(&self, peer: Role) -> bool {
-        debug_assert_eq!(peer, self.role.other());
-        Word::may_have_ended(peer.word(self.control()))
     }
 
     /// Whether a live process holds the peer's role. A system call.

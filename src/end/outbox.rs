@@ -1,11 +1,12 @@
 //! What every producer does, whatever lies in the ring: wait for room, publish, come to an end.
 
 use super::{
-    Aborter, End, Peer, Role,
+    Aborter, Peer, Role,
     attach::Attached,
     distance::Distance,
     epoch::{EndReason, State},
     error::OpenErrorKind,
+    held::Held,
     stats::{Stats, Waited},
     stop::{Stop, WriteError},
     waiting::{Gone, Nap, Patience, Until},
@@ -19,12 +20,9 @@ use crate::{
     },
     sync::Ordering,
     sys,
-    wait::{
-        gate::{ANYTHING, Gate},
-        spin::eagerly,
-    },
+    wait::{fence::AsymmetricFence, gate::ANYTHING, spin::eagerly},
 };
-use std::{ptr::NonNull, sync::Arc};
+use std::ptr::NonNull;
 
 /// Lines of the ring that are asked for before they are written, in a conversation.
 const AHEAD: usize = 2;
@@ -32,7 +30,7 @@ const AHEAD: usize = 2;
 /// A producer's place at a ring.
 #[derive(Debug)]
 pub(crate) struct Outbox {
-    pub(crate) end: Arc<End>,
+    pub(crate) end: Held,
     ring: Producer,
     /// What all positions are multiples of.
     unit: u64,
@@ -41,9 +39,17 @@ pub(crate) struct Outbox {
     epoch: u32,
     waited: Waited,
     distance: Distance,
-    /// Whether a guard for unpublished bytes is out.
-    lent: bool,
+    /// What keeps an operation from being an ordinary one, if anything.
+    special: u8,
+    /// The same while no guard is out.
+    usual: u8,
 }
+
+/// In `special`: a guard for unpublished bytes is out,
+const LENT: u8 = 1;
+
+/// and other processes' barriers do not reach this one, so each publication needs one of its own.
+const UNFENCED: u8 = 2;
 
 impl Outbox {
     /// `unit` = what all positions are multiples of.
@@ -53,7 +59,9 @@ impl Outbox {
         let ring = Producer::new(start.tail, start.head, end.geometry().capacity as u64)?;
         let distance = Distance::new(end.geometry(), start.tail);
         let (waited, start) = (Waited::default(), start.tail);
-        Ok(Self { end, ring, unit, start, epoch, waited, distance, lent: false })
+        let end = Held::new(end);
+        let usual = if end.fence.is_registered() { 0 } else { UNFENCED };
+        Ok(Self { end, ring, unit, start, epoch, waited, distance, special: usual, usual })
     }
 
     pub(crate) fn capacity(&self) -> usize {
@@ -64,7 +72,7 @@ impl Outbox {
     #[inline]
     pub(crate) fn next(&self, offset: u64) -> NonNull<u8> {
         // An offset is at most what is `left`.
-        self.end.mapping().at(self.ring.position() + offset)
+        self.end.at(self.ring.position() + offset)
     }
 
     /// Bytes of room, as far as was last seen.
@@ -99,13 +107,7 @@ impl Outbox {
     }
 
     pub(crate) fn aborter(&self) -> Aborter {
-        Aborter::new(&self.end)
-    }
-
-    /// A quick look whether the consumer is there or still to come: false if so.
-    #[inline]
-    pub(crate) fn reader_may_have_left(&self) -> bool {
-        self.end.may_have_ended(Role::Consumer)
+        Aborter::new(self.end.arc())
     }
 
     /// Bytes that could be published now without waiting, at least; none if this end cannot be used.
@@ -125,14 +127,19 @@ impl Outbox {
     #[inline]
     pub(crate) fn publish(&mut self, n: u64, items: u64) {
         if n > 0 {
-            self.ring.publish(n, &self.end.control().producer.0.tail);
-            self.waited.moved(items);
-            self.end.notify(Role::Consumer, self.ring.position());
+            let Self { end, ring, waited, .. } = self;
+            // Looked up before the stores, after which the compiler would look it up again.
+            let end: &Held = end;
+            let (control, fence, published) = (end.control(), end.fence, ring.position() + n);
+            let gate = end.gate_by(Role::Consumer, &fence);
+            ring.publish(n, &control.producer.0.tail);
+            waited.moved(items);
+            gate.notify(published);
         }
     }
 
     /// Waits until there is room for an item of `n` bytes, has it written where it goes, `shift` bytes behind
-    /// the position, and publishes it.
+    /// the position, and publishes it; in a conversation by `publish_newest`.
     #[inline(always)]
     pub(crate) fn put_one(
         &mut self,
@@ -140,34 +147,53 @@ impl Outbox {
         shift: u64,
         patience: Patience,
         write: impl FnOnce(NonNull<u8>),
+        publish_newest: impl FnOnce(&mut Self),
     ) -> Result<(), WriteError> {
-        self.await_room(n, patience)?;
-        let Self { end, ring, waited, .. } = &mut *self;
-        // All that must be known of the end is looked up before the item is written: the compiler would look
-        // it up again afterwards, because who knows where that went.
-        let end: &End = end;
-        let (control, fence, at) = (end.control(), end.fence, ring.position());
-        let gate = Gate { fence: &fence, ..end.gate(Role::Consumer) };
-        // Relaxed: a wish, which stands for itself.
-        let conversing = control.data.0.mode.load(Ordering::Relaxed) == CONVERSES;
-        write(end.mapping().at(at + shift));
-        if conversing && n <= newest::BYTES {
-            self.publish_newest(n, shift);
+        if self.is_ready(n) {
+            let conversing = self.is_conversing() && n <= newest::BYTES;
+            let Self { end, ring, waited, .. } = &mut *self;
+            // What must be known of the end is looked up before the item is written: the compiler would look
+            // it up again afterwards, because who knows where that went.
+            let (end, at): (&Held, _) = (end, ring.position());
+            let gate = end.gate_by(Role::Consumer, &AsymmetricFence::REGISTERED);
+            let tail = &end.control().producer.0.tail;
+            write(end.at(at + shift));
+            if conversing {
+                publish_newest(self);
+            } else {
+                ring.publish(n, tail);
+                waited.moved(1);
+                gate.notify(at + n);
+            }
         } else {
-            ring.publish(n, &control.producer.0.tail);
-            waited.moved(1);
-            gate.notify(at + n);
+            self.await_room_long(n, patience)?;
+            write(self.next(shift));
+            self.publish_one(n, shift);
         }
         Ok(())
+    }
+
+    /// Whether there is nothing special about putting `n` bytes into the ring.
+    #[inline(always)]
+    fn is_ready(&self, n: u64) -> bool {
+        self.end.is_usable()
+            && self.special == 0
+            && self.ring.free() >= n
+            && !self.end.reader_may_have_left()
+    }
+
+    /// Whether the consumer wishes for copies beside the tail.
+    #[inline]
+    fn is_conversing(&self) -> bool {
+        // Relaxed: a wish, which stands for itself.
+        self.end.control().data.0.mode.load(Ordering::Relaxed) == CONVERSES
     }
 
     /// Publishes one item of `n` bytes, for which there was room, and which lies `shift` bytes behind the
     /// position.
     #[inline]
     pub(crate) fn publish_one(&mut self, n: u64, shift: u64) {
-        // Relaxed: a wish, which stands for itself.
-        let mode = self.end.control().data.0.mode.load(Ordering::Relaxed);
-        if mode == CONVERSES && n <= newest::BYTES {
+        if self.is_conversing() && n <= newest::BYTES {
             self.publish_newest(n, shift);
         } else {
             self.publish(n, 1);
@@ -176,11 +202,17 @@ impl Outbox {
 
     /// As [`publish_one`](Self::publish_one), with a copy of the item beside the tail.
     #[cold]
-    fn publish_newest(&mut self, n: u64, shift: u64) {
-        let position = self.ring.position();
+    pub(crate) fn publish_newest(&mut self, n: u64, shift: u64) {
         // All the words there can be, whatever follows the item: that takes less time than to count.
-        let words = self.end.mapping().words(position.wrapping_add(shift));
-        self.end.control().producer.0.newest.put(position, words);
+        self.publish_with(newest::WORDS, n, shift);
+    }
+
+    /// The same, with so many words for the copy.
+    #[inline(always)]
+    pub(crate) fn publish_with(&mut self, words: usize, n: u64, shift: u64) {
+        let position = self.ring.position();
+        let copy: [u64; newest::WORDS] = self.end.words(position.wrapping_add(shift));
+        self.end.control().producer.0.newest.put(position, &copy[..words]);
         self.publish(n, 1);
         // The store to the tail becomes visible only after that of the next item to the ring. So that this one
         // need not wait for a line that was last used a lap ago, it is asked for while the other end thinks.
@@ -205,16 +237,16 @@ impl Outbox {
     /// them.
     #[inline]
     pub(crate) fn await_room(&mut self, n: u64, patience: Patience) -> Result<(), WriteError> {
-        self.end.check()?;
-        self.note_if_leaked();
-        if self.ring.free() >= n && !self.reader_may_have_left() {
-            return Ok(());
-        }
-        self.await_room_long(n, patience)
+        if self.is_ready(n) { Ok(()) } else { self.await_room_long(n, patience) }
     }
 
     #[cold]
     fn await_room_long(&mut self, n: u64, patience: Patience) -> Result<(), WriteError> {
+        self.end.check()?;
+        self.note_if_leaked();
+        if self.ring.free() >= n && !self.end.reader_may_have_left() {
+            return Ok(());
+        }
         if self.ring.left() < n {
             return Err(WriteError::Exhausted);
         }
@@ -249,12 +281,12 @@ impl Outbox {
     /// A guard for unpublished bytes goes out. It must come [`back`](Self::back).
     #[inline]
     pub(crate) fn lend(&mut self) {
-        self.lent = true;
+        self.special = LENT;
     }
 
     #[inline]
     pub(crate) fn back(&mut self) {
-        self.lent = false;
+        self.special = self.usual;
     }
 
     /// Counts a guard that came back, if it was not committed.
@@ -266,7 +298,7 @@ impl Outbox {
     /// If it did not, somebody has forgotten it. The bytes were not published, and are free again.
     #[inline]
     pub(crate) fn note_if_leaked(&mut self) {
-        if self.lent {
+        if self.special & LENT != 0 {
             self.note_leak();
         }
     }
@@ -274,7 +306,7 @@ impl Outbox {
     /// Counts a guard that was forgotten.
     #[cold]
     pub(crate) fn note_leak(&mut self) {
-        self.lent = false;
+        self.special = self.usual;
         self.waited.leaked();
     }
 
@@ -357,13 +389,13 @@ impl Outbox {
         // release of its role lock is what orders its stores.)
         let taken = line.taken.load(Ordering::Acquire).max(head);
         let rest = unread - end.checked(distance("taken", head, taken, unread))?;
-        Ok((end.mapping().at(taken), rest as usize))
+        Ok((end.at(taken), rest as usize))
     }
 }
 
 /// Looks at the consumer's position.
 #[inline]
-fn refresh(ring: &mut Producer, end: &End, unit: u64) -> Result<(), Stop> {
+fn refresh(ring: &mut Producer, end: &Held, unit: u64) -> Result<(), Stop> {
     let seen = ring.refresh(&end.control().consumer.0.head);
     let head = ring.position() - ring.unreleased();
     end.checked(seen.and_then(|()| whole("head", 0, head, unit)))

@@ -49,7 +49,7 @@ fn produce(shared: &Shared, producer: &mut Producer, copied: bool) {
     // SAFETY: loom itself checks that nobody else is at this cell.
     shared.data[(at % CAPACITY) as usize].with_mut(|cell| unsafe { *cell = item(at) });
     if copied {
-        shared.newest.put(at, words(item(at)));
+        shared.newest.put(at, &words(item(at)));
     }
     producer.publish(1, &shared.tail);
 }
@@ -94,7 +94,7 @@ fn what_a_producer_that_died_has_copied_is_not_taken_for_its_successors() {
     loom::model(|| {
         let shared = shared();
         // The first was killed between the copy and the tail.
-        shared.newest.put(0, words([6, 66]));
+        shared.newest.put(0, &words([6, 66]));
         let theirs = Arc::clone(&shared);
         let thread = thread::spawn(move || {
             theirs.newest.clear();

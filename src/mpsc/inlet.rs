@@ -12,6 +12,7 @@ use crate::{
         distance::Distance,
         epoch::{EndReason, State, Word},
         error::OpenErrorKind,
+        held::Held,
         seat::{self, Many},
         stats::Waited,
         stop::Stop,
@@ -25,12 +26,12 @@ use crate::{
     sync::Ordering,
     wait::{crowd::Crowd, gate::ANYTHING, spin::eagerly},
 };
-use std::{ptr::NonNull, sync::Arc};
+use std::ptr::NonNull;
 
 /// The consumer's place at a ring of many producers.
 #[derive(Debug)]
 pub struct Inlet {
-    end: Arc<End>,
+    end: Held,
     claims: Claims,
     waited: Waited,
     distance: Distance,
@@ -53,6 +54,7 @@ impl sealed::Inlet for Inlet {
 
     fn new(attached: Attached) -> Result<Self, OpenErrorKind> {
         let Attached { end, start, epoch: told } = attached;
+        let end = Held::new(end);
         let claims = Claims::new(&end, told)?;
         let (waited, distance) = (Waited::default(), Distance::new(end.geometry(), start.head));
         // A predecessor may have died before it told anybody of what it had released.
@@ -61,7 +63,7 @@ impl sealed::Inlet for Inlet {
     }
 
     #[inline]
-    fn end(&self) -> &Arc<End> {
+    fn end(&self) -> &Held {
         &self.end
     }
 
@@ -110,7 +112,7 @@ impl sealed::Inlet for Inlet {
 
     #[inline]
     fn payload(&self, _: u64, found: &Found<Mark>) -> NonNull<u8> {
-        self.end.mapping().at(found.mark.at)
+        self.end.at(found.mark.at)
     }
 
     fn copy(&self) -> &[u8] {

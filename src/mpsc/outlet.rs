@@ -7,11 +7,12 @@ use super::status::{self, ProducerId, Status};
 use crate::{
     Peer, Stats, WriteError,
     end::{
-        End, Role,
+        Role,
         attach::Attached,
         distance::Distance,
         epoch::{EndReason, State},
         error::OpenErrorKind,
+        held::Held,
         stats::Waited,
         stop::Stop,
         waiting::{Gone, Nap, Patience, Until},
@@ -21,7 +22,7 @@ use crate::{
     sync::Ordering,
     wait::spin::eagerly,
 };
-use std::{ptr::NonNull, sync::Arc};
+use std::ptr::NonNull;
 
 /// Beside a block, in a claim: from here on there is nothing. No record is so long.
 pub(super) const END: u64 = u64::MAX;
@@ -32,7 +33,7 @@ const BATCH: u64 = 16 << 10;
 /// A producer's place at a ring of many.
 #[derive(Debug)]
 pub struct Outlet {
-    end: Arc<End>,
+    end: Held,
     ring: Producer,
     /// Bytes of a block, and how many bits it takes to count them.
     block: u64,
@@ -49,6 +50,7 @@ pub struct Outlet {
 impl sealed::Outlet for Outlet {
     fn new(attached: Attached) -> Result<Self, OpenErrorKind> {
         let Attached { end, start, epoch } = attached;
+        let end = Held::new(end);
         let many = end.many();
         let ring = Producer::new(end.seat(), many.ring, end.ring_geometry())?;
         let distance = Distance::new(end.geometry(), start.tail);
@@ -59,7 +61,7 @@ impl sealed::Outlet for Outlet {
     }
 
     #[inline]
-    fn end(&self) -> &Arc<End> {
+    fn end(&self) -> &Held {
         &self.end
     }
 
@@ -84,7 +86,7 @@ impl sealed::Outlet for Outlet {
         let frame = self.frame(header.len());
         let claim = self.claim(frame, patience)?;
         self.put_header(claim.position(), header.to_word());
-        let payload = self.end.mapping().at(claim.position());
+        let payload = self.end.at(claim.position());
         // SAFETY: so many bytes were claimed; they are mapped contiguously and are this producer's until it
         // commits. `bytes` is private memory. No reference to shared bytes is formed.
         unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), payload.as_ptr(), bytes.len()) };
@@ -130,12 +132,12 @@ impl sealed::Outlet for Outlet {
 
     #[inline]
     fn must_look(&self) -> bool {
-        self.end.may_have_ended(Role::Consumer)
+        self.end.reader_may_have_left()
     }
 
     #[inline]
     fn payload(&self, offset: u64) -> NonNull<u8> {
-        self.end.mapping().at(self.position() + offset)
+        self.end.at(self.position() + offset)
     }
 
     #[inline]

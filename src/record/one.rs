@@ -10,13 +10,13 @@ use super::{
 use crate::{
     Peer, ReadError, Stats, WriteError,
     end::{
-        End, Settings, attach::Attached, error::OpenErrorKind, inbox::Inbox, outbox::Outbox,
+        Settings, attach::Attached, error::OpenErrorKind, held::Held, inbox::Inbox, outbox::Outbox,
         waiting::Patience,
     },
     layout::identity::Content,
     ring::newest,
 };
-use std::{ptr::NonNull, sync::Arc};
+use std::ptr::NonNull;
 
 impl Topology for One {
     type Outlet = To;
@@ -42,7 +42,7 @@ impl Outlet for To {
     }
 
     #[inline]
-    fn end(&self) -> &Arc<End> {
+    fn end(&self) -> &Held {
         &self.outbox.end
     }
 
@@ -71,7 +71,9 @@ impl Outlet for To {
             let payload = at.add(HEADER as usize);
             std::ptr::copy_nonoverlapping(bytes.as_ptr(), payload.as_ptr(), bytes.len());
         };
-        self.outbox.put_one(frame, self.frames.shift(), patience, write)
+        let shift = self.frames.shift();
+        let publish_newest = |outbox: &mut Outbox| outbox.publish_newest(frame, shift);
+        self.outbox.put_one(frame, shift, patience, write, publish_newest)
     }
 
     #[inline]
@@ -107,7 +109,7 @@ impl Outlet for To {
 
     #[inline]
     fn must_look(&self) -> bool {
-        self.outbox.reader_may_have_left()
+        self.outbox.end.reader_may_have_left()
     }
 
     #[inline]
@@ -207,7 +209,7 @@ impl Inlet for From {
     }
 
     #[inline]
-    fn end(&self) -> &Arc<End> {
+    fn end(&self) -> &Held {
         &self.inbox.end
     }
 
@@ -218,15 +220,13 @@ impl Inlet for From {
 
     #[inline(always)]
     fn first(&mut self, patience: Patience) -> Result<Option<Found<()>>, ReadError> {
-        let available = self.inbox.await_bytes(1, patience)?;
-        if let Some(words) = self.inbox.take_newest() {
-            let header = Header::from_word(words[0]);
-            // None of ours was longer.
-            if u64::from(header.len()) <= newest::BYTES - HEADER {
-                return self.found(header, Place::Copy, available).map(Some);
-            }
+        if self.inbox.is_at_hand(1) {
+            return self.find(0, self.inbox.available());
         }
-        self.find(0, available)
+        match self.await_reply(patience) {
+            (_, frame @ (UNUSUAL | IN_VAIN)) => self.first_after(frame == IN_VAIN, patience),
+            (header, frame) => Ok(Some(Found { header, frame, place: Place::Copy, mark: () })),
+        }
     }
 
     #[inline]
@@ -291,7 +291,50 @@ impl Inlet for From {
     }
 }
 
+/// In place of a frame: the record is to be looked for in the usual ways,
+const UNUSUAL: u64 = 0;
+
+/// and there was none for a moment.
+const IN_VAIN: u64 = 1;
+
 impl From {
+    /// In the usual case of a conversation, the next record, found in the copy that came with it: its header and
+    /// its frame, which is a number in any case, so that both are returned in registers.
+    #[inline(never)]
+    fn await_reply(&mut self, patience: Patience) -> (Header, u64) {
+        let nothing = Header::from_word(0);
+        match self.inbox.await_reply(patience) {
+            Some(true) if self.inbox.keep_copy() => {
+                let header = Header::from_word(self.inbox.newest()[0]);
+                let fits = u64::from(header.len()) <= newest::BYTES - HEADER;
+                match self.frames.check(header, self.inbox.available()) {
+                    Ok(frame) if fits => (header, frame),
+                    _ => (nothing, UNUSUAL),
+                }
+            }
+            Some(false) => (nothing, IN_VAIN),
+            _ => (nothing, UNUSUAL),
+        }
+    }
+
+    /// Waits for the first record in the usual ways; `looked` = an eager look was in vain.
+    #[inline(always)]
+    fn first_after(
+        &mut self,
+        looked: bool,
+        patience: Patience,
+    ) -> Result<Option<Found<()>>, ReadError> {
+        let available = self.inbox.await_bytes_after(looked, 1, patience)?;
+        if let Some(words) = self.inbox.take_newest() {
+            let header = Header::from_word(words[0]);
+            // None of ours was longer.
+            if u64::from(header.len()) <= newest::BYTES - HEADER {
+                return self.found(header, Place::Copy, available).map(Some);
+            }
+        }
+        self.find(0, available)
+    }
+
     /// A record whose header was read, if it lies in the `available` bytes.
     #[inline(always)]
     fn found(

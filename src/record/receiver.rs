@@ -220,7 +220,7 @@ impl<T: Topology> Receiver<T> {
     /// A handle by which another thread can end this end.
     #[must_use]
     pub fn aborter(&self) -> Aborter {
-        Aborter::new(self.inlet.end())
+        Aborter::new(self.inlet.end().arc())
     }
 
     #[inline(always)]

@@ -334,7 +334,7 @@ impl<T: Topology> Sender<T> {
     /// A handle by which another thread can end this end.
     #[must_use]
     pub fn aborter(&self) -> Aborter {
-        Aborter::new(self.outlet.end())
+        Aborter::new(self.outlet.end().arc())
     }
 
     /// The next record's kind, which is said for one record only.

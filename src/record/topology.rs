@@ -6,10 +6,10 @@
 use super::frame::Header;
 use crate::{
     Peer, ReadError, Stats, WriteError,
-    end::{End, Settings, attach::Attached, error::OpenErrorKind, waiting::Patience},
+    end::{Settings, attach::Attached, error::OpenErrorKind, held::Held, waiting::Patience},
     layout::identity::Content,
 };
-use std::{fmt::Debug, ptr::NonNull, sync::Arc};
+use std::{fmt::Debug, ptr::NonNull};
 
 /// How many senders a ring has: [`One`] or [`Many`](crate::mpsc::Many). Not to be implemented elsewhere.
 pub trait Topology: Debug + 'static + sealed::Topology {}
@@ -36,7 +36,7 @@ pub(crate) mod sealed {
     /// The sending side: a place in the ring that nobody sees, filled with records, published.
     pub trait Outlet: Sized + Debug {
         fn new(attached: Attached) -> Result<Self, OpenErrorKind>;
-        fn end(&self) -> &Arc<End>;
+        fn end(&self) -> &Held;
         /// What payloads are aligned to.
         fn align(&self) -> usize;
         /// Bytes of the longest payload.
@@ -121,7 +121,7 @@ pub(crate) mod sealed {
         type Mark: Copy + Debug;
 
         fn new(attached: Attached) -> Result<Self, OpenErrorKind>;
-        fn end(&self) -> &Arc<End>;
+        fn end(&self) -> &Held;
         fn align(&self) -> usize;
 
         /// Waits for the first record; `None` at the end of a stream.

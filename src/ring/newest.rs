@@ -54,9 +54,9 @@ impl Newest {
         self.of.store(NOTHING, Ordering::Relaxed);
     }
 
-    /// Copies an item that is to be published at `position`, as the next, and whatever follows it.
+    /// Copies an item that is to be published at `position`, as the next, and perhaps what follows it.
     #[inline]
-    pub(crate) fn put(&self, position: u64, words: [u64; WORDS]) {
+    pub(crate) fn put(&self, position: u64, words: &[u64]) {
         // Relaxed: ordered by the fence.
         self.of.store(NOTHING, Ordering::Relaxed);
         // Pairs with the Acquire fence in `get`: who reads one of these words reads afterwards that `of`
@@ -64,7 +64,7 @@ impl Newest {
         fence(Ordering::Release);
         for (to, word) in self.words.iter().zip(words) {
             // Relaxed: ordered by the fence before and the tail after.
-            to.store(word, Ordering::Relaxed);
+            to.store(*word, Ordering::Relaxed);
         }
         // Relaxed: the Release of the tail that is published next orders it, as the words: who asks for this
         // item has seen that tail.
@@ -73,7 +73,7 @@ impl Newest {
 
     /// Gets the item at `position`, which the tail says is published; true if it is the one that was copied.
     #[inline]
-    pub(crate) fn get(&self, position: u64, words: &mut [u64; WORDS]) -> bool {
+    pub(crate) fn get(&self, position: u64, words: &mut [u64]) -> bool {
         let of = position.wrapping_add(1);
         // Relaxed: the Acquire of the tail by which the item was found orders it, and the words.
         if self.of.load(Ordering::Relaxed) != of {
@@ -107,9 +107,9 @@ mod tests {
     fn only_the_item_that_was_copied_is_given() {
         let newest = newest();
         assert_eq!(get(&newest, 0), None, "nothing was copied");
-        newest.put(0, [7; WORDS]);
+        newest.put(0, &[7; WORDS]);
         assert_eq!((get(&newest, 0), get(&newest, 8)), (Some(7), None));
-        newest.put(8, [9; WORDS]);
+        newest.put(8, &[9; WORDS]);
         assert_eq!((get(&newest, 0), get(&newest, 8)), (None, Some(9)));
         newest.clear();
         assert_eq!(get(&newest, 8), None);
@@ -118,7 +118,7 @@ mod tests {
     #[test]
     fn at_the_end_of_positions() {
         let newest = newest();
-        newest.put(u64::MAX - 8, [1; WORDS]);
+        newest.put(u64::MAX - 8, &[1; WORDS]);
         assert_eq!(get(&newest, u64::MAX - 8), Some(1));
         // An item that begins at the very last position cannot be published.
         assert_eq!(get(&newest, 0), None);

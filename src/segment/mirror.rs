@@ -90,18 +90,6 @@ impl Mapping {
     }
 }
 
-impl Mapping {
-    /// A copy of some words from `position` on, aligned or not. Whoever writes there meanwhile, they are just
-    /// some numbers.
-    #[inline]
-    pub(crate) fn words<const N: usize>(&self, position: u64) -> [u64; N] {
-        const { assert!(8 * N <= 4096, "no more than any capacity") };
-        let first = self.at(position).cast::<u64>();
-        // SAFETY: from there on at least the capacity is mapped, which is a page or more.
-        std::array::from_fn(|i| unsafe { first.add(i).read_unaligned() })
-    }
-}
-
 impl Drop for Mapping {
     fn drop(&mut self) {
         // SAFETY: exactly what `new` reserved; whoever owns the mapping has dropped what pointed

@@ -195,19 +195,48 @@ impl<T: Pod> Consumer<T> {
 
     #[inline(always)]
     fn pop_within(&mut self, patience: Patience) -> Result<Option<T>, ReadError> {
-        if self.inbox.await_bytes(Self::SIZE, patience)? == 0 {
+        if !self.inbox.is_at_hand(Self::SIZE) {
+            return self.pop_long(patience);
+        }
+        let value = self.first();
+        self.inbox.release_one(Self::SIZE);
+        Ok(Some(value))
+    }
+
+    #[inline(never)]
+    fn pop_long(&mut self, patience: Patience) -> Result<Option<T>, ReadError> {
+        let replied = match Self::SIZE {
+            ..=newest::BYTES => self.inbox.await_reply(patience),
+            _ => None,
+        };
+        if replied == Some(true) {
+            let mut copy = [0; newest::WORDS];
+            let value = match self.inbox.get_copy(&mut copy[..content::words::<T>()]) {
+                true => bytemuck::pod_read_unaligned(&bytemuck::bytes_of(&copy)[..size_of::<T>()]),
+                false => self.first(),
+            };
+            self.inbox.release(Self::SIZE, 1);
+            return Ok(Some(value));
+        }
+        if self.inbox.await_bytes_after(replied.is_some(), Self::SIZE, patience)? == 0 {
             return Ok(None);
         }
         let value = match self.inbox.take_newest() {
             Some(words) if Self::SIZE <= newest::BYTES => {
                 bytemuck::pod_read_unaligned(&bytemuck::bytes_of(words)[..size_of::<T>()])
             }
-            // SAFETY: what is available consists of whole values, checked at every look; this one is mapped
-            // and aligned as in `Values::deref`. It is copied, whatever it is: any bytes are a value.
-            _ => unsafe { self.inbox.first(0).cast::<T>().read() },
+            _ => self.first(),
         };
         self.inbox.release(Self::SIZE, 1);
         Ok(Some(value))
+    }
+
+    /// The first value that is available.
+    #[inline(always)]
+    fn first(&self) -> T {
+        // SAFETY: what is available consists of whole values, checked at every look; this one is mapped
+        // and aligned as in `Values::deref`. It is copied, whatever it is: any bytes are a value.
+        unsafe { self.inbox.first(0).cast::<T>().read() }
     }
 
     fn batch_within(&mut self, patience: Patience) -> Result<Option<Values<'_, T>>, ReadError> {

@@ -1,6 +1,6 @@
 //! What a ring of slots says of the type in them.
 
-use crate::{end::Settings, layout::identity::Content};
+use crate::{end::Settings, layout::identity::Content, ring::newest};
 use bytemuck::Pod;
 
 /// The size, the alignment and the name of `T`, as `settings` have it.
@@ -33,6 +33,13 @@ fn without_modules(name: &str) -> String {
         }
     }
     short
+}
+
+/// How many words of a copy beside the tail a value takes, or all if it is too large for one.
+#[inline(always)]
+pub(super) const fn words<T>() -> usize {
+    let words = size_of::<T>().div_ceil(8);
+    if words < newest::WORDS { words } else { newest::WORDS }
 }
 
 #[cfg(test)]

@@ -310,8 +310,13 @@ impl<T: Pod> Producer<T> {
         // SAFETY: as in `put`; the slot is aligned as `Slots::deref` says.
         let write = |slot: NonNull<u8>| unsafe { slot.cast::<T>().write(value) };
         self.outbox
-            .put_one(Self::SIZE, 0, patience, write)
+            .put_one(Self::SIZE, 0, patience, write, Self::publish_newest)
             .map_err(|error| PushError { value, error })
+    }
+
+    #[cold]
+    fn publish_newest(outbox: &mut Outbox) {
+        outbox.publish_with(content::words::<T>(), Self::SIZE, 0);
     }
 
     /// Copies values for which there is room into the ring and publishes them.

@@ -141,6 +141,18 @@ impl Ground {
         PAUSES[self.level]
     }
 
+    /// The end has run dry, having moved `items` so far, and [converses](Self::converses): whether it goes on
+    /// so. If it does, there is nothing to let pass and nothing to judge. If not, [`ran_dry`](Self::ran_dry)
+    /// is to be told.
+    #[inline]
+    pub(crate) fn goes_on(&mut self, items: u64) -> bool {
+        let single = items - self.items <= 1;
+        if single {
+            self.items = items;
+        }
+        single
+    }
+
     /// Whether items come singly, again and again.
     #[inline]
     pub(crate) fn converses(&self) -> bool {

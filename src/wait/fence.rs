@@ -25,6 +25,9 @@ pub(crate) struct AsymmetricFence {
 }
 
 impl AsymmetricFence {
+    /// That of a process which is known to be registered.
+    pub(crate) const REGISTERED: Self = Self { registered: true };
+
     /// Registers the process for other processes' barriers; idempotent.
     pub(crate) fn register() -> Self {
         Self { registered: membarrier::register() }
