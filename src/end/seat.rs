@@ -101,7 +101,9 @@ pub(super) fn take(
             Word { epoch: 0, state: State::None }.store(word);
         }
     }
-    let Some(number) = find(ring, ring_geometry(geometry), own)? else {
+    let geometry = ring_geometry(geometry);
+    look_after(ring, geometry, (joined % ring.seats.len() as u64) as u8, own)?;
+    let Some(number) = find(ring, geometry, own)? else {
         return Err(table_full(ring, probe)?);
     };
     let seat = &ring.seats[usize::from(number)].life.0;
@@ -131,7 +133,7 @@ fn find(
     // First those of which the consumer need not be told any more, then those that somebody of this stream has
     // left, then those whose owner may have died: to find that out takes a system call for each.
     for wanted in [Seen::Told, Seen::Left, Seen::InUse] {
-        for (number, seat) in (0..).zip(many.seats) {
+        for (number, seat) in (0..=u8::MAX).zip(many.seats) {
             let line = &seat.life.0;
             let epoch = Word::epoch_of(line.word.load(Ordering::Relaxed));
             let seen = match line.gone.load(Ordering::Relaxed) {
@@ -150,6 +152,23 @@ fn find(
         }
     }
     Ok(None)
+}
+
+/// Looks after one seat that may be a dead one's, each time another: what its owner left is counted from when
+/// that is found out, and should not be when the seat is wanted.
+fn look_after(
+    many: &Many<'_>,
+    geometry: mpsc::Geometry,
+    number: u8,
+    own: &Object,
+) -> Result<(), OpenErrorKind> {
+    let gone = &many.seats[usize::from(number)].life.0.gone;
+    if gone.load(Ordering::Relaxed) == IN_USE && ofd::try_lock(own, LockByte::Seat(number))? {
+        let mut producer = Producer::new(number, many.ring, geometry)?;
+        mpsc::Seat(gone).declare_dead(many.ring, &mut producer)?;
+        ofd::unlock(own, LockByte::Seat(number))?;
+    }
+    Ok(())
 }
 
 /// What a seat looks like to who wants one.
@@ -173,7 +192,7 @@ fn is_anybody_there(ring: &Many<'_>, probe: &Object) -> Result<bool, OpenErrorKi
 
 fn table_full(ring: &Many<'_>, probe: &Object) -> Result<OpenErrorKind, OpenErrorKind> {
     let mut pids = Vec::new();
-    for (number, seat) in (0..).zip(ring.seats) {
+    for (number, seat) in (0..=u8::MAX).zip(ring.seats) {
         if ofd::is_held(probe, LockByte::Seat(number))? {
             pids.push(seat.stats.0.pid.load(Ordering::Relaxed));
         }

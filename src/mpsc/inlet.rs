@@ -439,7 +439,7 @@ impl Claims {
 
     /// Whether all producers have gone that came since an end was last told.
     fn are_all_gone(&self, end: &End, gone: Gone) -> Result<bool, Stop> {
-        for (number, seat) in (0..).zip(end.many().seats) {
+        for (number, seat) in (0..=u8::MAX).zip(end.many().seats) {
             let word = end.checked(Word::load(&seat.life.0.word))?;
             if word.state != State::Open || word.epoch <= self.told {
                 continue;

@@ -288,9 +288,6 @@ impl Outlet {
 
     #[cold]
     fn claim_long(&mut self, bytes: u64, patience: Patience) -> Result<Claim, WriteError> {
-        if self.ring.left() < bytes {
-            return Err(WriteError::Exhausted);
-        }
         self.waited.moved_bytes(self.bytes);
         let Self { end, ring, block_bits, waited, distance, .. } = self;
         let many = end.many();
@@ -316,6 +313,9 @@ impl Outlet {
                 State::None | State::Open => {}
             }
             let claim = end.checked(ring.claim(many.ring, blocks))?;
+            if claim.is_none() && ring.left() < bytes {
+                return Err(WriteError::Exhausted);
+            }
             // Others may have been before us.
             until.there.set(ring.wanted_head(blocks));
             Ok(claim)

@@ -89,7 +89,7 @@ pub(super) fn look(end: &End) -> Result<Status, Stop> {
     let many = end.many();
     let unread = unread(end);
     let mut producers = Vec::new();
-    for (number, seat) in (0..).zip(many.seats) {
+    for (number, seat) in (0..=u8::MAX).zip(many.seats) {
         let word = end.checked(Word::load(&seat.life.0.word))?;
         if word.state != State::None {
             producers.push(producer(end, number, seat, word)?);

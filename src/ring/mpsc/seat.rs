@@ -57,6 +57,22 @@ impl Seat<'_> {
         Ok(true)
     }
 
+    /// Notes from where on there is nothing of the last owner in the ring, who is dead: `producer` holds the
+    /// seat's lock, and it says [`IN_USE`].
+    ///
+    /// # Errors
+    /// As [`take`](Self::take).
+    pub(crate) fn declare_dead(
+        self,
+        ring: Ring<'_>,
+        producer: &mut Producer,
+    ) -> Result<u64, Violation> {
+        let gone = producer.settle(ring)?;
+        // Relaxed: as in `take`.
+        self.0.store(gone, Ordering::Relaxed);
+        Ok(gone)
+    }
+
     /// Leaves the seat, whose lock is then to be given back. Every claim was committed or aborted.
     pub(crate) fn leave(self, producer: &Producer) {
         // Release: pairs with the Acquire in `outlived`; our claims are committed.
