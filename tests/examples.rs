@@ -62,6 +62,28 @@ fn a_sender_without_a_ring_says_so() {
 }
 
 #[test]
+fn lines_of_several_processes_arrive_whole_and_in_the_order_of_each() {
+    for _ in 0..10 {
+        let output = run("fan_in", &[], Stdio::null());
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        succeeds(&output, &said);
+        let (lines, last) = said.trim_end().rsplit_once('\n').expect("more than one line");
+        assert_eq!((last, lines.lines().count()), ("3000 lines in all", 3000));
+        for name in ["anna", "ben", "carla"] {
+            let of_one = lines.lines().filter(|line| line.split(' ').next() == Some(name));
+            assert!(of_one.eq((1..=1000).map(|n| format!("{name} {n}"))), "{name}: {lines}");
+        }
+    }
+    assert_eq!(left_over("fan_in"), [""; 0]);
+}
+
+#[test]
+fn a_producer_without_a_ring_says_so() {
+    let ring = "/shmpipe-test-no-such-ring";
+    fails(&run("fan_in", &[ring, "anna"], Stdio::null()), &["fan_in: ", ring, "no such ring"]);
+}
+
+#[test]
 fn typed_frames_go_from_one_process_to_another() {
     for _ in 0..10 {
         let output = run("typed", &[], Stdio::null());

@@ -14,6 +14,7 @@ Examples:
   shmcat --to /r big                 into the ring /r, waiting for a reader; and
   shmcat --from /r > copy            elsewhere, before or after: out of it again
   tail -f log | shmcat --to /r       every line is at the other end at once
+  cmd | shmcat --to /r --many        one of many writers, whose lines stay whole
   shmcat --progress --to /r disk     how far it is, how fast, how long it will take
   shmcat --stats=json --from /r      one line of JSON on standard error at the end
 
@@ -24,6 +25,11 @@ A ring is used as a FIFO is: it has one writer and one reader, each waits for th
 other, and it is gone when both are done. Unlike a FIFO it tells its reader how the
 stream ended: if the writer died in mid-stream, --from delivers what came, says so
 and exits with status 1. So does the reader of a pipe that had changed over.
+
+With --many, said by whoever makes the ring, it has up to 64 writers at once; others
+wait until one has left. Lines are never split, and of one writer they keep their
+order; a line of more than 64 KiB goes in pieces. What has no end of a line yet waits
+for it. --from reads either kind, and ends when all writers that had come have gone.
 
 Exit status: 0, or 1 if anything could not be read or written or made no sense.";
 
@@ -74,6 +80,10 @@ pub struct Cli {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Rings")]
 pub struct Ring {
+    /// A ring made here is for any number of writers: lines of up to 64 KiB are never split
+    #[arg(long, requires = "ring")]
+    pub many: bool,
+
     /// Room of a ring made here: a power of two, as in 256K or 4M
     #[arg(long, value_name = "SIZE", requires = "ring", value_parser = parse_size)]
     pub capacity: Option<usize>,

@@ -1,12 +1,16 @@
 //! `--from NAME`: a ring to standard output.
 
 use std::ffi::OsStr;
+use std::os::fd::BorrowedFd;
 
+use shmpipe::mpsc::Receiver;
 use shmpipe::stream::{ReadError, Reader, TransferError};
 use shmpipe::{Options, Peer};
 
+use crate::either::{self, Either};
 use crate::exit::Failure;
 use crate::inherited;
+use crate::many;
 use crate::quote::quoted;
 use crate::report::{Console, reason};
 use crate::signals::{Watch, await_death};
@@ -16,7 +20,8 @@ use crate::stats::{Totals, Transport};
 /// writer finds room again while the block is on its way.
 const BLOCK: usize = 256 << 10;
 
-/// Receives a whole stream.
+/// Receives a whole stream, from a ring of one writer or of many, whichever is there; `many` says which to make
+/// if none is.
 ///
 /// # Errors
 ///
@@ -24,6 +29,7 @@ const BLOCK: usize = 256 << 10;
 /// before that has been delivered.
 pub fn receive(
     ring: &OsStr,
+    many: bool,
     options: &Options,
     console: &Console,
     totals: &mut Totals,
@@ -32,9 +38,25 @@ pub fn receive(
     let stdout = inherited::stdout()
         .map_err(|error| Failure::said(format_args!("standard output: {}", reason(&error))))?;
     let watch = Watch::start().map_err(Failure::said)?;
-    let open = || options.open_or_create::<Reader>(ring);
-    let mut reader =
-        watch.attach(open, Reader::aborter).map_err(|error| Failure::open(ring, &error))?;
+    let open = || either::open_or_create::<Reader, Receiver>(ring, many, options);
+    let opened = watch.attach(open, |end| match end {
+        Either::Stream(reader) => reader.aborter(),
+        Either::Many(receiver) => receiver.aborter(),
+    });
+    match opened {
+        Ok(Either::Stream(reader)) => stream(ring, reader, stdout, console, totals),
+        Ok(Either::Many(receiver)) => many::receive(ring, receiver, stdout, console, totals),
+        Err(error) => Err(Failure::open(ring, &error)),
+    }
+}
+
+fn stream(
+    ring: &OsStr,
+    mut reader: Reader,
+    stdout: BorrowedFd<'_>,
+    console: &Console,
+    totals: &mut Totals,
+) -> Result<bool, Failure> {
     if matches!(reader.peer(), Ok(Peer::NoneYet)) {
         console.say_on_terminal(format_args!("{}: waiting for a writer", quoted(ring)));
     }
@@ -56,7 +78,8 @@ pub fn receive(
     outcome
 }
 
-fn failure(ring: &OsStr, error: ReadError) -> Failure {
+/// What ended the reading of a ring.
+pub fn failure(ring: &OsStr, error: ReadError) -> Failure {
     let ring = quoted(ring);
     match error {
         ReadError::Aborted => await_death(),

@@ -4,10 +4,13 @@
 
 mod args;
 mod cat;
+mod either;
 mod exit;
 mod from;
 mod inherited;
 mod input;
+mod lines;
+mod many;
 mod progress;
 mod quote;
 mod report;
@@ -38,9 +41,10 @@ fn run(cli: &Cli) -> ExitCode {
         None => input::total_size(&cli.files),
     });
 
+    let (many, options) = (cli.ring.many, cli.options());
     let outcome = match (&cli.to, &cli.from) {
-        (Some(ring), _) => to::send(ring, &cli.files, &cli.options(), &console, &mut totals),
-        (None, Some(ring)) => from::receive(ring, &cli.options(), &console, &mut totals),
+        (Some(ring), _) => to::send(ring, &cli.files, many, &options, &console, &mut totals),
+        (None, Some(ring)) => from::receive(ring, many, &options, &console, &mut totals),
         (None, None) => cat::copy(&cli.files, !cli.no_upgrade, &console, &mut totals),
     };
 

@@ -1,15 +1,19 @@
 //! `--to NAME`: files into a ring.
 
 use std::ffi::{OsStr, OsString};
+use std::fmt::Display;
 use std::mem;
 use std::thread;
 use std::time::Duration;
 
+use shmpipe::mpsc::Sender;
 use shmpipe::stream::{TransferError, WriteError, Writer};
 use shmpipe::{EndReason, OpenError, OpenErrorKind, Options, Peer};
 
+use crate::either::{self, Either};
 use crate::exit::Failure;
 use crate::input::{self, Stop};
+use crate::many;
 use crate::quote::quoted;
 use crate::report::Console;
 use crate::signals::{Watch, await_death};
@@ -19,10 +23,11 @@ use crate::stats::{Totals, Transport};
 /// reader has something to do while the next block is read.
 const BLOCK: usize = 256 << 10;
 
-/// How long until it is tried again to open a ring that holds as many streams as it can.
-const LOOK_AGAIN: Duration = Duration::from_millis(10);
+/// How long until it is tried again to open a ring that holds as many streams, or has as many writers, as it can.
+pub const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
-/// Sends the inputs and waits until the reader has them. Returns whether all of them could be read.
+/// Sends the inputs and waits until the reader has them, through a ring of one writer or, if there is one or
+/// `many` asks for it, of many. Returns whether all of them could be read.
 ///
 /// # Errors
 ///
@@ -30,13 +35,26 @@ const LOOK_AGAIN: Duration = Duration::from_millis(10);
 pub fn send(
     ring: &OsStr,
     names: &[OsString],
+    many: bool,
     options: &Options,
     console: &Console,
     totals: &mut Totals,
 ) -> Result<bool, Failure> {
     let watch = Watch::start().map_err(Failure::said)?;
-    let mut writer =
-        open(ring, options, &watch, console).map_err(|error| Failure::open(ring, &error))?;
+    match open(ring, many, options, &watch, console) {
+        Ok(Either::Stream(writer)) => stream(ring, writer, names, console, totals),
+        Ok(Either::Many(sender)) => many::send(ring, sender, names, console, totals),
+        Err(error) => Err(Failure::open(ring, &error)),
+    }
+}
+
+fn stream(
+    ring: &OsStr,
+    mut writer: Writer,
+    names: &[OsString],
+    console: &Console,
+    totals: &mut Totals,
+) -> Result<bool, Failure> {
     if matches!(writer.peer(), Ok(Peer::NoneYet)) {
         console.say_on_terminal(format_args!("{}: waiting for a reader", quoted(ring)));
     }
@@ -62,17 +80,33 @@ pub fn send(
 }
 
 /// Opens the writing end, whatever became of the streams before: behind one that is whole, in place of
-/// what a broken one left. Readers that have yet to take up either are waited for, like those of a FIFO.
+/// what a broken one left. Readers that have yet to take up either are waited for, like those of a FIFO, and so
+/// is a place among many writers.
 fn open(
     ring: &OsStr,
+    many: bool,
     options: &Options,
     watch: &Watch,
     console: &Console,
-) -> Result<Writer, OpenError> {
+) -> Result<Either<Writer, Sender>, OpenError> {
     let mut options = options.clone();
     let mut told = false;
+    let mut wait = |what: &dyn Display| {
+        if !mem::replace(&mut told, true) {
+            console.say_on_terminal(format_args!("{}: waiting for {what}", quoted(ring)));
+        }
+        thread::sleep(LOOK_AGAIN);
+    };
     loop {
-        let opened = watch.attach(|| options.open_or_create::<Writer>(ring), Writer::aborter);
+        let open = || match many {
+            false => either::open_or_create::<Writer, Sender>(ring, false, &options),
+            // Who asks for whole lines does not get a ring that cannot promise them.
+            true => options.open_or_create(ring).map(Either::Many),
+        };
+        let opened = watch.attach(open, |end| match end {
+            Either::Stream(writer) => writer.aborter(),
+            Either::Many(sender) => sender.aborter(),
+        });
         let Err(error) = opened else { return opened };
         match *error.kind() {
             OpenErrorKind::Unfinished { reason, reader_attached: false, .. }
@@ -80,21 +114,17 @@ fn open(
             {
                 options = options.discard();
             }
-            OpenErrorKind::Unfinished { .. } => {
-                if !mem::replace(&mut told, true) {
-                    let ring = quoted(ring);
-                    console.say_on_terminal(format_args!(
-                        "{ring}: waiting for the reader of an earlier stream"
-                    ));
-                }
-                thread::sleep(LOOK_AGAIN);
+            OpenErrorKind::Unfinished { .. } => wait(&"the reader of an earlier stream"),
+            OpenErrorKind::TableFull { limit, .. } => {
+                wait(&format_args!("one of {limit} writers to leave"));
             }
             _ => return Err(error),
         }
     }
 }
 
-fn failure(ring: &OsStr, error: WriteError) -> Failure {
+/// What ended the writing into a ring.
+pub fn failure(ring: &OsStr, error: WriteError) -> Failure {
     let ring = quoted(ring);
     match error {
         WriteError::Aborted => await_death(),

@@ -215,16 +215,21 @@ impl sealed::Outlet for Outlet {
     fn drain(&mut self, patience: Patience) -> Result<(), WriteError> {
         sealed::Outlet::note_if_leaked(self);
         sealed::Outlet::say_finished(self)?;
-        let Self { end, ring, waited, .. } = self;
+        let Self { end, ring, id, waited, .. } = self;
         let until = Until::there(ring.end());
         let many = end.many();
+        let acknowledged = &many.control.life.0.acknowledged;
         end.wait(patience, &until, waited, |gone| {
             // The reader's word before its position: a reader that left says so last.
             let word = end.peer_word()?;
-            if end.checked(ring.refresh(many.ring))? >= ring.end() {
+            let released = end.checked(ring.refresh(many.ring))? >= ring.end();
+            // Acquire: pairs with the Release of the consumer that tells of an end.
+            if acknowledged.load(Ordering::Acquire) >= id.0.into() {
                 return Ok(Some(()));
             }
             match word.state {
+                // Who sent nothing waits for a reader, too.
+                State::Open | State::Ended(_) if released => Ok(Some(())),
                 State::Ended(reason) => Err(WriteError::reader_gone(reason)),
                 State::Open if gone == Gone::Peer(word) => Err(WriteError::ReaderDied),
                 State::None | State::Open => Ok(None),

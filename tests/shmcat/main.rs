@@ -5,6 +5,7 @@
 
 mod cat;
 mod death;
+mod many;
 mod options;
 mod process;
 mod reports;

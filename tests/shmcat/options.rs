@@ -81,6 +81,7 @@ fn nonsense_is_refused_with_status_1() {
         "--from $R in",
         "--capacity 4M in",
         "--persistent in",
+        "--many in",
         "--to $R --capacity 3M in",
         "--to $R --capacity 1K in",
         "--to $R --capacity 0 in",
@@ -108,9 +109,16 @@ fn nonsense_is_refused_with_status_1() {
 fn help_and_version() {
     let place = Place::new();
     let help = place.bash("shmcat --help").exits(0).silent().out();
-    for word in
-        ["--to", "--from", "--progress", "--stats", "--capacity", "Examples:", "tail -f log"]
-    {
+    for word in [
+        "--to",
+        "--from",
+        "--many",
+        "--progress",
+        "--stats",
+        "--capacity",
+        "Examples:",
+        "tail -f log",
+    ] {
         assert!(help.contains(word), "{word} is not in {help}");
     }
     assert!(!help.contains("--show-all"), "options that are refused are not offered");

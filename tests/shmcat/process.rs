@@ -35,12 +35,15 @@ impl Waits {
 pub fn until_waiting(pid: Pid, how: Waits) {
     until(&format!("{pid} waits {how:?}"), || {
         assert_ne!(state(pid), Some('Z'), "{pid} has ended instead of waiting {how:?}");
-        program(pid).is_some_and(|name| name == "shmcat") && is_waiting(pid, how)
+        is_waiting(pid, how)
     });
 }
 
 /// Whether it is so now. Where the kernel does not tell the system call, asleep has to do.
-fn is_waiting(pid: Pid, how: Waits) -> bool {
+pub fn is_waiting(pid: Pid, how: Waits) -> bool {
+    if program(pid).is_none_or(|name| name != "shmcat") {
+        return false;
+    }
     match fs::read_to_string(format!("/proc/{pid}/syscall")) {
         Ok(call) => {
             let number = call.split(' ').next().and_then(|number| number.parse().ok());

@@ -4,6 +4,7 @@ use std::{fs::File, io::Read, process::Stdio, sync::mpsc, thread};
 
 use nix::pty::openpty;
 use serde_json::Value;
+use shmpipe::{Options, mpsc::Sender};
 
 use crate::{
     process::{Waits, until_waiting},
@@ -37,6 +38,26 @@ fn statistics_of_a_ring() {
     let stats = json(&writer.stderr);
     assert!(stats["blocked"].as_u64() >= Some(1), "it waited for its reader: {stats}");
     assert!(stats["blocked_seconds"].as_f64() > Some(0.0), "{stats}");
+}
+
+#[test]
+fn statistics_of_a_ring_of_many() {
+    const SIZE: u64 = 1 << 20;
+    let place = Place::new();
+    place.file("in", SIZE as usize);
+    let start = |_| place.start_shmcat("--to $R --many --capacity 64K --stats=json in");
+    let writers = [0, 1].map(start);
+    writers.iter().for_each(|writer| until_waiting(writer.pid(), Waits::ForPeer));
+    let reader = place.bash("shmcat --from $R --progress --stats=json > out").exits(0);
+    let (progress, reader) = reader.stderr.trim_end().rsplit_once('\n').expect("two lines or more");
+    assert!(progress.contains("shmcat: 2.00 MiB in "), "{progress}");
+    let mut said = Vec::from(writers.map(|writer| (writer.finish().exits(0).stderr, SIZE)));
+    said.push((reader.to_owned(), 2 * SIZE));
+    for (line, bytes) in said {
+        let stats = json(&line);
+        assert_eq!((&stats["transport"], &stats["bytes"]), (&"shm".into(), &bytes.into()));
+        assert_eq!(stats["bytes_by_transport"]["shm"], bytes, "{stats}");
+    }
 }
 
 #[test]
@@ -134,6 +155,23 @@ fn a_person_is_told_whom_it_waits_for() {
     // A log is not told, and nobody is told where the other end is there.
     place.bash("shmcat --to $R <<< hello").exits(0).silent();
     reader.finish();
+}
+
+#[test]
+fn a_person_is_told_of_waiting_among_many() {
+    let place = Place::new();
+    let mut reader = Terminal::start(&place, "--from $R --many");
+    reader.until(&format!("shmcat: {}: waiting for a writer", place.ring()));
+    place.bash("shmcat --to $R <<< hello").exits(0).silent();
+    reader.finish();
+
+    let other: Sender = Options::new().producers(1).create_new(place.ring()).expect("a new ring");
+    let mut writer = Terminal::start(&place, "--to $R <<< hello");
+    writer.until(&format!("shmcat: {}: waiting for one of 1 writers to leave", place.ring()));
+    other.finish().expect("sound");
+    let another = Terminal::start(&place, "--from $R");
+    writer.finish();
+    another.finish();
 }
 
 /// `shmcat` whose standard error is a terminal.
