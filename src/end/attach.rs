@@ -360,6 +360,7 @@ fn attach(
     words.gate.parked.store(0, Ordering::Relaxed);
     words.gate.mode.store(0, Ordering::Relaxed);
     let fence = AsymmetricFence::register();
+    words.stats.clear();
     words.stats.pid.store(std::process::id(), Ordering::Relaxed);
     words.stats.fenced.store(u32::from(fence.is_registered()), Ordering::Relaxed);
     let end = End {

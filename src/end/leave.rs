@@ -15,7 +15,10 @@ use super::{
     lock::BuildLock,
 };
 use crate::{
-    peer::ofd, ring::cursor::Violation, segment::Object, sync::Ordering as SharedOrdering,
+    peer::ofd::{self, LockByte},
+    ring::cursor::Violation,
+    segment::Object,
+    sync::Ordering as SharedOrdering,
     wait::gate::Sleeper,
 };
 use std::{
@@ -61,7 +64,11 @@ impl End {
         if !self.others().all(|other| self.is_gone(other)) {
             return;
         }
-        if aborted || !self.is_wanted().unwrap_or(true) {
+        let unwanted = match aborted {
+            true => self.is_alone(),
+            false => !self.is_wanted().unwrap_or(true),
+        };
+        if unwanted {
             let _ = lock.object().remove_name();
         }
     }
@@ -87,6 +94,19 @@ impl End {
         }
     }
 
+    /// Whether there is nothing in the ring that others have finished: of one that was aborted nobody misses
+    /// anything.
+    fn is_alone(&self) -> bool {
+        let Some(own) = self.seat else { return true };
+        let told = self.control().life.0.acknowledged.load(SharedOrdering::Acquire);
+        let many = self.many();
+        let is_told = |other: Own<'_>| {
+            u64::from(Word::epoch_of(other.word.load(SharedOrdering::Relaxed))) <= told
+        };
+        self.others().filter(|other| other.lock != LockByte::Consumer).all(is_told)
+            && self.ring_geometry().unreleased(many.ring).all(|(owner, _)| owner == own)
+    }
+
     /// Whether a reader to come has something to get from the ring: bytes, or an end to be told.
     fn is_wanted(&self) -> Result<bool, Violation> {
         let control = self.control();
@@ -96,9 +116,10 @@ impl End {
         let consumer = Word::load(Role::Consumer.word(control))?;
         if self.geometry.producers > 0 {
             let told = acknowledged >= control.many.0.joined.load(SharedOrdering::Acquire);
+            let mut claims = self.ring_geometry().unreleased(self.many().ring);
             return Ok(match consumer.state {
-                State::None => head != tail,
-                State::Open => head != tail || !told,
+                State::None => claims.any(|(_, committed)| committed),
+                State::Open => !told || claims.any(|(_, committed)| committed),
                 State::Ended(_) => false,
             });
         }

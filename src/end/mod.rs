@@ -400,10 +400,15 @@ impl End {
         self.gate(peer).notify(published);
     }
 
+    /// Whether it is the consumer of many producers.
+    fn is_one_to_many(&self) -> bool {
+        self.role == Role::Consumer && self.geometry.producers > 0
+    }
+
     /// As [`notify`](Self::notify), by an end that does not know which it is.
     pub(crate) fn notify_peer(&self, published: u64) {
         match self.role {
-            Role::Consumer if self.geometry.producers > 0 => {
+            Role::Consumer if self.is_one_to_many() => {
                 for seat in self.seats() {
                     self.gate_at(&seat.space.0).notify(published);
                 }
@@ -453,7 +458,7 @@ impl End {
     /// the role found free afterwards was given up by the one who said it. Whether it died or left
     /// in good order in between, only the word read *again* can tell; see `waiting`.
     fn gone_peer(&self) -> Result<Gone, Stop> {
-        if self.role == Role::Consumer && self.geometry.producers > 0 {
+        if self.is_one_to_many() {
             // Of many, who cares for which must say.
             return Ok(Gone::Looked);
         }

@@ -181,12 +181,12 @@ impl End {
                     self.notify_peer(ANYTHING);
                 }
                 let mut found = None;
-                let there = until.there.get();
                 let parked = self.park(timeout, wake_at, || {
                     found = attempt(Gone::NotLooked).transpose();
-                    // What is waited for may be further on by now, and then nobody would wake us; and aborting
+                    // Of many, nobody wakes a consumer but for what is at just this position; and aborting
                     // posts a token, which must not be slept past either.
-                    found.is_some() || until.there.get() != there || self.check().is_err()
+                    let moved = self.is_one_to_many() && until.there.get() != wake_at;
+                    found.is_some() || moved || self.check().is_err()
                 });
                 self.check()?;
                 let found = match found {
@@ -197,6 +197,7 @@ impl End {
                 match found {
                     Some(there) => return Ok(there),
                     None if napping.is_some() => continue,
+                    None if parked == Parked::Ready => continue,
                     // However often we are woken for nothing, a death is not overlooked.
                     None if parked == Parked::Woken && last_look.elapsed() < cap => {
                         spinner.restart();

@@ -25,7 +25,7 @@
 
 use crate::{
     ring::newest::Newest,
-    sync::{AtomicU32, AtomicU64},
+    sync::{AtomicU32, AtomicU64, Ordering},
     wait::posix_sem::Semaphore,
 };
 use std::mem::offset_of;
@@ -124,6 +124,19 @@ pub(crate) struct StatsLine {
     pub(crate) dropped: AtomicU64,
     pub(crate) aborted: AtomicU64,
     pub(crate) leaked: AtomicU64,
+}
+
+impl StatsLine {
+    /// Takes away what a predecessor has left.
+    pub(crate) fn clear(&self) {
+        let Self { operations, bytes, sleeps, blocked_nanos, late_wakeups, last_wait, .. } = self;
+        let Self { dropped, aborted, leaked, .. } = self;
+        let counters = [operations, bytes, sleeps, blocked_nanos, late_wakeups, last_wait];
+        for counter in counters.into_iter().chain([dropped, aborted, leaked]) {
+            // Relaxed: each is a number for itself.
+            counter.store(0, Ordering::Relaxed);
+        }
+    }
 }
 
 /// Of a ring that a kernel pipe is upgraded to; zeros in every other. See `crate::upgrade`.

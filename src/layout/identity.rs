@@ -352,7 +352,11 @@ impl Identity {
             .filter(|capacity| is_capacity(*capacity, page))
             .ok_or(LayoutError::Damaged { what: "capacity", found: self.capacity })?;
         let producers = self.producers as usize;
-        if (content.face == Face::Many) != is_producers(producers) {
+        let fits = match content.face {
+            Face::Many => is_producers(producers),
+            _ => producers == 0,
+        };
+        if !fits {
             let found = self.producers.into();
             return Err(LayoutError::Damaged { what: "the number of producers", found });
         }

@@ -53,10 +53,11 @@ impl sealed::Inlet for Inlet {
     type Mark = Mark;
 
     fn new(attached: Attached) -> Result<Self, OpenErrorKind> {
-        let Attached { end, start, epoch: told } = attached;
+        let Attached { end, epoch: told, .. } = attached;
         let end = Held::new(end);
         let claims = Claims::new(&end, told)?;
-        let (waited, distance) = (Waited::default(), Distance::new(end.geometry(), start.head));
+        let distance = Distance::new(end.geometry(), claims.ring.position());
+        let waited = Waited::default();
         // A predecessor may have died before it told anybody of what it had released.
         end.notify_peer(ANYTHING);
         Ok(Self { end, claims, waited, distance, bytes: 0, lent: false })

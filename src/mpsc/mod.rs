@@ -21,6 +21,11 @@
 //!   [`Receiver::ends`] has each one's reason. The next sender begins a new stream. [`Options::resume`] and
 //!   [`Options::discard`] have no meaning here.
 //!
+//! - The larger a record, the longer it may have to wait for room beside others: they all take what is free behind one
+//!   another, and nobody holds room back for it.
+//! - A sender that another thread [aborts](crate::Aborter) in the middle of a call may still send that record, even after the
+//!   receiver was told of the end.
+//!
 //! How it works is told in `ring::mpsc` and `end::seat`, in the source.
 //!
 //! # Examples

@@ -49,11 +49,11 @@ pub struct Outlet {
 
 impl sealed::Outlet for Outlet {
     fn new(attached: Attached) -> Result<Self, OpenErrorKind> {
-        let Attached { end, start, epoch } = attached;
+        let Attached { end, epoch, .. } = attached;
         let end = Held::new(end);
         let many = end.many();
         let ring = Producer::new(end.seat(), many.ring, end.ring_geometry())?;
-        let distance = Distance::new(end.geometry(), start.tail);
+        let distance = Distance::new(end.geometry(), ring.position());
         let block = end.geometry().block as u64;
         let (id, waited) = (ProducerId(epoch), Waited::default());
         let block_bits = block.trailing_zeros();
@@ -106,6 +106,11 @@ impl sealed::Outlet for Outlet {
         wish: u64,
         patience: Patience,
     ) -> Result<bool, WriteError> {
+        if sealed::Outlet::must_look(self)
+            && let State::Ended(reason) = self.end.peer_word()?.state
+        {
+            return Err(WriteError::reader_gone(reason));
+        }
         if sealed::Outlet::room(self) >= bytes {
             return Ok(true);
         }

@@ -139,6 +139,24 @@ impl Geometry {
         busy.then(|| word.owner())
     }
 
+    /// The owners of the claims that were not released, as far as the words make sense, and whether each is
+    /// committed. (Of the pads none.) For who knows that nobody is at it.
+    pub(crate) fn unreleased(self, ring: Ring<'_>) -> impl Iterator<Item = (u8, bool)> {
+        // Acquire: pairs with the Release of those who moved them, and are no more.
+        let mut at = ring.head.load(Ordering::Acquire);
+        let tail = ring.tail.load(Ordering::Acquire);
+        let claims = std::iter::from_fn(move || {
+            let limit = tail.checked_sub(at).filter(|left| *left > 0)?;
+            let word = Word(self.block(ring, at).claim.load(Ordering::Acquire));
+            at += self.extent(word, at, limit).ok()?;
+            Some(word)
+        });
+        claims.filter_map(|word| match word.state() {
+            State::Free | State::Pad => None,
+            state => Some((word.owner(), state == State::Committed)),
+        })
+    }
+
     /// Whether `position` is where a block begins.
     #[inline]
     fn is_whole(self, position: u64) -> bool {
