@@ -1,6 +1,6 @@
 //! An end in the hands of a face, with what every operation asks for at hand.
 
-use super::{End, Role, Trust, epoch::Word, fork::Sign, stop::Stop};
+use super::{End, Role, Trust, epoch::Word, fork::Sign, seat::Many, stop::Stop};
 use crate::{
     layout::control::Control,
     wait::{fence::AsymmetricFence, gate::Gate, posix_sem::Semaphore},
@@ -18,6 +18,8 @@ pub struct Held {
     mask: usize,
     pub(crate) fence: AsymmetricFence,
     pub(crate) trust: Trust,
+    /// Not for as long as it says, but as long as the end.
+    many: Many<'static>,
     end: Arc<End>,
 }
 
@@ -33,7 +35,11 @@ impl Held {
         let control = NonNull::from(end.control());
         let mask = end.geometry().capacity - 1;
         let (mark, fence, trust) = (*end.mark, end.fence, end.trust);
-        Self { mark, control, data: end.mapping().at(0), mask, fence, trust, end }
+        // SAFETY: it is handed out by `many` alone, for no longer than this lives; and the mapping lives as long
+        // as the end, a share in which is held here.
+        #[allow(unsafe_code)]
+        let many = unsafe { std::mem::transmute::<Many<'_>, Many<'static>>(end.many()) };
+        Self { mark, control, data: end.mapping().at(0), mask, fence, trust, many, end }
     }
 
     pub(crate) fn arc(&self) -> &Arc<End> {
@@ -82,6 +88,12 @@ impl Held {
     ) -> Gate<'a, Semaphore, AsymmetricFence> {
         let line = role.own_gate(self.control());
         Gate { parked: &line.parked, wake_at: &line.wake_at, sleeper: &line.semaphore, fence }
+    }
+
+    /// As [`End::many`].
+    #[inline]
+    pub(crate) fn many(&self) -> Many<'_> {
+        self.many
     }
 
     /// As [`Mapping::at`](crate::segment::mirror::Mapping::at).

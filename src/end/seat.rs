@@ -54,22 +54,24 @@ impl<'a> Many<'a> {
     }
 
     /// The seat that a claim says its owner has.
+    #[inline]
     pub(crate) fn seat(&self, owner: u8) -> Result<&'a Seat, Violation> {
-        self.seats.get(usize::from(owner)).ok_or_else(|| {
-            let high = self.seats.len() as u64 - 1;
-            let (what, found) = ("owner of a claim", owner.into());
-            Violation { what, found, low: 0, high, exactly: false }
-        })
+        self.seats.get(usize::from(owner)).ok_or_else(|| self.no_such_seat(owner))
     }
 
-    /// The how manieth producer has it. As nobody else gets the seat while there is a claim of his in the
-    /// ring, that is who made the claim.
-    #[inline]
-    pub(crate) fn producer(&self, owner: u8) -> Result<u32, Violation> {
-        let word = &self.seat(owner)?.life.0.word;
-        // Relaxed: written before the claim was made, which was acquired.
-        Ok(Word::epoch_of(word.load(Ordering::Relaxed)))
+    #[cold]
+    fn no_such_seat(&self, owner: u8) -> Violation {
+        let (what, high) = ("owner of a claim", self.seats.len() as u64 - 1);
+        Violation { what, found: owner.into(), low: 0, high, exactly: false }
     }
+}
+
+/// The how manieth producer has a seat. As nobody else gets it while there is a claim of his in the ring, that is
+/// who made the claim.
+#[inline]
+pub(crate) fn producer(seat: &Seat) -> u32 {
+    // Relaxed: written before the claim was made, which was acquired.
+    Word::epoch_of(seat.life.0.word.load(Ordering::Relaxed))
 }
 
 /// As the ring knows it.

@@ -7,7 +7,6 @@ use super::{
 use crate::{
     Peer, ReadError, Stats, Violation,
     end::{
-        End,
         attach::Attached,
         distance::Distance,
         epoch::{EndReason, State, Word},
@@ -45,7 +44,8 @@ pub struct Inlet {
 #[derive(Clone, Copy, Debug)]
 pub struct Mark {
     at: u64,
-    producer: ProducerId,
+    /// The seat of who sent it.
+    owner: u8,
 }
 
 impl sealed::Inlet for Inlet {
@@ -108,7 +108,10 @@ impl sealed::Inlet for Inlet {
 
     #[inline]
     fn origin(&self, found: &Found<Mark>) -> ProducerId {
-        found.mark.producer
+        // 0 is nobody's, and so is a seat that there is not, which `Claims::open` has refused; or we are in a
+        // forked child.
+        let seat = self.end.is_own().then(|| self.end.many().seat(found.mark.owner).ok()).flatten();
+        ProducerId(seat.map_or(0, seat::producer))
     }
 
     #[inline]
@@ -240,11 +243,11 @@ struct Claims {
 struct Open {
     start: u64,
     end: u64,
-    producer: u32,
+    owner: u8,
 }
 
 impl Claims {
-    fn new(end: &End, told: u32) -> Result<Self, OpenErrorKind> {
+    fn new(end: &Held, told: u32) -> Result<Self, OpenErrorKind> {
         let many = end.many();
         let ring = Consumer::take_up(many.ring, end.ring_geometry())?;
         let block = end.geometry().block as u64;
@@ -277,7 +280,7 @@ impl Claims {
     /// Finds the first record from `offset` past the position on, if it is committed. There begins either the
     /// record after the one that was found before, or the first that is not released.
     #[inline]
-    fn find(&mut self, end: &End, offset: u64) -> Result<Option<Found<Mark>>, Violation> {
+    fn find(&mut self, end: &Held, offset: u64) -> Result<Option<Found<Mark>>, Violation> {
         let many = end.many();
         let geometry = self.ring.geometry();
         let from = self.position() + offset;
@@ -306,7 +309,7 @@ impl Claims {
                 next = self.open.end;
             }
         }
-        let mark = Mark { at, producer: ProducerId(self.open.producer) };
+        let mark = Mark { at, owner: self.open.owner };
         Ok(Some(Found { header, frame: next - from, place: Place::Ring, mark }))
     }
 
@@ -331,7 +334,8 @@ impl Claims {
                     if end <= at {
                         return Err(self.no_such_claim(at - start));
                     }
-                    self.open = Open { start, end, producer: many.producer(owner)? };
+                    many.seat(owner)?;
+                    self.open = Open { start, end, owner };
                     return Ok(Some(start.max(at)));
                 }
                 Claimed::Pad { blocks } => start += u64::from(blocks) * self.block,
@@ -349,7 +353,7 @@ impl Claims {
 
     /// Gives back so many bytes, which were found.
     #[inline]
-    fn release(&mut self, end: &End, bytes: u64) -> Result<(), Violation> {
+    fn release(&mut self, end: &Held, bytes: u64) -> Result<(), Violation> {
         let upto = self.position() + bytes;
         let whole = if upto < self.open.end { self.open.start } else { upto };
         self.release_whole(end, whole)?;
@@ -363,7 +367,7 @@ impl Claims {
 
     /// Gives back the claims before `upto`.
     #[inline]
-    fn release_whole(&mut self, end: &End, upto: u64) -> Result<(), Violation> {
+    fn release_whole(&mut self, end: &Held, upto: u64) -> Result<(), Violation> {
         if upto > self.ring.position() {
             let many = end.many();
             self.ring.release(many.ring, upto)?;
@@ -373,7 +377,7 @@ impl Claims {
     }
 
     /// Gives back what nobody will ever commit, so that nobody waits for it.
-    fn release_pads(&mut self, end: &End) -> Result<(), Violation> {
+    fn release_pads(&mut self, end: &Held) -> Result<(), Violation> {
         while self.within == 0
             && let Claimed::Pad { blocks } = self.ring.look(end.many().ring, 0)?
         {
@@ -387,7 +391,7 @@ impl Claims {
     /// The order matters. How many have joined is read first: who joins later begins another stream, or this
     /// one goes on. The seats are read before the ring is looked at once more: an end counts only if
     /// nothing was claimed before it that we have not seen.
-    fn look(&mut self, end: &End, gone: Gone) -> Result<Option<Seen>, Stop> {
+    fn look(&mut self, end: &Held, gone: Gone) -> Result<Option<Seen>, Stop> {
         let many = end.many();
         // Acquire: pairs with the Release in `seat::take`; we see the words of all these.
         let joined = many.control.many.0.joined.load(Ordering::Acquire);
@@ -421,7 +425,7 @@ impl Claims {
     }
 
     /// If what is at the head is the unfinished claim of a dead producer, makes a pad of it. False if not.
-    fn repair(&mut self, end: &End) -> Result<bool, Stop> {
+    fn repair(&mut self, end: &Held) -> Result<bool, Stop> {
         let many = end.many();
         let found = self.ring.look(many.ring, 0);
         let Claimed::Busy { owner, blocks } = end.checked(found)? else { return Ok(false) };
@@ -439,7 +443,7 @@ impl Claims {
     }
 
     /// Whether all producers have gone that came since an end was last told.
-    fn are_all_gone(&self, end: &End, gone: Gone) -> Result<bool, Stop> {
+    fn are_all_gone(&self, end: &Held, gone: Gone) -> Result<bool, Stop> {
         for (number, seat) in (0..=u8::MAX).zip(end.many().seats) {
             let word = end.checked(Word::load(&seat.life.0.word))?;
             if word.state != State::Open || word.epoch <= self.told {
@@ -453,13 +457,13 @@ impl Claims {
     }
 
     /// Whether nobody has come since the end that was told.
-    fn is_between(&self, end: &End) -> bool {
+    fn is_between(&self, end: &Held) -> bool {
         let joined = end.is_mapped().then(|| &end.control().many.0.joined);
         joined.is_none_or(|joined| joined.load(Ordering::Relaxed) <= self.told.into())
     }
 
     /// Tells of the end of a stream, of which this is the last producer to have joined.
-    fn tell(&mut self, end: &End, joined: u32) -> Result<Seen, Stop> {
+    fn tell(&mut self, end: &Held, joined: u32) -> Result<Seen, Stop> {
         self.ends = end.checked(status::ends(&end.many(), self.told, joined))?;
         let broken = self.ends.iter().rev().find(|end| end.reason != EndReason::Finished);
         let reason = broken.map_or(EndReason::Finished, |end| end.reason);

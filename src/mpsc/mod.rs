@@ -170,7 +170,7 @@ impl record::Record<'_, Many> {
     #[inline]
     #[must_use]
     pub fn producer(&self) -> ProducerId {
-        self.view().origin
+        self.origin()
     }
 }
 

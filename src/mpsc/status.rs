@@ -99,7 +99,8 @@ pub(super) fn look(end: &End) -> Result<Status, Stop> {
     // Acquire: of a claim that is there.
     let head = many.ring.head.load(Ordering::Acquire);
     let owner = end.ring_geometry().unfinished(many.ring, head);
-    let held_up_by = owner.and_then(|owner| many.producer(owner).ok()).map(ProducerId);
+    let held_up_by = owner.and_then(|owner| many.seat(owner).ok());
+    let held_up_by = held_up_by.map(|seat| ProducerId(seat::producer(seat)));
     let repaired = many.control.many.0.repaired.load(Ordering::Relaxed);
     Ok(Status { producers, unread, held_up_by, repaired })
 }

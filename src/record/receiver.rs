@@ -270,29 +270,30 @@ impl<T: Topology> Receiver<T> {
         found.place = Place::Staging;
     }
 
-    /// Shows a record.
+    /// The payload of a record.
     #[inline]
-    fn view(&self, offset: u64, found: FoundOf<T>) -> ViewOf<'_, T> {
+    fn bytes(&self, offset: u64, found: &FoundOf<T>) -> &[u8] {
         let len = found.header.len() as usize;
-        let bytes = match found.place {
+        match found.place {
             // Whoever found it there has checked the length.
             Place::Copy => &self.inlet.copy()[..len],
             Place::Staging => self.staging.get(),
             Place::Ring => {
-                let first = self.inlet.payload(offset, &found);
+                let first = self.inlet.payload(offset, found);
                 // SAFETY: whoever found it has checked that it lies in what is unread, so that many bytes are
                 // mapped from there on, and its sender leaves them alone until they are released, which takes
                 // an exclusive borrow of this receiver. A sender of the same user that breaks the protocol
                 // could change them, as it could any memory of this process: see `Trust::SameUser`.
                 unsafe { std::slice::from_raw_parts(first.as_ptr(), len) }
             }
-        };
-        self.show(bytes, &found)
+        }
     }
 
+    /// Shows a record.
     #[inline]
-    fn show<'a>(&self, bytes: &'a [u8], found: &FoundOf<T>) -> ViewOf<'a, T> {
-        View::new(bytes, found.header.kind(), self.inlet.align(), self.inlet.origin(found))
+    fn view(&self, offset: u64, found: FoundOf<T>) -> ViewOf<'_, T> {
+        let (kind, origin) = (found.header.kind(), self.inlet.origin(&found));
+        View::new(self.bytes(offset, &found), kind, self.inlet.align(), origin)
     }
 }
 
@@ -333,12 +334,13 @@ impl<T: Topology> Record<'_, T> {
     }
 
     #[inline]
-    pub(crate) fn view(&self) -> ViewOf<'_, T> {
-        if self.receiver.inlet.end().is_own() {
-            self.receiver.view(0, self.found)
-        } else {
-            self.receiver.show(&[], &self.found)
-        }
+    pub(crate) fn origin(&self) -> T::Origin {
+        self.receiver.inlet.origin(&self.found)
+    }
+
+    #[inline]
+    fn view(&self) -> View<'_> {
+        View::new(self, self.kind(), self.receiver.inlet.align(), ())
     }
 }
 
@@ -347,7 +349,10 @@ impl<T: Topology> Deref for Record<'_, T> {
 
     #[inline]
     fn deref(&self) -> &[u8] {
-        self.view().bytes()
+        match self.receiver.inlet.end().is_own() {
+            true => self.receiver.bytes(0, &self.found),
+            false => &[],
+        }
     }
 }
 
