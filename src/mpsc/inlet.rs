@@ -73,7 +73,7 @@ impl sealed::Inlet for Inlet {
         self.claims.block as usize
     }
 
-    #[inline]
+    #[inline(always)]
     fn first(&mut self, patience: Patience) -> Result<Option<Found<Mark>>, ReadError> {
         self.end.check()?;
         if self.lent {
@@ -97,7 +97,7 @@ impl sealed::Inlet for Inlet {
         Ok(Some(claimed.clamp(first.frame, self.end.geometry().capacity as u64)))
     }
 
-    #[inline]
+    #[inline(always)]
     fn find(&mut self, offset: u64, rest: u64) -> Result<Option<Found<Mark>>, ReadError> {
         if rest == 0 {
             return Ok(None);
@@ -279,7 +279,7 @@ impl Claims {
 
     /// Finds the first record from `offset` past the position on, if it is committed. There begins either the
     /// record after the one that was found before, or the first that is not released.
-    #[inline]
+    #[inline(always)]
     fn find(&mut self, end: &Held, offset: u64) -> Result<Option<Found<Mark>>, Violation> {
         let many = end.many();
         let geometry = self.ring.geometry();
@@ -315,7 +315,7 @@ impl Claims {
 
     /// Looks into the first committed claim from `at` on; returns where the first record in it is that was not
     /// released.
-    #[inline]
+    #[inline(always)]
     fn open(&mut self, many: &Many<'_>, at: u64) -> Result<Option<u64>, Violation> {
         let head = self.ring.position();
         let mut start = at;
