@@ -68,8 +68,9 @@ impl Seat<'_> {
         producer: &mut Producer,
     ) -> Result<u64, Violation> {
         let gone = producer.settle(ring)?;
-        // Relaxed: as in `take`.
-        self.0.store(gone, Ordering::Relaxed);
+        // Release: the consumer that sees it, without the lock, sees what the dead one committed, as we do by the
+        // lock.
+        self.0.store(gone, Ordering::Release);
         Ok(gone)
     }
 
