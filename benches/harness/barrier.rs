@@ -1,4 +1,4 @@
-//! A barrier for two processes, on a page that they share.
+//! A barrier for two processes or more, on a page that they share.
 
 use std::fs::File;
 use std::hint::spin_loop;
@@ -14,9 +14,10 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 /// A peer that has not come by then is taken for dead.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Both wait here until the other has come.
+/// All wait here until the others have come.
 pub struct Barrier {
     page: MmapRaw,
+    sides: u32,
     rounds: u32,
 }
 
@@ -28,12 +29,17 @@ impl Barrier {
         Ok(page)
     }
 
-    /// A side of the barrier on `page`.
+    /// One of the two sides of the barrier on `page`.
     pub fn on(page: &OwnedFd) -> io::Result<Self> {
-        Ok(Barrier { page: MmapOptions::new().len(4096).map_raw(page)?, rounds: 0 })
+        Self::of(page, 2)
     }
 
-    /// Waits for the other side, awake.
+    /// One of so many sides of the barrier on `page`.
+    pub fn of(page: &OwnedFd, sides: u32) -> io::Result<Self> {
+        Ok(Barrier { page: MmapOptions::new().len(4096).map_raw(page)?, sides, rounds: 0 })
+    }
+
+    /// Waits for the other sides, awake.
     pub fn wait(&mut self) -> io::Result<()> {
         // SAFETY: the page is mapped as long as `self` lives, its start is aligned, and all use it as an atomic.
         let arrived = unsafe { AtomicU32::from_ptr(self.page.as_mut_ptr().cast()) };
@@ -42,7 +48,7 @@ impl Barrier {
         arrived.fetch_add(1, Ordering::AcqRel);
         let start = Instant::now();
         let mut looks = 0u32;
-        while arrived.load(Ordering::Acquire) < 2 * self.rounds {
+        while arrived.load(Ordering::Acquire) < self.sides * self.rounds {
             looks += 1;
             if !looks.is_multiple_of(4096) {
                 spin_loop();

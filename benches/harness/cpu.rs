@@ -11,9 +11,13 @@ use nix::unistd::Pid;
 
 /// The first two CPUs this process may use; `None` if it is one alone.
 pub fn two() -> Option<[usize; 2]> {
-    let allowed = sched_getaffinity(Pid::from_raw(0)).ok()?;
-    let mut cpus = (0..CpuSet::count()).filter(|cpu| allowed.is_set(*cpu).unwrap_or(false));
-    Some([cpus.next()?, cpus.next()?])
+    all()[..].first_chunk().copied()
+}
+
+/// The CPUs this process may use.
+pub fn all() -> Vec<usize> {
+    let Ok(allowed) = sched_getaffinity(Pid::from_raw(0)) else { return Vec::new() };
+    (0..CpuSet::count()).filter(|cpu| allowed.is_set(*cpu).unwrap_or(false)).collect()
 }
 
 /// Keeps the calling thread on one CPU.

@@ -1,31 +1,16 @@
 //! Both sides of a link, seen by the process that gives them jobs.
 
 use std::any::Any;
-use std::io::{self, BufRead, BufReader, Write};
-use std::os::fd::{AsFd, OwnedFd};
-use std::process::{Child, ChildStdin, ChildStdout, Stdio};
-use std::sync::mpsc;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::resource::UsageWho;
-
-use super::job::{Answer, Job, Outcome};
+use super::job::{Job, Outcome};
 use super::registry::Registry;
-use super::role::{NO_END, READY, ROLE};
+use super::staff::{self, Start, Worker, failed};
 use super::worker::{Ends, Side};
-use super::{AnyTransport, End, Link};
+use super::{AnyTransport, Link};
 use crate::harness::barrier::Barrier;
 use crate::harness::cpu;
 use crate::transport::Unavailable;
-use crate::transport::stage::Stage;
-
-/// A side that has not answered by then never will.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// How long a worker may take to end by itself.
-const GRACE: Duration = Duration::from_secs(2);
 
 /// How a link's ends are used.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -71,20 +56,13 @@ impl Duo {
         let worker = |side: Side, ends: Ends| {
             let cpu = cpus.map(|cpus| cpus[side as usize]);
             let page = page.try_clone().map_err(failed)?;
-            let start = Start { registry, spec, words, side, cpu, page };
-            match ends {
-                Ends { out: Some(End::Thread(_)), .. }
-                | Ends { back: Some(End::Thread(_)), .. } => start.thread(ends),
-                ends => start.process(ends),
-            }
+            Start { registry, spec, words, side, cpu, page, sides: 2 }.worker(ends)
         };
         let sender = worker(Side::Sender, Ends { out: Some(out), back: here })?;
         let receiver = worker(Side::Receiver, Ends { out: back, back: Some(there) })?;
         let mut duo = Duo { sender, receiver, _guards: guards };
         for worker in [&mut duo.sender, &mut duo.receiver] {
-            if worker.line().map_err(Unavailable::because)?.trim_end() != READY {
-                return Err(Unavailable::because("a worker could not take its end of the link"));
-            }
+            worker.be_ready()?;
         }
         Ok(duo)
     }
@@ -111,168 +89,6 @@ impl Duo {
 
     /// How much of a job takes about `sample`.
     pub fn calibrate(&mut self, job: &Job, sample: Duration) -> Result<Job, String> {
-        let mut amount = 1u64;
-        loop {
-            let took = self.run(&job.times(amount))?.time;
-            if took * 4 >= sample {
-                let scale = sample.as_secs_f64() / took.as_secs_f64();
-                return Ok(job.times(((amount as f64 * scale).round() as u64).max(1)));
-            }
-            amount *= 2;
-        }
-    }
-}
-
-fn failed(error: io::Error) -> Unavailable {
-    Unavailable::because(format!("starting a worker: {error}"))
-}
-
-/// What a worker is started with.
-struct Start<'a> {
-    registry: Registry,
-    spec: &'a str,
-    words: usize,
-    side: Side,
-    cpu: Option<usize>,
-    page: OwnedFd,
-}
-
-impl Start<'_> {
-    fn process(self, ends: Ends) -> Result<Worker, Unavailable> {
-        let side = if self.side == Side::Sender { "send" } else { "receive" };
-        let mut stage = Stage::role(side, &[ROLE, self.spec, &self.words.to_string(), side]);
-        let page = stage.pass(self.page);
-        stage.arg(page.to_string());
-        for end in [ends.out, ends.back] {
-            let argument = match end {
-                None => NO_END.to_owned(),
-                Some(End::Process(end)) => end.pass_to(&mut stage),
-                Some(End::Thread(_)) => {
-                    return Err(Unavailable::because("an end cannot go to a process"));
-                }
-            };
-            stage.arg(argument);
-        }
-        stage.stdin(Stdio::piped()).stdout(Stdio::piped());
-        if let Some(cpu) = self.cpu {
-            stage.pin(cpu);
-        }
-        let mut child = stage.start().map_err(failed)?;
-        let jobs = child.stdin.take();
-        let answers = child.stdout.take().map(BufReader::new);
-        let answers = answers.ok_or_else(|| Unavailable::because("a worker without an output"))?;
-        Ok(Worker::Process { child, jobs, answers })
-    }
-
-    fn thread(self, ends: Ends) -> Result<Worker, Unavailable> {
-        let (jobs, orders) = mpsc::channel();
-        let (reports, answers) = mpsc::channel();
-        let (registry, words, side, cpu) = (self.registry, self.words, self.side, self.cpu);
-        let (spec, page) = (self.spec.to_owned(), self.page);
-        let work = move || -> io::Result<()> {
-            if let Some(cpu) = cpu {
-                cpu::pin(cpu)?;
-            }
-            let mut barrier = Barrier::on(&page)?;
-            let transport: Box<dyn AnyTransport> =
-                registry.make(&spec).map_err(io::Error::other)?;
-            let mut worker = transport.worker(words, side, ends)?;
-            // Who hears nobody has been dismissed.
-            let _ = reports.send(READY.to_owned());
-            for job in orders {
-                let answer = worker.carry_out(&job, &mut barrier, UsageWho::RUSAGE_THREAD);
-                let _ = reports.send(match answer {
-                    Ok(answer) => answer.to_line(),
-                    Err(error) => error.to_string(),
-                });
-            }
-            Ok(())
-        };
-        let thread =
-            thread::Builder::new().name(format!("{side:?}")).spawn(work).map_err(failed)?;
-        Ok(Worker::Thread { jobs: Some(jobs), answers, thread: Some(thread) })
-    }
-}
-
-enum Worker {
-    Process {
-        child: Child,
-        jobs: Option<ChildStdin>,
-        answers: BufReader<ChildStdout>,
-    },
-    Thread {
-        jobs: Option<mpsc::Sender<Job>>,
-        answers: mpsc::Receiver<String>,
-        thread: Option<thread::JoinHandle<io::Result<()>>>,
-    },
-}
-
-impl Worker {
-    fn tell(&mut self, job: &Job) -> Result<(), String> {
-        let told = match self {
-            Worker::Process { jobs: Some(jobs), .. } => writeln!(jobs, "{}", job.to_line()).is_ok(),
-            Worker::Thread { jobs: Some(jobs), .. } => jobs.send(*job).is_ok(),
-            _ => false,
-        };
-        if told { Ok(()) } else { Err("a worker takes no more jobs".into()) }
-    }
-
-    fn answer(&mut self) -> Result<Answer, String> {
-        Answer::from_line(&self.line()?)
-    }
-
-    fn line(&mut self) -> Result<String, String> {
-        match self {
-            Worker::Process { answers, .. } => {
-                let fd = PollFd::new(answers.get_ref().as_fd(), PollFlags::POLLIN);
-                let patience = PollTimeout::try_from(PATIENCE).unwrap_or(PollTimeout::NONE);
-                if poll(&mut [fd], patience).map_err(|e| e.to_string())? == 0 {
-                    return Err("it is stuck".into());
-                }
-                let mut line = String::new();
-                answers.read_line(&mut line).map_err(|e| e.to_string())?;
-                Ok(line)
-            }
-            Worker::Thread { answers, .. } => {
-                answers.recv_timeout(PATIENCE).map_err(|_| "it is stuck or has failed".into())
-            }
-        }
-    }
-
-    /// A thread cannot be ended from outside, and gives up by itself.
-    fn kill(&mut self) {
-        if let Worker::Process { child, .. } = self {
-            let _ = child.kill();
-        }
-    }
-}
-
-impl Drop for Worker {
-    fn drop(&mut self) {
-        // Without jobs a worker ends by itself and tidies up, unless it waits for another that is gone.
-        match self {
-            Worker::Process { child, jobs, .. } => {
-                drop(jobs.take());
-                let start = Instant::now();
-                while start.elapsed() < GRACE && matches!(child.try_wait(), Ok(None)) {
-                    thread::sleep(Duration::from_millis(1));
-                }
-                let _ = child.kill();
-                let _ = child.wait();
-            }
-            Worker::Thread { jobs, thread, .. } => {
-                drop(jobs.take());
-                let start = Instant::now();
-                let ended = thread.take_if(|thread| {
-                    while start.elapsed() < GRACE && !thread.is_finished() {
-                        thread::sleep(Duration::from_millis(1));
-                    }
-                    thread.is_finished()
-                });
-                if let Some(Ok(Err(error))) = ended.map(thread::JoinHandle::join) {
-                    eprintln!("a thread failed: {error}");
-                }
-            }
-        }
+        staff::calibrate(job, sample, |job| self.run(job))
     }
 }

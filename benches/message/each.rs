@@ -10,8 +10,9 @@ use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput};
 
 use crate::harness::cpu;
+use crate::message::crowd::Crowd;
 use crate::message::duo::{Duo, Traffic};
-use crate::message::job::Job;
+use crate::message::job::{Job, Outcome, Share};
 use crate::message::registry::Registry;
 use crate::message::{BATCH, IN_TREE, role};
 use crate::transport::{Unavailable, size};
@@ -43,6 +44,30 @@ pub fn throughput(contest: &Contest<'_>) {
                 measure(group, spec, *words, Job::Batches(0));
             }
         });
+    }
+    criterion.final_summary();
+}
+
+/// Measures messages of several senders, one by one, and in batches by those ways that are also among `in_batches`.
+pub fn shared(contest: &Contest<'_>, in_batches: &[&'static str], senders: &[u64]) {
+    role::run_if_asked(REGISTRY);
+    let mut criterion = criterion();
+    for words in contest.sizes {
+        let size = size::show(8 * *words as u64);
+        for senders in senders {
+            let share = Share::of(*senders);
+            group(&mut criterion, &format!("{size}, {senders} senders, one by one"), |group| {
+                for spec in contest.specs {
+                    measure(group, spec, *words, Job::Shared(share));
+                }
+            });
+            let name = format!("{size}, {senders} senders, in batches of {BATCH}");
+            group(&mut criterion, &name, |group| {
+                for spec in in_batches {
+                    measure(group, spec, *words, Job::SharedBatches(share));
+                }
+            });
+        }
     }
     criterion.final_summary();
 }
@@ -91,12 +116,32 @@ fn measure(group: &mut BenchmarkGroup<'_, WallTime>, spec: &str, words: usize, j
     // A batch of criterion's is one of ours; the rate is that of its messages.
     group.throughput(Throughput::Elements(job.times(1).count()));
     // Started by the first sample, and not at all if the benchmark is filtered out.
-    let mut duo: Option<Result<Duo, Unavailable>> = None;
+    let mut team: Option<Result<Team, Unavailable>> = None;
     group.bench_function(spec, |bencher| {
         bencher.iter_custom(|amount| {
-            let started = duo.get_or_insert_with(|| Duo::start(REGISTRY, spec, words, traffic));
-            let duo = started.as_mut().unwrap_or_else(|reason| panic!("{spec}: {reason}"));
-            duo.run(&job.times(amount)).unwrap_or_else(|error| panic!("{spec}: {error}")).time
+            let started = team.get_or_insert_with(|| match job {
+                Job::Shared(_) | Job::SharedBatches(_) => {
+                    Crowd::start(REGISTRY, spec, words, job.senders()).map(Team::Crowd)
+                }
+                _ => Duo::start(REGISTRY, spec, words, traffic).map(Team::Duo),
+            });
+            let team = started.as_mut().unwrap_or_else(|reason| panic!("{spec}: {reason}"));
+            team.run(&job.times(amount)).unwrap_or_else(|error| panic!("{spec}: {error}")).time
         });
     });
+}
+
+/// Who does a job.
+enum Team {
+    Duo(Duo),
+    Crowd(Crowd),
+}
+
+impl Team {
+    fn run(&mut self, job: &Job) -> Result<Outcome, String> {
+        match self {
+            Self::Duo(duo) => duo.run(job),
+            Self::Crowd(crowd) => crowd.run(job),
+        }
+    }
 }

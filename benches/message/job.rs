@@ -22,6 +22,32 @@ pub enum Job {
         /// From a burst to the next, in picoseconds.
         period: u64,
     },
+    /// Messages of several senders, one by one, as fast as it goes.
+    Shared(Share),
+    /// The same in batches.
+    SharedBatches(Share),
+}
+
+/// What one of several senders does.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Share {
+    /// How many there are.
+    pub senders: u64,
+    /// Which one it is.
+    pub sender: u64,
+    /// Messages, or batches, of each.
+    pub each: u64,
+}
+
+impl Share {
+    /// One of several senders, with nothing to do as yet.
+    pub fn of(senders: u64) -> Self {
+        Share { senders, sender: 0, each: 0 }
+    }
+
+    fn to_fields(self) -> String {
+        format!("{} {} {}", self.senders, self.sender, self.each)
+    }
 }
 
 impl Job {
@@ -31,12 +57,32 @@ impl Job {
             Job::Stream(count) | Job::RoundTrips(count) | Job::TimedRoundTrips(count) => count,
             Job::Batches(count) => count * super::BATCH as u64,
             Job::Paced { bursts, burst, .. } => bursts * burst,
+            Job::Shared(share) => share.senders * share.each,
+            Job::SharedBatches(share) => share.senders * share.each * super::BATCH as u64,
         }
     }
 
     /// Whether it needs a link back.
     pub fn is_round_trip(&self) -> bool {
         matches!(self, Job::RoundTrips(_) | Job::TimedRoundTrips(_))
+    }
+
+    /// How many senders it has.
+    pub fn senders(&self) -> usize {
+        match *self {
+            Job::Shared(share) | Job::SharedBatches(share) => share.senders as usize,
+            _ => 1,
+        }
+    }
+
+    /// The part of that sender in it.
+    pub fn part(&self, sender: usize) -> Self {
+        let of = |share| Share { sender: sender as u64, ..share };
+        match *self {
+            Job::Shared(share) => Job::Shared(of(share)),
+            Job::SharedBatches(share) => Job::SharedBatches(of(share)),
+            whole => whole,
+        }
     }
 
     /// The same kind of work, of another amount.
@@ -47,6 +93,8 @@ impl Job {
             Job::RoundTrips(_) => Job::RoundTrips(amount),
             Job::TimedRoundTrips(_) => Job::TimedRoundTrips(amount),
             Job::Paced { burst, period, .. } => Job::Paced { bursts: amount, burst, period },
+            Job::Shared(share) => Job::Shared(Share { each: amount, ..share }),
+            Job::SharedBatches(share) => Job::SharedBatches(Share { each: amount, ..share }),
         }
     }
 
@@ -58,6 +106,8 @@ impl Job {
             Job::RoundTrips(count) => format!("round-trips {count}"),
             Job::TimedRoundTrips(count) => format!("timed-round-trips {count}"),
             Job::Paced { bursts, burst, period } => format!("paced {bursts} {burst} {period}"),
+            Job::Shared(share) => format!("shared {}", share.to_fields()),
+            Job::SharedBatches(share) => format!("shared-batches {}", share.to_fields()),
         }
     }
 
@@ -66,7 +116,10 @@ impl Job {
         let mut fields = line.split_ascii_whitespace();
         let name = fields.next()?;
         let mut number = || fields.next()?.parse().ok();
+        let mut share = || Some(Share { senders: number()?, sender: number()?, each: number()? });
         Some(match name {
+            "shared" => Job::Shared(share()?),
+            "shared-batches" => Job::SharedBatches(share()?),
             "stream" => Job::Stream(number()?),
             "batches" => Job::Batches(number()?),
             "round-trips" => Job::RoundTrips(number()?),
@@ -124,7 +177,7 @@ pub struct Outcome {
     pub count: u64,
     /// The receiver's time; of round trips the sender's, who waits for the last to come back.
     pub time: Duration,
-    /// CPU time of the sender and of the receiver.
+    /// CPU time of the sender, or of all of them, and of the receiver.
     pub cpu: [Duration; 2],
     /// As in [`Answer`].
     pub latency: [u64; 3],
@@ -154,7 +207,8 @@ mod tests {
     #[test]
     fn lines_come_back_as_they_were() {
         let paced = Job::Paced { bursts: 1, burst: 2, period: 3 };
-        for job in [Job::Stream(7), Job::Batches(8), Job::RoundTrips(9), paced] {
+        let shared = Job::SharedBatches(Share { senders: 4, sender: 5, each: 6 });
+        for job in [Job::Stream(7), Job::Batches(8), Job::RoundTrips(9), paced, shared] {
             assert_eq!(Job::from_line(&job.to_line()), Some(job));
             assert_eq!(Job::from_line(&job.times(5).to_line()), Some(job.times(5)));
         }

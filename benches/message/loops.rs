@@ -6,8 +6,9 @@ use std::thread;
 use std::time::Duration;
 
 use super::clock::Clock;
-use super::content::Checker;
+use super::content::{Checker, SharedChecker, first_stamp};
 use super::histogram::Histogram;
+use super::job::Share;
 use super::{BATCH, Receiver, Sender};
 
 /// Sends messages one by one.
@@ -40,6 +41,50 @@ pub fn receive_batches<const N: usize>(
         left = left.saturating_sub(receiver.receive_batch(|message| checker.take(message))? as u64);
     }
     right_or_err(checker.is_right::<N>(count))
+}
+
+/// Sends the messages of one of several senders, one by one.
+pub fn send_share<const N: usize>(sender: &mut impl Sender<N>, share: Share) -> io::Result<()> {
+    let first = first_stamp(share.sender);
+    (first..first + share.each).try_for_each(|stamp| sender.send(stamp))
+}
+
+/// Sends the messages of one of several senders, in batches.
+pub fn send_share_batches<const N: usize>(
+    sender: &mut impl Sender<N>,
+    share: Share,
+) -> io::Result<()> {
+    let first = first_stamp(share.sender);
+    (0..share.each).try_for_each(|batch| sender.send_batch(first + batch * BATCH as u64))
+}
+
+/// Receives the messages of several senders, one by one, and checks them.
+pub fn receive_shared<const N: usize>(
+    receiver: &mut impl Receiver<N>,
+    share: Share,
+) -> io::Result<()> {
+    receive_of_all::<N>(share, |checker| receiver.receive(|message| checker.take(message)))
+}
+
+/// Receives the messages of several senders, as many at once as there are, and checks them.
+pub fn receive_shared_batches<const N: usize>(
+    receiver: &mut impl Receiver<N>,
+    share: Share,
+) -> io::Result<()> {
+    let share = Share { each: share.each * BATCH as u64, ..share };
+    receive_of_all::<N>(share, |checker| receiver.receive_batch(|message| checker.take(message)))
+}
+
+fn receive_of_all<const N: usize>(
+    share: Share,
+    mut receive: impl FnMut(&mut SharedChecker) -> io::Result<usize>,
+) -> io::Result<()> {
+    let mut checker = SharedChecker::new(share.senders);
+    let mut left = share.senders * share.each;
+    while left > 0 {
+        left = left.saturating_sub(receive(&mut checker)? as u64);
+    }
+    right_or_err(checker.is_right::<N>(share.each))
 }
 
 /// Sends a message, waits for it to come back, and so on. `after` is called after every trip.

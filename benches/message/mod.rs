@@ -1,6 +1,6 @@
 //! The ways to carry messages of one size, one small file each, behind one trait, and the loops that measure them.
 //!
-//! The benches `record`, `slot` and `latency` share this folder with the package `rivals`, which adds the ways of other
+//! The benches `record`, `slot`, `mpsc` and `latency` share this folder with the package `rivals`, which adds the ways of other
 //! libraries. Whoever uses it has `benches/harness` and `benches/transport` at its root too.
 //!
 //! One operation may take two nanoseconds, so the loops know the type of what they call: [`Transport`] names the types
@@ -11,6 +11,7 @@
 
 pub mod clock;
 pub mod content;
+pub mod crowd;
 mod descriptor;
 pub mod duo;
 pub mod histogram;
@@ -23,6 +24,7 @@ pub mod registry;
 mod ring;
 pub mod role;
 mod slots;
+mod staff;
 mod unix;
 mod worker;
 
@@ -43,6 +45,7 @@ pub type Make = fn(options: &str) -> Result<Box<dyn AnyTransport>, Unavailable>;
 pub const IN_TREE: &[(&str, Make)] = &[
     ("slots", slots::make),
     ("records", records::make),
+    ("many", records::make_many),
     ("pipe", pipe::make),
     ("unix", unix::make),
 ];
@@ -64,6 +67,11 @@ pub trait Transport: 'static {
 
     /// Makes a link. What it leaves in the system is removed when its [`guard`](Link::guard) is dropped.
     fn connect<const N: usize>(&self) -> Result<Link, Unavailable>;
+
+    /// The end of another sender beside one that `connect` has made, for the ways that can have several.
+    fn another<const N: usize>(&self, _sender: &End) -> Option<End> {
+        None
+    }
 
     /// Takes the sending end, in the process or the thread that sends.
     fn sender<const N: usize>(&self, end: End) -> io::Result<Self::Sender<N>>;
@@ -114,6 +122,27 @@ pub enum End {
 }
 
 impl End {
+    /// The same once more, if it goes to a process.
+    pub fn again(&self) -> Option<Self> {
+        match self {
+            End::Process(transport::End::Descriptor(fd)) => {
+                fd.try_clone().ok().map(|fd| End::Process(transport::End::Descriptor(fd)))
+            }
+            End::Process(transport::End::Name(name)) => {
+                Some(End::Process(transport::End::Name(name.clone())))
+            }
+            End::Thread(_) => None,
+        }
+    }
+
+    /// What goes to a thread, to be looked at.
+    pub fn as_value<T: 'static>(&self) -> Option<&T> {
+        match self {
+            End::Thread(value) => value.downcast_ref(),
+            End::Process(_) => None,
+        }
+    }
+
     /// The descriptor that was passed, for the ways that made it one.
     pub fn descriptor(self) -> io::Result<std::os::fd::OwnedFd> {
         match self {

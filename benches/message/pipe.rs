@@ -27,6 +27,11 @@ impl Transport for Pipe {
         Ok(transport::Link::of_descriptors(sender, receiver).into())
     }
 
+    fn another<const N: usize>(&self, sender: &End) -> Option<End> {
+        // A message is shorter than PIPE_BUF, so it stays whole; a batch may not.
+        sender.again()
+    }
+
     fn sender<const N: usize>(&self, end: End) -> io::Result<Stream<N>> {
         Ok(Stream::new(end.descriptor()?))
     }

@@ -1,58 +1,90 @@
-//! This library's records: sent from where they are, or, with the option `in-place`, made in the ring. They are read there.
+//! This library's records, of one sender or of many: sent from where they are, or, with the option `in-place`, made in the
+//! ring. They are read there.
 
 use std::io;
+use std::marker::PhantomData;
 
 use bytemuck::from_bytes_mut;
 use shmpipe::Unclaimed;
-use shmpipe::record;
+use shmpipe::mpsc::Many;
+use shmpipe::record::{self, One, Topology};
 
 use super::content::message;
 use super::ring::Ring;
 use super::{AnyTransport, BATCH, End, Link, Receiver, Sender, Transport};
 use crate::transport::{self, Unavailable};
 
-struct Records<const IN_PLACE: bool>(Ring);
+struct Records<T, const IN_PLACE: bool>(Ring, PhantomData<T>);
 
 /// `records`, `records:SIZE`, `records:WAIT`; with `in-place` first among the options, made in the ring.
 pub fn make(options: &str) -> Result<Box<dyn AnyTransport>, Unavailable> {
+    of::<One>(options)
+}
+
+/// `many`, with the same options.
+pub fn make_many(options: &str) -> Result<Box<dyn AnyTransport>, Unavailable> {
+    of::<Many>(options)
+}
+
+fn of<T: Kind>(options: &str) -> Result<Box<dyn AnyTransport>, Unavailable> {
     Ok(match options.strip_prefix("in-place") {
-        Some(rest) => Box::new(Records::<true>(Ring::parse(rest)?)),
-        None => Box::new(Records::<false>(Ring::parse(options)?)),
+        Some(rest) => Box::new(Records::<T, true>(Ring::parse(rest)?, PhantomData)),
+        None => Box::new(Records::<T, false>(Ring::parse(options)?, PhantomData)),
     })
 }
 
-impl<const IN_PLACE: bool> Transport for Records<IN_PLACE> {
-    type Sender<const N: usize> = RecordSender<IN_PLACE>;
-    type Receiver<const N: usize> = RecordReceiver;
+/// How many senders there can be.
+trait Kind: Topology {
+    const NAMES: [&str; 2];
+    const IS_MANY: bool;
+}
+
+impl Kind for One {
+    const NAMES: [&str; 2] = ["records", "records, in place"];
+    const IS_MANY: bool = false;
+}
+
+impl Kind for Many {
+    const NAMES: [&str; 2] = ["records of many", "records of many, in place"];
+    const IS_MANY: bool = true;
+}
+
+impl<T: Kind, const IN_PLACE: bool> Transport for Records<T, IN_PLACE> {
+    type Sender<const N: usize> = RecordSender<T, IN_PLACE>;
+    type Receiver<const N: usize> = RecordReceiver<T>;
 
     fn title(&self) -> String {
-        self.0.title(if IN_PLACE { "records, in place" } else { "records" })
+        self.0.title(T::NAMES[usize::from(IN_PLACE)])
     }
 
     fn connect<const N: usize>(&self) -> Result<Link, Unavailable> {
         let (sender, receiver) = self
             .0
             .options()
-            .anonymous::<record::Sender>()
+            .anonymous::<record::Sender<T>>()
             .map_err(|e| Unavailable::because(e.to_string()))?;
         Ok(transport::Link::of_descriptors(sender, receiver).into())
     }
 
-    fn sender<const N: usize>(&self, end: End) -> io::Result<RecordSender<IN_PLACE>> {
-        let end = Unclaimed::<record::Sender>::from(end.descriptor()?);
+    fn another<const N: usize>(&self, sender: &End) -> Option<End> {
+        sender.again().filter(|_| T::IS_MANY)
+    }
+
+    fn sender<const N: usize>(&self, end: End) -> io::Result<RecordSender<T, IN_PLACE>> {
+        let end = Unclaimed::<record::Sender<T>>::from(end.descriptor()?);
         Ok(RecordSender(end.claim_with(&self.0.options()).map_err(io::Error::other)?))
     }
 
-    fn receiver<const N: usize>(&self, end: End) -> io::Result<RecordReceiver> {
-        let end = Unclaimed::<record::Receiver>::from(end.descriptor()?);
+    fn receiver<const N: usize>(&self, end: End) -> io::Result<RecordReceiver<T>> {
+        let end = Unclaimed::<record::Receiver<T>>::from(end.descriptor()?);
         Ok(RecordReceiver(end.claim_with(&self.0.options()).map_err(io::Error::other)?))
     }
 }
 
 /// The sending end.
-pub struct RecordSender<const IN_PLACE: bool>(record::Sender);
+pub struct RecordSender<T: Topology, const IN_PLACE: bool>(record::Sender<T>);
 
-impl<const IN_PLACE: bool, const N: usize> Sender<N> for RecordSender<IN_PLACE> {
+impl<T: Topology, const IN_PLACE: bool, const N: usize> Sender<N> for RecordSender<T, IN_PLACE> {
     #[inline]
     fn send(&mut self, stamp: u64) -> io::Result<()> {
         if !IN_PLACE {
@@ -80,9 +112,9 @@ impl<const IN_PLACE: bool, const N: usize> Sender<N> for RecordSender<IN_PLACE> 
 }
 
 /// The receiving end.
-pub struct RecordReceiver(record::Receiver);
+pub struct RecordReceiver<T: Topology>(record::Receiver<T>);
 
-impl<const N: usize> Receiver<N> for RecordReceiver {
+impl<T: Topology, const N: usize> Receiver<N> for RecordReceiver<T> {
     #[inline]
     fn receive(&mut self, mut take: impl FnMut(&[u64; N])) -> io::Result<usize> {
         let record = self.0.recv()?.ok_or(io::ErrorKind::UnexpectedEof)?;

@@ -41,13 +41,14 @@ pub fn run_if_asked(registry: Registry) {
 }
 
 fn play(registry: Registry, role: &[&str]) -> io::Result<()> {
-    let [spec, words, side, page, out, back] = role[..] else {
+    let [spec, words, side, page, sides, out, back] = role[..] else {
         return Err(io::Error::other("the role is not complete"));
     };
     let side = if side == "send" { Side::Sender } else { Side::Receiver };
     let words = words.parse().map_err(io::Error::other)?;
     let page = take_passed(page).ok_or_else(|| io::Error::other("no page for the barrier"))?;
-    let mut barrier = Barrier::on(&File::from(page).into())?;
+    let sides = sides.parse().map_err(io::Error::other)?;
+    let mut barrier = Barrier::of(&File::from(page).into(), sides)?;
     let transport = registry.make(spec).map_err(io::Error::other)?;
     let mut worker = transport.worker(words, side, Ends { out: end(out)?, back: end(back)? })?;
     writeln!(io::stdout(), "{READY}")?;

@@ -41,6 +41,9 @@ pub trait AnyTransport {
     /// Makes a link for messages of so many numbers.
     fn connect(&self, words: usize) -> Result<Link, Unavailable>;
 
+    /// The end of another sender beside one, where there can be several.
+    fn another(&self, words: usize, sender: &End) -> Option<End>;
+
     /// Takes the ends of one side.
     fn worker(&self, words: usize, side: Side, ends: Ends) -> io::Result<Box<dyn AnyWorker>>;
 }
@@ -71,6 +74,10 @@ impl<T: Transport> AnyTransport for T {
         for_words!(words, connect::<T>(self), Err(Unavailable::because("no such size is measured")))
     }
 
+    fn another(&self, words: usize, sender: &End) -> Option<End> {
+        for_words!(words, another::<T>(self, sender), None)
+    }
+
     fn worker(&self, words: usize, side: Side, ends: Ends) -> io::Result<Box<dyn AnyWorker>> {
         for_words!(words, make::<T>(self, side, ends), Err(io::ErrorKind::Unsupported.into()))
     }
@@ -78,6 +85,10 @@ impl<T: Transport> AnyTransport for T {
 
 fn connect<T: Transport, const N: usize>(transport: &T) -> Result<Link, Unavailable> {
     transport.connect::<N>()
+}
+
+fn another<T: Transport, const N: usize>(transport: &T, sender: &End) -> Option<End> {
+    transport.another::<N>(sender)
 }
 
 fn make<T: Transport, const N: usize>(
@@ -164,6 +175,18 @@ impl<T: Transport, const N: usize> Worker<T, N> {
             }
             (Side::Receiver, Job::Paced { .. }, _, Some(receiver)) => {
                 loops::receive_paced(receiver, job.count(), clock, latencies)
+            }
+            (Side::Sender, Job::Shared(share), Some(sender), _) => {
+                loops::send_share(sender, *share)
+            }
+            (Side::Receiver, Job::Shared(share), _, Some(receiver)) => {
+                loops::receive_shared(receiver, *share)
+            }
+            (Side::Sender, Job::SharedBatches(share), Some(sender), _) => {
+                loops::send_share_batches(sender, *share)
+            }
+            (Side::Receiver, Job::SharedBatches(share), _, Some(receiver)) => {
+                loops::receive_shared_batches(receiver, *share)
             }
             _ => Err(io::Error::other("this end has no link for that")),
         }

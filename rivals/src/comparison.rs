@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use crate::harness::paired::{Pair, in_turns};
 use crate::message::BATCH;
+use crate::message::crowd::Crowd;
 use crate::message::duo::{Duo, Traffic};
-use crate::message::job::{Job, Outcome};
-use crate::transport::size;
+use crate::message::job::{Job, Outcome, Share};
+use crate::transport::{Unavailable, size};
 use crate::{Args, REGISTRY, Wait, Work};
 
 /// shmpipe and one rival, at one kind of work.
@@ -23,10 +24,13 @@ pub struct Comparison {
 const ONE_BY_ONE: [&str; 7] =
     ["rtrb", "ringbuf", "crossbeam", "iceoryx2", "ipmpsc", "pipe", "unix"];
 const BATCHES: [&str; 4] = ["rtrb", "ringbuf", "pipe", "unix"];
+const SHARED: [&str; 4] = ["crossbeam", "ipmpsc", "aeron-shared", "pipe"];
 
 /// All comparisons of a kind of work. shmpipe is always the first of two.
 pub fn of(args: &Args) -> Vec<Comparison> {
+    let shared: Vec<Job> = args.senders.iter().map(|n| Job::Shared(Share::of(*n))).collect();
     let (faces, sizes, jobs): (&[&str], &[usize], &[Job]) = match args.work {
+        Work::Many => (&["many"], &[4], &shared),
         Work::Slots => (&["slots"], &[1, 4, 8], &[Job::Stream(0), Job::Batches(0)]),
         Work::Records => (&["records"], &[4, 8, 128], &[Job::Stream(0), Job::Batches(0)]),
         Work::RoundTrip => (&["slots", "records"], &[1, 4], &[Job::RoundTrips(0)]),
@@ -45,6 +49,9 @@ pub fn of(args: &Args) -> Vec<Comparison> {
 }
 
 fn rivals(work: Work, job: Job) -> Vec<&'static str> {
+    if matches!(work, Work::Many) {
+        return SHARED.to_vec();
+    }
     let rivals = if matches!(job, Job::Batches(_)) { &BATCHES[..] } else { &ONE_BY_ONE };
     let mut rivals = rivals.to_vec();
     if !matches!(work, Work::Slots) {
@@ -55,7 +62,7 @@ fn rivals(work: Work, job: Job) -> Vec<&'static str> {
 
 fn comparison(face: &str, rival: &str, (words, job): (usize, Job), args: &Args) -> Comparison {
     let capacity = args.capacity.as_deref();
-    let in_place = (args.in_place && face == "records").then_some("in-place");
+    let in_place = (args.in_place && face != "slots").then_some("in-place");
     let wait = args.wait.map(|wait| match wait {
         Wait::Adaptive => "adaptive",
         Wait::Spin => "spin",
@@ -70,6 +77,8 @@ fn comparison(face: &str, rival: &str, (words, job): (usize, Job), args: &Args) 
     let how = match job {
         Job::Stream(_) => format!("{size}, one by one"),
         Job::Batches(_) => format!("{size}, in batches of {BATCH}"),
+        Job::Shared(Share { senders: 1, .. }) => format!("{size}, 1 sender"),
+        Job::Shared(share) => format!("{size}, {} senders", share.senders),
         _ => format!("{size}, there and back"),
     };
     Comparison { name: format!("{how}, {first} : {second}"), first, second, words, job }
@@ -83,8 +92,8 @@ impl Comparison {
         println!("{} : {}", first.title, second.title);
         in_turns(
             pairs,
-            || first.duo.run(&first.job),
-            || second.duo.run(&second.job),
+            || (first.run)(&first.job),
+            || (second.run)(&second.job),
             |index, pair| {
                 let [before, between, after] = pair.trips;
                 let place = pair.place();
@@ -102,22 +111,28 @@ impl Comparison {
     }
 }
 
-/// A rival with its workers, and what they do in a sample.
+/// A rival, by what has its workers do a job, and what they do in a sample.
 struct Side {
     title: String,
-    duo: Duo,
+    run: Box<dyn FnMut(&Job) -> Result<Outcome, String>>,
     job: Job,
 }
 
 impl Side {
     fn start(comparison: &Comparison, spec: &str, sample: Duration) -> Result<Self, String> {
         let named = |what: String| format!("{spec}: {what}");
-        let traffic =
-            if comparison.job.is_round_trip() { Traffic::BothWays } else { Traffic::OneWay };
+        let Comparison { words, job, .. } = *comparison;
         let way = REGISTRY.make(spec).map_err(|reason| named(reason.to_string()))?;
-        let mut duo = Duo::start(REGISTRY, spec, comparison.words, traffic)
-            .map_err(|reason| named(reason.to_string()))?;
-        let job = duo.calibrate(&comparison.job, sample).map_err(named)?;
-        Ok(Side { title: way.title(), duo, job })
+        let unavailable = |reason: Unavailable| named(reason.to_string());
+        if let Job::Shared(_) = job {
+            let crowd = Crowd::start(REGISTRY, spec, words, job.senders());
+            let mut crowd = crowd.map_err(unavailable)?;
+            let job = crowd.calibrate(&job, sample).map_err(named)?;
+            return Ok(Side { title: way.title(), run: Box::new(move |job| crowd.run(job)), job });
+        }
+        let traffic = if job.is_round_trip() { Traffic::BothWays } else { Traffic::OneWay };
+        let mut duo = Duo::start(REGISTRY, spec, words, traffic).map_err(unavailable)?;
+        let job = duo.calibrate(&job, sample).map_err(named)?;
+        Ok(Side { title: way.title(), run: Box::new(move |job| duo.run(job)), job })
     }
 }

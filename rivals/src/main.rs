@@ -2,12 +2,13 @@
 //!
 //! - `cargo run --release -- slots` sends numbers and small values, one by one and in batches.
 //! - `cargo run --release -- records` sends messages of 32 B to 1 KiB, one by one and in batches.
+//! - `cargo run --release -- many` sends messages of 32 B from several senders to one receiver, one by one.
 //! - `cargo run --release -- round-trip` sends one message at a time there and back.
 //!
 //! With `--features aeron` Aeron is built and measured too.
 //!
-//! shmpipe's two ends are always two processes. A rival's ends are two processes too if it can do that, and two threads
-//! if not. Each has a CPU of its own. Whatever is received is checked. Samples of two rivals follow each other directly,
+//! shmpipe's ends are always processes. A rival's ends are processes too if it can do that, and threads if not. Each has
+//! a CPU of its own, if there are so many. Whatever is received is checked. Samples of two rivals follow each other directly,
 //! with the round trip of a cache line between the two CPUs around each, and are compared only within such pairs.
 
 mod comparison;
@@ -57,6 +58,16 @@ struct Args {
     #[arg(long, value_name = "HOW", global = true)]
     wait: Option<Wait>,
 
+    /// How many senders there are, where there can be several
+    #[arg(
+        long,
+        value_name = "N,...",
+        value_delimiter = ',',
+        default_value = "1,2,8",
+        global = true
+    )]
+    senders: Vec<u64>,
+
     /// Records are made in the ring, and not copied into it
     #[arg(long, global = true)]
     in_place: bool,
@@ -73,6 +84,8 @@ enum Work {
     Slots,
     /// Messages of 32 B, 64 B and 1 KiB by records
     Records,
+    /// Messages of 32 B by records of many senders
+    Many,
     /// 8 and 32 B there and back
     RoundTrip,
 }

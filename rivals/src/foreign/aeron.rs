@@ -1,5 +1,5 @@
 //! Aeron's shared memory, between processes, by its C client: an exclusive publication and a subscription, as in the
-//! sample that Aeron measures its own throughput with. A message is offered, which copies it into the publication's buffer;
+//! sample that Aeron measures its own throughput with; for several senders a concurrent publication of each. A message is offered, which copies it into the publication's buffer;
 //! to claim room and make it there takes two calls from Rust to C, and was slower up to 64 B and no faster at 1 KiB.
 //!
 //! Its media driver runs in the process that gives the orders, on whichever CPU is free, in one thread that sleeps when
@@ -12,7 +12,9 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use bytemuck::{bytes_of, try_from_bytes};
-use rusteron_client::{Aeron, AeronExclusivePublication, AeronSubscription, Handlers};
+use rusteron_client::{
+    Aeron, AeronExclusivePublication, AeronPublication, AeronSubscription, Handlers,
+};
 use rusteron_media_driver::bindings::aeron_threading_mode_enum::AERON_THREADING_MODE_SHARED;
 use rusteron_media_driver::testing::EmbeddedDriver;
 
@@ -27,12 +29,22 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 struct AeronIpc {
     term: usize,
+    shared: bool,
 }
 
 /// `aeron` or `aeron:SIZE`, the size of a term; a publication has three of them, and room for half of one.
 pub fn make(options: &str) -> Result<Box<dyn AnyTransport>, Unavailable> {
+    of(options, false)
+}
+
+/// `aeron-shared`, with the same options: there can be several senders.
+pub fn make_shared(options: &str) -> Result<Box<dyn AnyTransport>, Unavailable> {
+    of(options, true)
+}
+
+fn of(options: &str, shared: bool) -> Result<Box<dyn AnyTransport>, Unavailable> {
     let term = size::parse(if options.is_empty() { "8M" } else { options });
-    Ok(Box::new(AeronIpc { term: term.map_err(Unavailable::because)? as usize }))
+    Ok(Box::new(AeronIpc { term: term.map_err(Unavailable::because)? as usize, shared }))
 }
 
 impl Transport for AeronIpc {
@@ -40,7 +52,8 @@ impl Transport for AeronIpc {
     type Receiver<const N: usize> = AeronReceiver;
 
     fn title(&self) -> String {
-        "Aeron IPC (rusteron 0.2.16)".into()
+        let how = if self.shared { ", concurrent publications" } else { "" };
+        format!("Aeron IPC (rusteron 0.2.16{how})")
     }
 
     fn connect<const N: usize>(&self) -> Result<Link, Unavailable> {
@@ -51,13 +64,21 @@ impl Transport for AeronIpc {
         Ok(Link::of_names(&end, &end, driver))
     }
 
+    fn another<const N: usize>(&self, sender: &End) -> Option<End> {
+        sender.again().filter(|_| self.shared)
+    }
+
     fn sender<const N: usize>(&self, end: End) -> io::Result<AeronSender> {
         let (client, channel, stream) = client(&end.name()?)?;
-        let adding = client.async_add_exclusive_publication(&channel, stream).map_err(failed)?;
-        Ok(AeronSender {
-            publication: adding.poll_blocking(PATIENCE).map_err(failed)?,
-            _client: client,
-        })
+        let publication = if self.shared {
+            let adding = client.async_add_publication(&channel, stream).map_err(failed)?;
+            Publication::Shared(adding.poll_blocking(PATIENCE).map_err(failed)?)
+        } else {
+            let adding =
+                client.async_add_exclusive_publication(&channel, stream).map_err(failed)?;
+            Publication::Exclusive(adding.poll_blocking(PATIENCE).map_err(failed)?)
+        };
+        Ok(AeronSender { publication, _client: client })
     }
 
     fn receiver<const N: usize>(&self, end: End) -> io::Result<AeronReceiver> {
@@ -108,8 +129,13 @@ fn client(end: &str) -> io::Result<(Aeron, std::ffi::CString, i32)> {
 
 /// The sending end.
 pub struct AeronSender {
-    publication: AeronExclusivePublication,
+    publication: Publication,
     _client: Aeron,
+}
+
+enum Publication {
+    Exclusive(AeronExclusivePublication),
+    Shared(AeronPublication),
 }
 
 impl<const N: usize> Sender<N> for AeronSender {
@@ -117,7 +143,12 @@ impl<const N: usize> Sender<N> for AeronSender {
     fn send(&mut self, stamp: u64) -> io::Result<()> {
         let mut patience = Patience::default();
         loop {
-            match self.publication.offer(bytes_of(&message::<N>(stamp))) {
+            let message = message::<N>(stamp);
+            let offered = match &self.publication {
+                Publication::Exclusive(publication) => publication.offer(bytes_of(&message)),
+                Publication::Shared(publication) => publication.offer(bytes_of(&message)),
+            };
+            match offered {
                 Ok(_) => return Ok(()),
                 Err(error) if error.is_retryable() => patience.look_again()?,
                 Err(error) => return Err(failed(error)),

@@ -35,6 +35,11 @@ impl Transport for Crossbeam {
         Ok(Link::of_threads(sender, receiver))
     }
 
+    fn another<const N: usize>(&self, sender: &End) -> Option<End> {
+        let sender = sender.as_value::<crossbeam_channel::Sender<[u64; N]>>()?;
+        Some(End::Thread(Box::new(sender.clone())))
+    }
+
     fn sender<const N: usize>(&self, end: End) -> io::Result<CrossbeamSender<N>> {
         Ok(CrossbeamSender(end.value()?))
     }

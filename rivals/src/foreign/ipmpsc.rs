@@ -43,6 +43,10 @@ impl Transport for Ipmpsc {
         Ok(Link::of_names(&path, &path, (ring, tidy::Removed(path.clone()))))
     }
 
+    fn another<const N: usize>(&self, sender: &End) -> Option<End> {
+        sender.again()
+    }
+
     fn sender<const N: usize>(&self, end: End) -> io::Result<IpmpscSender> {
         let ring = SharedRingBuffer::open(&end.name()?).map_err(io::Error::other)?;
         Ok(IpmpscSender(ipmpsc::Sender::new(ring)))

@@ -12,9 +12,9 @@ mod ringbuf;
 mod rtrb;
 
 use crate::message::Make;
-#[cfg(not(feature = "aeron"))]
-use crate::transport::Unavailable;
 use crate::transport::{self, size};
+#[cfg(not(feature = "aeron"))]
+use crate::{message::AnyTransport, transport::Unavailable};
 
 /// Every library, by the name it has in a comparison.
 pub const FOREIGN: &[(&str, Make)] = &[
@@ -25,11 +25,18 @@ pub const FOREIGN: &[(&str, Make)] = &[
     ("ipmpsc", ipmpsc::make),
     #[cfg(feature = "aeron")]
     ("aeron", aeron::make),
+    #[cfg(feature = "aeron")]
+    ("aeron-shared", aeron::make_shared),
     #[cfg(not(feature = "aeron"))]
-    ("aeron", |_| {
-        Err(Unavailable::because("built without the feature aeron, which wants clang and cmake"))
-    }),
+    ("aeron", without_aeron),
+    #[cfg(not(feature = "aeron"))]
+    ("aeron-shared", without_aeron),
 ];
+
+#[cfg(not(feature = "aeron"))]
+fn without_aeron(_: &str) -> Result<Box<dyn AnyTransport>, Unavailable> {
+    Err(Unavailable::because("built without the feature aeron, which wants clang and cmake"))
+}
 
 /// Bytes of room that follow the name, for example `1M` in `rtrb:1M`.
 fn room(options: &str) -> Result<usize, transport::Unavailable> {
