@@ -5,11 +5,10 @@ use crate::{
     layout::control::Control,
     wait::{fence::AsymmetricFence, gate::Gate, posix_sem::Semaphore},
 };
-use std::{ops::Deref, ptr::NonNull, sync::Arc};
+use std::{fmt, ops::Deref, ptr::NonNull, sync::Arc};
 
 /// A share in an end. What it knows by heart spares each operation the way there, a load after the other. Public to be named, and
 /// unreachable from outside.
-#[derive(Debug)]
 pub struct Held {
     mark: Sign,
     control: NonNull<Control>,
@@ -29,6 +28,13 @@ unsafe impl Send for Held {}
 // SAFETY: as above.
 #[allow(unsafe_code)]
 unsafe impl Sync for Held {}
+
+impl fmt::Debug for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Not what is shared: it is long, and in a forked child not there.
+        self.end.fmt(f)
+    }
+}
 
 impl Held {
     pub(crate) fn new(end: Arc<End>) -> Self {

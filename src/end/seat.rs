@@ -37,7 +37,7 @@ use crate::{
 };
 
 /// What is shared in a ring of many producers.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(crate) struct Many<'a> {
     pub(crate) control: &'a Control,
     pub(crate) seats: &'a [Seat],

@@ -1,7 +1,7 @@
 //! What can be done with an inherited end: nothing.
 
 use super::*;
-use shmpipe::stream::TransferError;
+use shmpipe::{mpsc, record, stream::TransferError};
 use std::{fs::File, io::BufRead, time::Instant};
 
 /// Everything an inherited writer can be asked for.
@@ -104,6 +104,18 @@ fn no_operation_works_in_a_child_and_none_does_harm() {
         })
         .join();
         assert_unharmed((writer, reader), &name);
+    });
+}
+
+#[test]
+fn an_inherited_end_can_be_printed() {
+    alone(|| {
+        let pair = Options::new().anonymous::<record::Sender>().unwrap();
+        let many = Options::new().anonymous::<mpsc::Sender>().unwrap();
+        let pair = (pair.0.claim().unwrap(), pair.1.claim().unwrap());
+        let many = (many.0.claim().unwrap(), many.1.claim().unwrap());
+        // Not what is in the ring, either, which is not there in the child.
+        Child::fork(|_| assert!(format!("{pair:?}{many:?}").len() < 1 << 14)).join();
     });
 }
 

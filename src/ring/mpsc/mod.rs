@@ -144,7 +144,7 @@ impl Geometry {
     pub(crate) fn unreleased(self, ring: Ring<'_>) -> impl Iterator<Item = (u8, bool)> {
         // Acquire: pairs with the Release of those who moved them, and are no more.
         let mut at = ring.head.load(Ordering::Acquire);
-        let tail = ring.tail.load(Ordering::Acquire);
+        let tail = ring.tail.load(Ordering::Acquire).min(at.saturating_add(self.capacity));
         let claims = std::iter::from_fn(move || {
             let limit = tail.checked_sub(at).filter(|left| *left > 0)?;
             let word = Word(self.block(ring, at).claim.load(Ordering::Acquire));
