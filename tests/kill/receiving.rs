@@ -146,10 +146,15 @@ impl Form {
         assert!(took < GO_ON, "it went on only after {took:?}");
         assert!(matches!(receiver.try_recv(), Err(ReadError::Empty)));
         assert!(receiver.is_empty());
-        // All of the room is there, twice round.
-        for number in 0..3 {
-            other.try_send(&content(number, page())).unwrap();
-            assert_eq!(*receiver.try_recv().unwrap().unwrap(), *content(number, page()));
+        // All of the room is there, and a claim can begin with each block of it.
+        for len in [0, page()] {
+            let fit = page() / len.max(BLOCK);
+            for _ in 0..fit {
+                other.try_send(&content(7, len)).unwrap();
+            }
+            for _ in 0..fit {
+                assert_eq!(*receiver.try_recv().unwrap().unwrap(), *content(7, len));
+            }
         }
         site.assert_free_seats(2);
         took
