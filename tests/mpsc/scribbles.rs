@@ -421,7 +421,7 @@ fn at_random() {
 #[test]
 #[ignore = "takes a minute"]
 fn at_random_for_long() {
-    scribbling_at_random(100_000);
+    scribbling_at_random(40_000);
 }
 
 /// The same while the ends are at it, and wait for one another.

@@ -128,10 +128,10 @@ fn all_want_the_same_room() {
 #[ignore = "takes a minute"]
 fn all_want_the_same_room_for_long() {
     alone(|| {
-        one_at_a_time(2, 200_000, [Wait::Sleep; 2]);
-        one_at_a_time(5, 40_000, [Wait::Sleep; 2]);
-        one_at_a_time(16, 10_000, [Wait::Sleep, Wait::Adaptive]);
-        one_at_a_time(5, 40_000, [Wait::Adaptive; 2]);
+        one_at_a_time(2, 30_000, [Wait::Sleep; 2]);
+        one_at_a_time(5, 8_000, [Wait::Sleep; 2]);
+        one_at_a_time(16, 2_000, [Wait::Sleep, Wait::Adaptive]);
+        one_at_a_time(5, 8_000, [Wait::Adaptive; 2]);
     });
 }
 
