@@ -15,7 +15,7 @@ use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous};
 use std::{
     ffi::OsStr,
     fs,
-    io::{self, Read, Write},
+    io::{self, BufRead, BufReader, Write},
     num::NonZeroUsize,
     ops::Deref,
     os::unix::process::CommandExt,
@@ -52,6 +52,11 @@ const ALONE: &str = "SHMPIPE_TEST_ALONE";
 ///
 /// The closure must be written in the test function itself: its type tells the test's name.
 pub fn alone<F: FnOnce()>(body: F) {
+    alone_within(TEST_DEADLINE, body);
+}
+
+/// As [`alone`], for a test that takes its time.
+pub fn alone_within<F: FnOnce()>(deadline: Duration, body: F) {
     if std::env::var_os(ALONE).is_some() {
         test_process();
         return body();
@@ -60,7 +65,7 @@ pub fn alone<F: FnOnce()>(body: F) {
     let (_, path) = path.split_once("::").expect("begins with the crate");
     let test = path.trim_end_matches("::{{closure}}");
 
-    let (mut output, writer) = io::pipe().unwrap();
+    let (output, writer) = io::pipe().unwrap();
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
         .args(["--exact", test, "--nocapture", "--include-ignored"])
@@ -77,10 +82,18 @@ pub fn alone<F: FnOnce()>(body: F) {
     let (send, receive) = mpsc::channel();
     thread::spawn(move || {
         let mut text = Vec::new();
-        let _ = output.read_to_end(&mut text);
+        let mut output = BufReader::new(output);
+        let mut from = 0;
+        while matches!(output.read_until(b'\n', &mut text), Ok(n) if n > 0) {
+            let line = String::from_utf8_lossy(&text[from..]);
+            if let Some((_, line)) = line.split_once(PROGRESS) {
+                let _ = writeln!(io::stderr(), "{}", line.trim_end());
+            }
+            from = text.len();
+        }
         let _ = send.send(String::from_utf8_lossy(&text).into_owned());
     });
-    let text = receive.recv_timeout(TEST_DEADLINE);
+    let text = receive.recv_timeout(deadline);
     if text.is_err() {
         let _ = child.kill();
     }
@@ -101,6 +114,14 @@ pub fn alone<F: FnOnce()>(body: F) {
 /// Says why (a part of) a test cannot be done here.
 pub fn skip(why: impl std::fmt::Display) {
     let _ = writeln!(io::stderr(), "skipped: {why}");
+}
+
+/// What a line that is to be seen at once begins with.
+const PROGRESS: &str = "progress: ";
+
+/// Says at once how far a test that runs [`alone`], and for long, has come.
+pub fn progress(text: impl std::fmt::Display) {
+    println!("{PROGRESS}{text}");
 }
 
 /// The name of a ring that no other test uses. Removed when dropped, if it is there.
