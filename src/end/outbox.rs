@@ -165,11 +165,24 @@ impl Outbox {
                 waited.moved(1);
                 gate.notify(at + n);
             }
+            Ok(())
         } else {
-            self.await_room_long(n, patience)?;
-            write(self.next(shift));
-            self.publish_one(n, shift);
+            self.put_one_long(n, shift, patience, write)
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn put_one_long(
+        &mut self,
+        n: u64,
+        shift: u64,
+        patience: Patience,
+        write: impl FnOnce(NonNull<u8>),
+    ) -> Result<(), WriteError> {
+        self.await_room_long(n, patience)?;
+        write(self.next(shift));
+        self.publish_one(n, shift);
         Ok(())
     }
 
