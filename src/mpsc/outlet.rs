@@ -310,9 +310,10 @@ impl Outlet {
             eagerly(waited.eager(end.wait), many.ring.head, head);
         }
         let nap = distance.nap_for_room(position, capacity, bytes);
-        let nap = nap.map(|(n, look_first)| Nap {
+        let nap = nap.map(|(n, _)| Nap {
             enough: ring.wanted_head(blocks).saturating_add(n.saturating_sub(bytes)),
-            look_first,
+            // There may be more of us than processors, and one is the consumer's.
+            look_first: false,
         });
         let until = Until { nap, ..Until::there(ring.wanted_head(blocks)) };
         let claim = end.wait(patience, &until, waited, |gone| {
