@@ -1,6 +1,6 @@
 //! Records from any number of senders, in any number of processes, to one receiver.
 //!
-//! The ends and the guards are those of [`record`](crate::record), for [`Many`] senders instead of
+//! The ends and the guards are those of [`record`], for [`Many`] senders instead of
 //! [`One`](crate::record::One); what is told there holds here, but for what follows.
 //!
 //! - All records have one order, in which they are received. A record takes its place when room is made for it:

@@ -7,7 +7,6 @@
 #![forbid(unsafe_code)]
 
 pub(crate) mod cursor;
-#[allow(dead_code, unused_imports)]
 pub(crate) mod mpsc;
 pub(crate) mod newest;
 pub(crate) mod spsc;

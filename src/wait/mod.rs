@@ -5,7 +5,6 @@
 //! segment, [`crowd`] how one waker finds several sleepers, [`spin`] what happens before anybody sleeps, [`adaptive`] the policy that says for how long and
 //! how soon, [`pace`] how much a sleeper leaves to the other.
 
-#[allow(dead_code)]
 pub(crate) mod crowd;
 pub(crate) mod gate;
 

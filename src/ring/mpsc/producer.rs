@@ -66,11 +66,6 @@ impl Producer {
         Ok(producer)
     }
 
-    /// Its seat.
-    pub(crate) fn me(&self) -> u8 {
-        self.me
-    }
-
     /// The shape of the ring.
     pub(crate) fn geometry(&self) -> Geometry {
         self.geometry
