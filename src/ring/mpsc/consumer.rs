@@ -30,16 +30,17 @@ impl Consumer {
     /// Takes up a ring where its positions stand, and finishes the release that a predecessor may have died
     /// over. Producers that wait for room may then be due a wake-up.
     pub(crate) fn take_up(ring: Ring<'_>, geometry: Geometry) -> Result<Self, Violation> {
-        // Relaxed, both: whatever told us that the predecessor is gone orders its last stores before
-        // these loads, and the tail it saw with them.
+        // Relaxed: whatever told us that the predecessor is gone orders its last stores before this.
         let from = ring.head.load(Ordering::Relaxed);
-        let tail = ring.tail.load(Ordering::Relaxed);
+        // Acquire: pairs with the Release in `help`; the claims which it is past are in their words, where
+        // otherwise the FREE of a lap ago might be.
+        let tail = ring.tail.load(Ordering::Acquire);
         let mut unread = cursor::distance("tail", from, tail, geometry.capacity)?;
         geometry.whole("head", from)?;
         geometry.whole("tail", tail)?;
         let mut head = from;
         while unread > 0 {
-            // Relaxed: as above; what is not FREE is loaded again by `look`.
+            // Relaxed: ordered by the load of the tail; what is not FREE is loaded again by `look`.
             let word = Word(geometry.block(ring, head).claim.load(Ordering::Relaxed));
             if word.state() != State::Free {
                 break;
