@@ -8,4 +8,10 @@
 pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
 #[cfg(shmpipe_loom)]
-pub(crate) use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+pub(crate) mod mortal;
+
+#[cfg(shmpipe_loom)]
+pub(crate) use {
+    loom::sync::atomic::{Ordering, fence},
+    mortal::{AtomicU32, AtomicU64},
+};

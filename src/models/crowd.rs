@@ -5,6 +5,7 @@
 //! instead of before, and these fail.
 
 use super::{
+    Search::{self, Exhaustive, UpTo},
     explore,
     gate::{Full, Tokens},
 };
@@ -79,8 +80,9 @@ impl Shared {
 }
 
 /// Sleepers, each of which waits for some publications one after the other, and a waker.
-fn run(preemptions: Option<usize>, waits: &'static [&[u64]], publications: u64) {
-    explore(preemptions, move || {
+#[track_caller]
+fn run(search: Search, waits: &'static [&[u64]], publications: u64) {
+    explore(search, move || {
         let shared = Shared::new();
         let sleepers = waits.iter().enumerate().map(|(at, waits)| {
             let theirs = Arc::clone(&shared);
@@ -97,29 +99,29 @@ fn run(preemptions: Option<usize>, waits: &'static [&[u64]], publications: u64) 
 
 #[test]
 fn two_sleepers_miss_no_publication() {
-    run(Some(3), &[&[1], &[1]], 1);
+    run(UpTo(3), &[&[1], &[1]], 1);
 }
 
 #[test]
 fn each_is_woken_when_it_is_due() {
-    run(Some(2), &[&[1], &[2]], 2);
+    run(UpTo(2), &[&[1], &[2]], 2);
 }
 
 #[test]
 fn one_that_sleeps_twice_is_found_twice() {
-    run(Some(4), &[&[1, 2]], 2);
-    run(Some(2), &[&[1, 2], &[2]], 2);
+    run(UpTo(4), &[&[1, 2]], 2);
+    run(UpTo(2), &[&[1, 2], &[2]], 2);
 }
 
 #[test]
 fn one_that_is_due_later_is_not_forgotten() {
-    run(None, &[&[2]], 2);
-    run(Some(2), &[&[3], &[1]], 3);
+    run(UpTo(4), &[&[2]], 2);
+    run(UpTo(2), &[&[3], &[1]], 3);
 }
 
 #[test]
 fn a_new_waker_finds_whom_the_last_left_asleep() {
-    explore(None, || {
+    explore(Exhaustive, || {
         let shared = Shared::new();
         let theirs = Arc::clone(&shared);
         let sleeper = thread::spawn(move || theirs.await_published(1, 1));
@@ -132,7 +134,7 @@ fn a_new_waker_finds_whom_the_last_left_asleep() {
 
 #[test]
 fn whoever_calls_everybody_wakes_everybody() {
-    explore(Some(2), || {
+    explore(UpTo(2), || {
         let shared = Shared::new();
         let over = Arc::new(AtomicU64::new(0));
         let sleepers: Vec<_> = (0..2)
