@@ -80,7 +80,9 @@ fn each_is_woken_when_there_is_room_for_it() {
 
 /// A ring that holds one record, and all want it.
 fn one_at_a_time(producers: u64, records: u64, policies: [Wait; 2]) {
-    for site in ManySite::each(producers as usize) {
+    for site in ManySite::each(producers as usize + 1) {
+        // So that the stream does not end before all have come.
+        let mut host = Some(site.sender(&uncapped(policies[0])));
         let children: Vec<_> = (0..producers)
             .map(|author| {
                 Child::fork(|_| {
@@ -107,6 +109,9 @@ fn one_at_a_time(producers: u64, records: u64, policies: [Wait; 2]) {
             if next[author].is_multiple_of(16) {
                 drop(record);
                 thread::yield_now();
+            }
+            if next.iter().all(|next| *next == records) {
+                host.take().expect("nothing comes after the last").finish().unwrap();
             }
         }
         assert_eq!(next, vec![records; producers as usize]);
