@@ -137,6 +137,8 @@ fn takes_up(site: &RecordSite, said: &Shared) -> u64 {
     assert!(released <= head && head <= held.max(released), "{released} {head} {held}");
     // Only the release of the last guard may have gone unsaid.
     assert!(head == released || head == held, "{released} {head} {held}");
+    // Whoever comes next is not to be told again by one who dies with his first guard.
+    note(said, Said::Released(head));
     head
 }
 
