@@ -149,18 +149,16 @@ pub struct Inspect {
     pub repair: Option<OsString>,
 
     /// With --remove: also if somebody uses it
-    #[arg(long, requires = "remove", conflicts_with = "orphaned")]
+    #[arg(long, conflicts_with = "orphaned")]
     pub force: bool,
 
     /// With --remove, in place of a NAME: all rings without an end whose names begin with PREFIX
-    #[arg(long, value_name = "PREFIX", num_args = 0..=1, default_missing_value = "/",
-          requires = "remove")]
+    #[arg(long, value_name = "PREFIX", num_args = 0..=1, default_missing_value = "/")]
     pub orphaned: Option<OsString>,
 
-    /// With --status: how long to look in order to tell how fast it is
-    #[arg(long, value_name = "SECONDS", requires = "status", value_parser = parse_seconds,
-          default_value = "0.5")]
-    pub sample: Duration,
+    /// With --status: how long to look in order to tell how fast it is [default: 0.5]
+    #[arg(long, value_name = "SECONDS", value_parser = parse_seconds)]
+    pub sample: Option<Duration>,
 
     /// In JSON
     #[arg(long, requires = "look")]
@@ -243,9 +241,7 @@ impl Cli {
             let why = format!("{option}: shmcat moves bytes as they are; use cat for this\n");
             return Err(clap::Error::raw(ErrorKind::UnknownArgument, why));
         }
-        let Inspect { remove, orphaned, .. } = &cli.inspect;
-        if remove.as_ref().is_some_and(|name| name.is_some() == orphaned.is_some()) {
-            let why = "--remove needs either a NAME or --orphaned\n";
+        if let Some(why) = cli.inspect.nonsense() {
             return Err(clap::Error::raw(ErrorKind::MissingRequiredArgument, why));
         }
         Ok(cli)
@@ -269,6 +265,22 @@ impl Cli {
             options = options.backend(backend.into());
         }
         options
+    }
+}
+
+impl Inspect {
+    /// What it makes no sense without. (By clap's rules, what conflicts with what is asked for is not missing.)
+    fn nonsense(&self) -> Option<&'static str> {
+        let removes = self.remove.is_some();
+        let named = matches!(self.remove, Some(Some(_)));
+        [
+            (removes && named == self.orphaned.is_some(), "--remove needs a NAME or --orphaned\n"),
+            (!removes && self.orphaned.is_some(), "--orphaned is for --remove\n"),
+            (!removes && self.force, "--force is for --remove\n"),
+            (self.status.is_none() && self.sample.is_some(), "--sample is for --status\n"),
+        ]
+        .into_iter()
+        .find_map(|(is_so, why)| is_so.then_some(why))
     }
 }
 

@@ -15,6 +15,9 @@ use crate::quote::quoted;
 use crate::report::reason;
 use crate::show;
 
+/// How long `--status` looks without being told.
+const SAMPLE: Duration = Duration::from_millis(500);
+
 /// Does what was asked for, if anything was.
 ///
 /// # Errors
@@ -24,7 +27,7 @@ pub fn run(asked: &Inspect) -> Option<Result<bool, Failure>> {
     let outcome = if asked.list {
         list(asked.json)
     } else if let Some(place) = &asked.status {
-        status(place, asked.sample, asked.json)
+        status(place, asked.sample.unwrap_or(SAMPLE), asked.json)
     } else if let Some(name) = &asked.remove {
         match name {
             Some(name) => remove(name, asked.force, asked.json),

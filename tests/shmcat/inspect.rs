@@ -152,6 +152,8 @@ fn command_lines_that_make_no_sense() {
         "--force",
         "--json",
         "--list --sample 1",
+        "--list --force",
+        "--list --orphaned",
         "--status $R --sample x",
         "--to $R --list",
         "--status no-slash",
