@@ -19,6 +19,8 @@ mod models;
 #[cfg(not(shmpipe_loom))]
 mod end;
 #[cfg(not(shmpipe_loom))]
+pub mod inspect;
+#[cfg(not(shmpipe_loom))]
 mod layout;
 #[cfg(not(shmpipe_loom))]
 pub mod mpsc;

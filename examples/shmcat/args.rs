@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::ffi::OsString;
+use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{ArgAction, Args, Parser, ValueEnum};
@@ -17,6 +18,8 @@ Examples:
   cmd | shmcat --to /r --many        one of many writers, whose lines stay whole
   shmcat --progress --to /r disk     how far it is, how fast, how long it will take
   shmcat --stats=json --from /r      one line of JSON on standard error at the end
+  shmcat --list                      which rings there are, and who is at them
+  shmcat --remove --orphaned         be rid of those whose ends are all dead
 
 With any other program at its other end a pipe stays a pipe, and with --no-upgrade
 or SHMPIPE_UPGRADE=0 in the environment of either end. --stats tells which it was.
@@ -30,6 +33,22 @@ With --many, said by whoever makes the ring, it has up to 64 writers at once; ot
 wait until one has left. Lines are never split, and of one writer they keep their
 order; a line of more than 64 KiB goes in pieces. What has no end of a line yet waits
 for it. --from reads either kind, and ends when all writers that had come have gone.
+
+--list shows rings in /dev/shm, and the anonymous ones of programs and upgraded pipes as
+/proc/PID/fd/N, a descriptor that leads there; --status takes either. They are live with
+an end at either side, waiting with one, orphaned with none. To look costs a ring nothing.
+--remove and --repair touch only what is yours, and --orphaned leaves persistent rings.
+
+JSON: --list is an array of rings and --status one, with rates. A ring has place, name,
+backend, face, element {name, size, align}, owner, mode (octal), capacity, unread,
+published, released (bytes), persistent, upgraded, condition (live, waiting, orphaned,
+building, abandoned, damaged), damage, ends and many. An end has role (writer, reader),
+number, pid, state (none-yet, alive, waiting, finished, failed, dropped, died), code,
+attached, last_progress_seconds, operations, bytes, sleeps, blocked_seconds,
+late_wakeups, dropped, aborted, leaked, as of its last wait. many, of rings of many
+writers: seats, joined, held_up_by (an end's number), repaired. rates, per second:
+seconds, bytes_in, bytes_out, items_in, items_out. What there is not is null. --remove:
+{removed: [names]}. --repair: {name, repaired: [{what: remains-removed or seat-freed, pid}]}.
 
 Exit status: 0, or 1 if anything could not be read or written or made no sense.";
 
@@ -70,6 +89,9 @@ pub struct Cli {
     pub ring: Ring,
 
     #[command(flatten)]
+    pub inspect: Inspect,
+
+    #[command(flatten)]
     pub reports: Reports,
 
     #[command(flatten)]
@@ -103,6 +125,44 @@ pub struct Ring {
     /// Where a ring made here lives [default: posix, an object in /dev/shm]
     #[arg(long, value_name = "KIND", requires = "ring")]
     pub backend: Option<BackendArg>,
+}
+
+/// Rings seen from outside.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Rings that there are")]
+pub struct Inspect {
+    /// List the rings that this user may see
+    #[arg(long, group = "look", conflicts_with_all = ["ring", "files"])]
+    pub list: bool,
+
+    /// Tell all about the ring NAME, and how fast it is
+    #[arg(long, value_name = "NAME", group = "look", conflicts_with_all = ["ring", "files"])]
+    pub status: Option<OsString>,
+
+    /// Remove the ring NAME, unless somebody uses it
+    #[arg(long, value_name = "NAME", num_args = 0..=1, group = "look",
+          conflicts_with_all = ["ring", "files"])]
+    pub remove: Option<Option<OsString>>,
+
+    /// Clear up what the dead have left in the ring NAME
+    #[arg(long, value_name = "NAME", group = "look", conflicts_with_all = ["ring", "files"])]
+    pub repair: Option<OsString>,
+
+    /// With --remove: also if somebody uses it
+    #[arg(long, conflicts_with = "orphaned")]
+    pub force: bool,
+
+    /// With --remove, in place of a NAME: all rings without an end whose names begin with PREFIX
+    #[arg(long, value_name = "PREFIX", num_args = 0..=1, default_missing_value = "/")]
+    pub orphaned: Option<OsString>,
+
+    /// With --status: how long to look in order to tell how fast it is [default: 0.5]
+    #[arg(long, value_name = "SECONDS", value_parser = parse_seconds)]
+    pub sample: Option<Duration>,
+
+    /// In JSON
+    #[arg(long, requires = "look")]
+    pub json: bool,
 }
 
 /// What is told about the transfer on standard error.
@@ -181,6 +241,9 @@ impl Cli {
             let why = format!("{option}: shmcat moves bytes as they are; use cat for this\n");
             return Err(clap::Error::raw(ErrorKind::UnknownArgument, why));
         }
+        if let Some(why) = cli.inspect.nonsense() {
+            return Err(clap::Error::raw(ErrorKind::MissingRequiredArgument, why));
+        }
         Ok(cli)
     }
 
@@ -202,6 +265,22 @@ impl Cli {
             options = options.backend(backend.into());
         }
         options
+    }
+}
+
+impl Inspect {
+    /// What it makes no sense without. (By clap's rules, what conflicts with what is asked for is not missing.)
+    fn nonsense(&self) -> Option<&'static str> {
+        let removes = self.remove.is_some();
+        let named = matches!(self.remove, Some(Some(_)));
+        [
+            (removes && named == self.orphaned.is_some(), "--remove needs a NAME or --orphaned\n"),
+            (!removes && self.orphaned.is_some(), "--orphaned is for --remove\n"),
+            (!removes && self.force, "--force is for --remove\n"),
+            (self.status.is_none() && self.sample.is_some(), "--sample is for --status\n"),
+        ]
+        .into_iter()
+        .find_map(|(is_so, why)| is_so.then_some(why))
     }
 }
 
@@ -253,6 +332,11 @@ fn parse_size(text: &str) -> Result<usize, String> {
     };
     let number: usize = digits.parse().map_err(|_| "not a number of bytes, as in 4M".to_owned())?;
     number.checked_mul(unit).ok_or_else(|| "too large for this machine".to_owned())
+}
+
+fn parse_seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    seconds.ok_or_else(|| "not a number of seconds, as in 0.5".to_owned())
 }
 
 fn parse_mode(text: &str) -> Result<u32, String> {

@@ -9,11 +9,13 @@ mod exit;
 mod from;
 mod inherited;
 mod input;
+mod inspect;
 mod lines;
 mod many;
 mod progress;
 mod quote;
 mod report;
+mod show;
 mod signals;
 mod stats;
 mod to;
@@ -32,6 +34,9 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> ExitCode {
+    if let Some(outcome) = inspect::run(&cli.inspect) {
+        return exit::with(outcome);
+    }
     let mut totals = Totals::new(match (&cli.to, &cli.from) {
         (None, None) => cat::transport(&cli.files),
         _ => Transport::Shm,

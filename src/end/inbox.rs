@@ -386,6 +386,7 @@ impl Inbox {
         patience: Patience,
         mut changed: impl FnMut(&Control) -> bool,
     ) -> Result<bool, ReadError> {
+        self.waited.moved_bytes(self.bytes());
         let Self { end, waited, .. } = self;
         end.check()?;
         let until = Until::there(ANYTHING);

@@ -15,7 +15,7 @@ pub(crate) mod fork;
 pub(crate) mod held;
 pub(crate) mod inbox;
 mod leave;
-mod lock;
+pub(crate) mod lock;
 pub(crate) mod outbox;
 pub(crate) mod seat;
 pub(crate) mod staging;
@@ -162,7 +162,9 @@ impl Settings {
 /// Which end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
+    /// A writer, sender or producer.
     Producer,
+    /// A reader, receiver or consumer.
     Consumer,
 }
 
@@ -181,7 +183,7 @@ impl Role {
         }
     }
 
-    fn lock(self) -> LockByte {
+    pub(crate) fn lock(self) -> LockByte {
         match self {
             Self::Producer => LockByte::Producer,
             Self::Consumer => LockByte::Consumer,

@@ -346,6 +346,7 @@ impl Outbox {
     /// Finishes, and waits until the consumer has been told.
     pub(crate) fn drain(&mut self, patience: Patience) -> Result<(), WriteError> {
         self.say_finished()?;
+        self.waited.moved_bytes(self.bytes());
         let Self { end, ring, unit, waited, epoch, .. } = self;
         let control = end.control();
         let epoch = u64::from(*epoch);
@@ -373,6 +374,7 @@ impl Outbox {
     /// # Errors
     /// [`WriteError::Timeout`]; that the reader has gone, and then perhaps not without having read it all.
     pub(crate) fn await_all_released(&mut self, patience: Patience) -> Result<(), WriteError> {
+        self.waited.moved_bytes(self.bytes());
         let Self { end, ring, unit, waited, .. } = self;
         end.check()?;
         let until = Until::there(ring.position());

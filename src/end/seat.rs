@@ -156,21 +156,39 @@ fn find(
     Ok(None)
 }
 
-/// Looks after one seat that may be a dead one's, each time another: what its owner left is counted from when
-/// that is found out, and should not be when the seat is wanted.
+/// Looks after one seat that may be a dead one's, and says whether it was; each time another: what its owner left
+/// is counted from when that is found out, and should not be when the seat is wanted.
 fn look_after(
     many: &Many<'_>,
     geometry: mpsc::Geometry,
     number: u8,
     own: &Object,
-) -> Result<(), OpenErrorKind> {
+) -> Result<bool, OpenErrorKind> {
     let gone = &many.seats[usize::from(number)].life.0.gone;
-    if gone.load(Ordering::Relaxed) == IN_USE && ofd::try_lock(own, LockByte::Seat(number))? {
+    let is_dead =
+        gone.load(Ordering::Relaxed) == IN_USE && ofd::try_lock(own, LockByte::Seat(number))?;
+    if is_dead {
         let mut producer = Producer::new(number, many.ring, geometry)?;
         mpsc::Seat(gone).declare_dead(many.ring, &mut producer)?;
         ofd::unlock(own, LockByte::Seat(number))?;
     }
-    Ok(())
+    Ok(is_dead)
+}
+
+/// Looks after all seats at once, through a description that holds nothing; returns the pids, as they knew
+/// themselves, of those that were found dead. The caller holds the build lock.
+pub(crate) fn look_after_all(
+    many: &Many<'_>,
+    geometry: Geometry,
+    own: &Object,
+) -> Result<Vec<u32>, OpenErrorKind> {
+    let mut dead = Vec::new();
+    for (number, seat) in (0..=u8::MAX).zip(many.seats) {
+        if look_after(many, ring_geometry(geometry), number, own)? {
+            dead.push(seat.stats.0.pid.load(Ordering::Relaxed));
+        }
+    }
+    Ok(dead)
 }
 
 /// What a seat looks like to who wants one.

@@ -138,7 +138,7 @@ impl Waited {
 }
 
 impl End {
-    /// Shows the counters to observers. Not on every operation: after waits, and at the end.
+    /// Shows the counters to observers. Not on every operation: before it sleeps and after waits, and at the end.
     pub(crate) fn publish_stats(&self, waited: &Waited) {
         let line = self.own().stats;
         let Stats { operations, bytes, sleeps, blocked, late_wakeups, .. } = waited.stats;

@@ -151,6 +151,7 @@ impl End {
         let mut cap = self.liveness_interval.unwrap_or(FIRST_CAP);
         let last_cap = self.liveness_interval.unwrap_or(LAST_CAP);
         let mut looked = None;
+        let mut shown = false;
         loop {
             while nap.is_none_or(|nap| nap.look_first)
                 && spinner.pause(|| patience.left().map_or(cap, |left| left.min(cap)))
@@ -175,6 +176,10 @@ impl End {
                 let (wake_at, longest) =
                     napping.map_or((until.there.get(), cap), |nap| (nap.enough, NAP));
                 let timeout = left.map_or(longest, |left| left.min(longest));
+                // For observers: since when it waits. (Naps are part of the work.)
+                if napping.is_none() && !std::mem::replace(&mut shown, true) {
+                    self.publish_stats(waited);
+                }
                 // A peer that naps until more has come from us need not wait for it: we wait too. (Of many,
                 // several may wait for the same one, and would wake each other for ever; their naps are short.)
                 if self.geometry.producers == 0 {

@@ -115,7 +115,7 @@ pub(crate) struct StatsLine {
     pub(crate) sleeps: AtomicU64,
     pub(crate) blocked_nanos: AtomicU64,
     pub(crate) late_wakeups: AtomicU64,
-    /// When the end last had to wait, in nanoseconds of the monotonic clock.
+    /// When the end last began or ended a wait worth a clock, in nanoseconds of the monotonic clock.
     pub(crate) last_wait: AtomicU64,
     /// The end's pid as it knows itself; for people only, nothing is decided by it.
     pub(crate) pid: AtomicU32,

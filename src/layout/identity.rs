@@ -81,14 +81,26 @@ pub(crate) const BUILDING: [u8; 8] = *b"shmbuild";
 
 pub(crate) const VERSION: u32 = 1;
 
-/// What the data area is used for.
+/// What a ring carries: which of this crate's modules its ends are of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 #[repr(u32)]
-pub(crate) enum Face {
+pub enum Face {
+    /// A stream of bytes.
     Stream = 1,
+    /// Records of one sender.
     Record = 2,
+    /// Values of one type.
     Slot = 3,
+    /// Records of many senders.
     Many = 4,
+}
+
+impl Face {
+    fn of(number: u32) -> Option<Self> {
+        let all = [Self::Stream, Self::Record, Self::Slot, Self::Many];
+        all.into_iter().find(|face| *face as u32 == number)
+    }
 }
 
 /// What lies in the data area, as an end asks for it. Public to be named, and unreachable from outside.
@@ -130,6 +142,20 @@ impl Content {
         Self { face: Face::Many, element_align: align, producers, ..Self::STREAM }
     }
 
+    /// What an identity says itself, for who takes it as it is.
+    pub(crate) fn of(identity: &Identity) -> Result<Self, LayoutError> {
+        let found = identity.face;
+        let face = Face::of(found)
+            .ok_or(LayoutError::Damaged { what: "its face", found: found.into() })?;
+        Ok(Self {
+            face,
+            element_size: identity.element_size as usize,
+            element_align: Some(identity.element_align as usize),
+            type_tag: identity.type_tag,
+            producers: None,
+        })
+    }
+
     /// Whether it is records, whoever sends them.
     pub(crate) fn holds_records(&self) -> bool {
         matches!(self.face, Face::Record | Face::Many)
@@ -154,6 +180,13 @@ pub struct ElementType {
     pub size: usize,
     /// Bytes it is aligned to.
     pub align: usize,
+}
+
+impl ElementType {
+    fn new((tag, size, align): ([u8; TAG], usize, usize)) -> Self {
+        let name = String::from_utf8_lossy(&tag);
+        Self { name: name.trim_end_matches('\0').to_owned(), size, align }
+    }
 }
 
 impl fmt::Display for ElementType {
@@ -314,6 +347,12 @@ impl Identity {
         }
     }
 
+    /// The type of a slot, of a ring of slots.
+    pub(crate) fn element(&self) -> ElementType {
+        let (size, align) = (self.element_size as usize, self.element_align as usize);
+        ElementType::new((self.type_tag, size, align))
+    }
+
     pub(crate) fn persistent(&self) -> bool {
         self.flags & PERSISTENT != 0
     }
@@ -392,13 +431,9 @@ impl Identity {
                 if expected == found {
                     return Ok(());
                 }
-                let element = |(tag, size, align): ([u8; TAG], usize, usize)| {
-                    let name = String::from_utf8_lossy(&tag);
-                    ElementType { name: name.trim_end_matches('\0').to_owned(), size, align }
-                };
                 Err(LayoutError::TypeMismatch {
-                    expected: element(expected),
-                    found: element(found),
+                    expected: ElementType::new(expected),
+                    found: ElementType::new(found),
                 })
             }
         }

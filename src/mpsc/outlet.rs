@@ -220,6 +220,7 @@ impl sealed::Outlet for Outlet {
     fn drain(&mut self, patience: Patience) -> Result<(), WriteError> {
         sealed::Outlet::note_if_leaked(self);
         sealed::Outlet::say_finished(self)?;
+        self.waited.moved_bytes(self.bytes);
         let Self { end, ring, id, waited, .. } = self;
         let until = Until::there(ring.end());
         let many = end.many();

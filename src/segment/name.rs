@@ -53,6 +53,10 @@ impl Name {
         CString::new(bytes).map(Self).map_err(|_| NameError::Nul)
     }
 
+    pub(crate) fn as_os_str(&self) -> &OsStr {
+        OsStr::from_bytes(self.0.as_bytes())
+    }
+
     pub(crate) fn as_c_str(&self) -> &CStr {
         &self.0
     }

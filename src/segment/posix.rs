@@ -11,8 +11,8 @@ use nix::{
     },
 };
 use std::{
-    ffi::OsStr,
-    os::{fd::OwnedFd, unix::ffi::OsStrExt},
+    ffi::OsString,
+    os::{fd::OwnedFd, unix::ffi::OsStringExt},
 };
 
 /// Opens what the name leads to.
@@ -22,6 +22,16 @@ use std::{
 pub(crate) fn open(name: &Name) -> Result<OwnedFd, OsError> {
     // glibc adds O_CLOEXEC and O_NOFOLLOW.
     shm_open(name.as_c_str(), OFlag::O_RDWR, Mode::empty()).map_err(OsError::from_nix("shm_open"))
+}
+
+/// Opens what the name leads to for reading alone, whatever it may be, without waiting.
+///
+/// # Errors
+/// ENOENT if it leads nowhere.
+pub(crate) fn open_to_look(name: &Name) -> Result<OwnedFd, OsError> {
+    let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+    nix::fcntl::open(path(name).as_os_str(), flags, Mode::empty())
+        .map_err(OsError::from_nix("open"))
 }
 
 /// Makes an empty object.
@@ -39,13 +49,19 @@ pub(crate) fn create(name: &Name, mode: u32) -> Result<OwnedFd, OsError> {
 /// What the name leads to, if anywhere. Takes no descriptor: it is asked when there may be none
 /// left.
 pub(crate) fn stat(name: &Name) -> Result<Option<FileStat>, OsError> {
-    // Where glibc's shm_open looks.
-    let path = [b"/dev/shm", name.as_c_str().to_bytes()].concat();
-    match lstat(OsStr::from_bytes(&path)) {
+    match lstat(path(name).as_os_str()) {
         Ok(stat) => Ok(Some(stat)),
         Err(Errno::ENOENT) => Ok(None),
         Err(errno) => Err(OsError::from_nix("lstat")(errno)),
     }
+}
+
+/// Where glibc's shm_open looks.
+pub(crate) const DIRECTORY: &str = "/dev/shm";
+
+fn path(name: &Name) -> OsString {
+    let path = [DIRECTORY.as_bytes(), name.as_c_str().to_bytes()].concat();
+    OsString::from_vec(path)
 }
 
 /// Removes the name. The object lives on until its last user is gone.

@@ -5,6 +5,7 @@
 
 mod cat;
 mod death;
+mod inspect;
 mod many;
 mod options;
 mod process;

@@ -128,13 +128,24 @@ impl Geometry {
     /// The block at `position`.
     #[inline]
     pub(crate) fn block<'a>(self, ring: Ring<'a>, position: u64) -> &'a Block {
-        &ring.blocks[((position & (self.capacity - 1)) >> self.unit_bits) as usize]
+        &ring.blocks[self.index(position)]
+    }
+
+    /// Which block is at `position`.
+    #[inline]
+    pub(crate) fn index(self, position: u64) -> usize {
+        ((position & (self.capacity - 1)) >> self.unit_bits) as usize
     }
 
     /// Whose claim at `position` is neither committed nor aborted; for who wants to show it.
     pub(crate) fn unfinished(self, ring: Ring<'_>, position: u64) -> Option<u8> {
         // Relaxed: only to be shown.
-        let word = Word(self.block(ring, position).claim.load(Ordering::Relaxed));
+        self.unfinished_in(self.block(ring, position).claim.load(Ordering::Relaxed), position)
+    }
+
+    /// The same, by the claim's word of the block at `position`.
+    pub(crate) fn unfinished_in(self, word: u64, position: u64) -> Option<u8> {
+        let word = Word(word);
         let busy = word.state() == State::Busy && word.lap() == self.lap(position);
         busy.then(|| word.owner())
     }

@@ -1,0 +1,192 @@
+//! Removing and repairing: under the build lock, as everybody who removes, and only what is this user's.
+
+use super::{
+    Error, ErrorKind, find,
+    info::{Condition, RingInfo},
+    look::Found,
+};
+use crate::{
+    OpenErrorKind,
+    end::{
+        lock::BuildLock,
+        seat::{self, Many},
+    },
+    layout::identity::{self, Content, Identity, LayoutError},
+    peer::ofd,
+    segment::{Object, Place, mirror::Mapping, name::Name, posix},
+};
+use bytemuck::Zeroable;
+use nix::sys::stat::SFlag;
+
+/// Whether ends that are alive are to lose the name of their ring.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Force {
+    /// No: a ring that is in use is left alone.
+    #[default]
+    No,
+    /// Yes. They go on with what they have, and nobody else can come to them.
+    Yes,
+}
+
+/// What was repaired.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Repair {
+    /// Remains of somebody who was making the ring and died: the name is gone.
+    RemainsRemoved,
+    /// In a ring of many senders: the place of one that died was noted to be free. It can be taken as soon as
+    /// what that one has sent is received.
+    SeatFreed {
+        /// Its process, as that knew itself.
+        pid: u32,
+    },
+}
+
+/// Opens what the name leads to, if it is this user's.
+fn open(name: &Name) -> Result<Object, ErrorKind> {
+    let stat = posix::stat(name)?.ok_or(ErrorKind::NotFound)?;
+    check_owner(stat.st_uid)?;
+    if stat.st_mode & SFlag::S_IFMT.bits() != SFlag::S_IFREG.bits() {
+        return Err(LayoutError::NotARing.into());
+    }
+    let fd = posix::open(name).map_err(super::gone)?;
+    let object = Object::new(fd, Place::Named(name.clone()));
+    check_owner(object.stat()?.st_uid)?;
+    Ok(object)
+}
+
+fn check_owner(owner: u32) -> Result<(), ErrorKind> {
+    let own = nix::unistd::geteuid().as_raw();
+    match owner == own {
+        true => Ok(()),
+        false => Err(ErrorKind::NotOwner { owner, own }),
+    }
+}
+
+/// What an object says it is, as far as it is to be removed or repaired.
+enum State {
+    Empty,
+    /// Somebody who was making it has died, if its build lock can be had.
+    Building,
+    /// What it says of itself was not checked, and may be cut short.
+    Ready(Box<Identity>),
+}
+
+fn state(object: &Object) -> Result<State, ErrorKind> {
+    let mut identity = Identity::zeroed();
+    match (object.read_at(bytemuck::bytes_of_mut(&mut identity), 0)?, identity.magic) {
+        (0, _) => Ok(State::Empty),
+        (8.., identity::BUILDING) => Ok(State::Building),
+        (8.., identity::READY) => Ok(State::Ready(Box::new(identity))),
+        _ => Err(LayoutError::NotARing.into()),
+    }
+}
+
+/// Does something to what the name leads to, under its build lock.
+fn locked<T>(
+    name: &Name,
+    act: impl Fn(&Object, State) -> Result<T, ErrorKind>,
+) -> Result<T, ErrorKind> {
+    loop {
+        let object = open(name)?;
+        // Before the lock: what is not ours is not locked either.
+        state(&object)?;
+        let lock = BuildLock::take(&object)?;
+        if lock.object().stat()?.st_nlink == 0 {
+            // Removed meanwhile, and perhaps made anew.
+            continue;
+        }
+        return act(lock.object(), state(lock.object())?);
+    }
+}
+
+pub(super) fn remove(name: &Name, force: Force) -> Result<(), ErrorKind> {
+    locked(name, |object, state| {
+        if force == Force::No {
+            if ofd::is_any_held(object)? {
+                return Err(in_use(name));
+            }
+            if matches!(state, State::Empty) {
+                // Who made it and what for cannot be told.
+                return Err(LayoutError::NotARing.into());
+            }
+        }
+        Ok(object.remove_name()?)
+    })
+}
+
+/// Who is there, for the message.
+fn in_use(name: &Name) -> ErrorKind {
+    let pids = match find::by_name(name) {
+        Ok(Found::Ring(ring)) => {
+            ring.ends.iter().filter(|end| end.attached).map(|end| end.pid).collect()
+        }
+        _ => Vec::new(),
+    };
+    ErrorKind::InUse { pids }
+}
+
+pub(super) fn remove_orphaned(prefix: &[u8]) -> Result<Vec<RingInfo>, Error> {
+    let own = nix::unistd::geteuid().as_raw();
+    let mut removed = Vec::new();
+    for ring in find::named().map_err(|error| Error { ring: None, kind: error.into() })? {
+        let Some(name) = ring.place.name() else { continue };
+        let is_dead = matches!(ring.condition, Condition::Orphaned | Condition::Abandoned);
+        let is_meant = name.as_encoded_bytes().starts_with(prefix);
+        if !(is_dead && is_meant && ring.owner == own) || ring.persistent {
+            continue;
+        }
+        let result = Name::new(name).map_err(ErrorKind::from).and_then(|name| {
+            locked(&name, |object, state| {
+                // It may be another by now, or in use.
+                let is_it = match state {
+                    State::Empty => false,
+                    State::Building => true,
+                    State::Ready(identity) => identity.nonce == ring.nonce,
+                };
+                let remove = is_it && !ofd::is_any_held(object)?;
+                if remove {
+                    object.remove_name()?;
+                }
+                Ok(remove)
+            })
+        });
+        match result {
+            Ok(true) => removed.push(ring),
+            // Somebody else was faster, or is at it: then it is not orphaned.
+            Ok(false) | Err(ErrorKind::NotFound | ErrorKind::Ring(OpenErrorKind::Busy { .. })) => {}
+            Err(kind) => return Err(Error { ring: Some(name.to_owned()), kind }),
+        }
+    }
+    Ok(removed)
+}
+
+pub(super) fn repair(name: &Name) -> Result<Vec<Repair>, ErrorKind> {
+    locked(name, |object, state| {
+        let identity = match state {
+            State::Empty => return Err(LayoutError::NotARing.into()),
+            State::Building => {
+                object.remove_name()?;
+                return Ok(vec![Repair::RemainsRemoved]);
+            }
+            State::Ready(identity) => identity,
+        };
+        let stat = object.stat()?;
+        let content = Content::of(&identity)?;
+        let size = u64::try_from(stat.st_size).unwrap_or(0);
+        let geometry = identity.validate(&content, size)?;
+        if geometry.producers == 0 {
+            // The next to attach takes over from the dead.
+            return Ok(Vec::new());
+        }
+        // To be mapped: nobody else may be able to cut it short.
+        if stat.st_mode & 0o022 != 0 {
+            return Err(OpenErrorKind::Mode { found: stat.st_mode & 0o777, asked: 0o600 }.into());
+        }
+        // It holds a seat's lock only for a moment, under the build lock.
+        let own = object.reopen()?;
+        let mapping = Mapping::new(&own, geometry.control, geometry.capacity)?;
+        let dead = seat::look_after_all(&Many::new(&mapping, geometry), geometry, &own)?;
+        Ok(dead.into_iter().map(|pid| Repair::SeatFreed { pid }).collect())
+    })
+}
