@@ -57,8 +57,11 @@ fn a_ring_is_listed_with_its_ends_until_it_is_gone() {
         (&status["rates"]["bytes_in"], &status["rates"]["items_in"]),
         (&0.0.into(), &Value::Null)
     );
-    let text = place.bash("shmcat --status $R --sample 0").exits(0).silent().out();
-    assert!(text.contains("waiting for the writer for"), "{text}");
+    // Every now and then it wakes up to see whether the writer lives.
+    until("it is told for whom it waits", || {
+        let text = place.bash("shmcat --status $R --sample 0").exits(0).silent().out();
+        text.contains("waiting for the writer for")
+    });
 
     writer.signal(Signal::SIGTERM);
     reader.finish().exits(1).prints("hello\n");
