@@ -18,7 +18,7 @@ use std::{
     ffi::{OsStr, OsString},
     fs::{self, DirEntry},
     io,
-    os::fd::AsRawFd,
+    os::{fd::AsRawFd, unix::fs::MetadataExt},
 };
 
 /// Every ring that can be found. What goes away meanwhile, or may not be read, is left out.
@@ -57,6 +57,10 @@ fn anonymous() -> Result<Vec<RingInfo>, OsError> {
         for fd in fds {
             let path = path(pid, fd);
             if !readlink(path.as_str()).is_ok_and(|link| link == *memfd::LINK) {
+                continue;
+            }
+            // The link's mode is how the descriptor was opened: not for writing by another who only looks.
+            if !fs::symlink_metadata(&path).is_ok_and(|link| link.mode() & 0o200 != 0) {
                 continue;
             }
             let Ok(found) = stat(path.as_str()) else { continue };
