@@ -24,6 +24,14 @@ mod mpsc;
 mod newest;
 mod spsc;
 
+/// For a thread that looks only so often, before its look number `n`.
+fn before_look(n: usize) {
+    // Where every order is tried, the first look comes first and those after it last, both without a preemption.
+    if n > 0 || !crate::sync::mortal::is_strict() {
+        loom::thread::yield_now();
+    }
+}
+
 /// How loom searches.
 #[derive(Clone, Copy)]
 enum Search {

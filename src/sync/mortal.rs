@@ -28,6 +28,12 @@ pub(crate) fn strict(strict: bool) {
     STRICT.set(strict);
 }
 
+/// See [`strict`].
+#[cfg(test)]
+pub(crate) fn is_strict() -> bool {
+    STRICT.get()
+}
+
 /// Before each step.
 fn turn() {
     if STRICT.get() {

@@ -6,7 +6,7 @@
 use super::*;
 use crate::models::{
     Search::{self, EveryOrder, Exhaustive, UpTo},
-    explore,
+    before_look, explore,
 };
 
 /// Records that are in the ring at first, by their lengths, then producers that try to put some each, while the
@@ -34,9 +34,8 @@ fn run(search: Search, at_first: &'static [u32], lengths: &'static [&[u32]], loo
         let producers: Vec<_> = producers.collect();
         let mut consumer = shared.consumer();
         let mut got = Vec::new();
-        for _ in 0..looks {
-            // So that loom tries the look at any time: see `crate::models`.
-            thread::yield_now();
+        for n in 0..looks {
+            before_look(n);
             got.extend(shared.take(&mut consumer));
         }
         let put: Vec<_> = producers.into_iter().map(|thread| thread.join().unwrap()).collect();

@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     models::{
         Search::{self, EveryOrder, UpTo},
-        explore_deaths,
+        before_look, explore_deaths,
     },
     sync::mortal::killed_after,
 };
@@ -55,8 +55,8 @@ fn run(steps: u32, aborts: [bool; 2], other: &[u32], looks: usize) -> bool {
     };
     let mut consumer = shared.consumer();
     let mut got = Vec::new();
-    for _ in 0..looks {
-        thread::yield_now();
+    for n in 0..looks {
+        before_look(n);
         got.extend(shared.take(&mut consumer));
     }
     let (killed, put) = (victim.join().unwrap(), other.join().unwrap());

@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     models::{
         Search::{EveryOrder, UpTo},
-        explore, explore_deaths,
+        before_look, explore, explore_deaths,
     },
     sync::mortal::killed_after,
 };
@@ -53,8 +53,8 @@ fn run(first: u32, then: &[u32], other: bool, looks: usize) -> bool {
     });
     let mut consumer = shared.consumer();
     let mut got = Vec::new();
-    for _ in 0..looks {
-        thread::yield_now();
+    for n in 0..looks {
+        before_look(n);
         got.extend(shared.take(&mut consumer));
     }
     let killed = joiners.join().unwrap();
