@@ -55,7 +55,7 @@ pub use {
     layout::identity::{ElementType, LayoutError},
     options::{End, Options},
     ring::cursor::Violation,
-    segment::{Backend, name::NameError},
+    segment::{Backend, name::NameError, sysv::Key},
     sys::OsError,
     unclaimed::Unclaimed,
     wait::Wait,

@@ -99,8 +99,8 @@ impl Options {
         self
     }
 
-    /// Where the memory comes from. Named rings are [`Backend::Posix`]; [`Options::anonymous`]
-    /// uses [`Backend::Memfd`] whatever is said here.
+    /// Where the memory comes from. A ring's name says that, too: with [`Backend::SystemV`] it need not begin with
+    /// `sysv:`. [`Options::anonymous`] uses [`Backend::Memfd`] whatever is said here.
     pub fn backend(mut self, backend: Backend) -> Self {
         self.settings.backend = backend;
         self
@@ -170,7 +170,7 @@ impl Options {
     }
 
     /// Opens a ring, or makes it if it is not there: either side may come first. Names are written
-    /// `/NAME`.
+    /// `/NAME`, or as [`Backend::SystemV`] has them.
     ///
     /// This does not wait for the other end. It waits, for five seconds at most, for a process that
     /// is attaching to the same ring at this moment.
@@ -198,7 +198,11 @@ impl Options {
 
     fn named<E: End>(&self, name: &OsStr, existence: Existence) -> Result<E, OpenError> {
         let open = || {
-            let name = Name::new(name).map_err(OpenErrorKind::Name)?;
+            let name = match self.settings.backend {
+                Backend::SystemV => Name::of_sysv(name),
+                _ => Name::new(name),
+            };
+            let name = name.map_err(OpenErrorKind::Name)?;
             let attached = attach::named(
                 &name,
                 existence,

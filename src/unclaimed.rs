@@ -52,7 +52,8 @@ pub(crate) fn pair<E: End>(
 ) -> Result<(Unclaimed<E>, Unclaimed<E::Peer>), OpenErrorKind> {
     let object = attach::anonymous(&E::content(settings), settings)?;
     let other = object.reopen()?;
-    Ok((object.into_fd().into(), other.into_fd().into()))
+    let fd = |object: Object| object.into_fd().ok_or(OpenErrorKind::NotSealed);
+    Ok((fd(object)?.into(), fd(other)?.into()))
 }
 
 impl<E: End> Unclaimed<E> {

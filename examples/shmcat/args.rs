@@ -122,7 +122,8 @@ pub struct Ring {
     #[arg(long, value_name = "HOW", requires = "ring")]
     pub wait: Option<WaitArg>,
 
-    /// Where a ring made here lives [default: posix, an object in /dev/shm]
+    /// Where a ring made here lives: posix, an object in /dev/shm, or sysv, where NAME is a key as in 0x2A01,
+    /// FILE:NUMBER to make one of, id=N or private [default: posix, or sysv if NAME begins with sysv:]
     #[arg(long, value_name = "KIND", requires = "ring")]
     pub backend: Option<BackendArg>,
 }
@@ -153,7 +154,7 @@ pub struct Inspect {
     pub force: bool,
 
     /// With --remove, in place of a NAME: all rings without an end whose names begin with PREFIX
-    #[arg(long, value_name = "PREFIX", num_args = 0..=1, default_missing_value = "/")]
+    #[arg(long, value_name = "PREFIX", num_args = 0..=1, default_missing_value = "")]
     pub orphaned: Option<OsString>,
 
     /// With --status: how long to look in order to tell how fast it is [default: 0.5]
@@ -213,6 +214,7 @@ pub enum WaitArg {
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum BackendArg {
     Posix,
+    Sysv,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -316,6 +318,7 @@ impl From<BackendArg> for Backend {
     fn from(backend: BackendArg) -> Self {
         match backend {
             BackendArg::Posix => Backend::Posix,
+            BackendArg::Sysv => Backend::SystemV,
         }
     }
 }

@@ -22,6 +22,7 @@ use super::{
     error::OpenErrorKind,
     fork::{Mark, Process},
     lock::BuildLock,
+    obtain,
     seat::{self, Many},
 };
 use crate::{
@@ -29,17 +30,14 @@ use crate::{
         identity::{self, Content, Face, Geometry, Identity, LayoutError, is_capacity},
         view,
     },
-    peer::ofd,
-    segment::{Backend, Object, Place, memfd, mirror::Mapping, name::Name, posix},
+    peer,
+    segment::{Backend, Facts, Object, Place, memfd, mirror::Mapping, name::Name},
     sync::Ordering,
     sys::memory,
     wait::{fence::AsymmetricFence, gate::ANYTHING},
 };
 use bytemuck::Zeroable;
-use std::{
-    sync::{Arc, atomic::AtomicU64},
-    time::{Duration, Instant},
-};
+use std::sync::{Arc, atomic::AtomicU64};
 
 /// Whether an object must, must not, or may exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,23 +64,40 @@ pub(crate) fn named(
     content: &Content,
     settings: &Settings,
 ) -> Result<Attached, OpenErrorKind> {
-    if settings.backend != Backend::Posix {
+    if settings.backend == Backend::Memfd {
         return Err(OpenErrorKind::NoName);
     }
     check_wishes(content, settings)?;
     loop {
-        let object = obtain(name, existence, settings)?;
-        if let Err(error) = check_access(&object, settings) {
-            let exists = existence == Existence::Refused;
-            return Err(if exists { OpenErrorKind::AlreadyExists } else { error });
-        }
-        let lock = BuildLock::take(&object)?;
+        let object = match name {
+            Name::Posix(posix) => {
+                let object = obtain::posix(name, posix, existence, settings)?;
+                if let Err(error) = check_access(&object.facts()?, settings) {
+                    let exists = existence == Existence::Refused;
+                    return Err(if exists { OpenErrorKind::AlreadyExists } else { error });
+                }
+                object
+            }
+            Name::SystemV(sysv) => {
+                let geometry = wished(content, settings);
+                obtain::sysv(name, sysv, existence, geometry, settings)?
+            }
+        };
+        let lock = match BuildLock::take(&object) {
+            Err(OpenErrorKind::Os(error)) if error.is_removed() => continue,
+            lock => lock?,
+        };
         let object = lock.object();
-        if object.stat()?.st_nlink == 0 {
+        if object.is_removed()? {
             continue;
         }
         return match look_at(object, settings) {
             Ok(None) if existence != Existence::Required => {
+                let geometry = wished(content, settings);
+                if !object.can_become(geometry.size(), peer::sysv::count(geometry.producers))? {
+                    object.remove_name()?;
+                    continue;
+                }
                 let built = build(object, content, settings);
                 built
                     .and_then(|identity| attach(object, &identity, role, content, settings))
@@ -117,10 +132,10 @@ pub(crate) fn claim(
     settings: &Settings,
 ) -> Result<Attached, OpenErrorKind> {
     // Anybody may have passed us this descriptor: nothing is mapped that could be cut short.
-    if !memfd::is_sealed(&object).unwrap_or(false) {
+    if !object.is_sealed() {
         return Err(OpenErrorKind::NotSealed);
     }
-    check_access(&object, settings)?;
+    check_access(&object.facts()?, settings)?;
     // Others may have copies of the descriptor, and a lock taken through it would be theirs too.
     let fresh = object.reopen()?;
     let lock = BuildLock::take(&fresh)?;
@@ -172,48 +187,27 @@ fn check_element(content: &Content, capacity: usize) -> Result<(), OpenErrorKind
     }
 }
 
-/// Longer than a builder takes from creating the object to giving it its mode.
-const BEING_MADE: Duration = Duration::from_millis(200);
-
-/// Opens the object that the name leads to, or makes an empty one.
-///
-/// That it exists does not say yet that there is a ring: see `look_at`.
-fn obtain(name: &Name, existence: Existence, settings: &Settings) -> Result<Object, OpenErrorKind> {
-    let started = Instant::now();
-    loop {
-        let fd = match posix::open(name) {
-            Ok(fd) => fd,
-            // Another user may be making it, and have yet to give it its mode: the umask cuts that.
-            Err(error)
-                if error.errno() == Some(libc::EACCES)
-                    && settings.trust == Trust::AnyUser
-                    && started.elapsed() < BEING_MADE =>
-            {
-                std::thread::sleep(Duration::from_millis(1));
-                continue;
-            }
-            Err(error) if error.errno() != Some(libc::ENOENT) => return Err(error.into()),
-            Err(_) if existence == Existence::Required => return Err(OpenErrorKind::NotFound),
-            Err(_) => match posix::create(name, settings.mode) {
-                Ok(fd) => fd,
-                // Made by another since we looked.
-                Err(error) if error.errno() == Some(libc::EEXIST) => continue,
-                Err(error) => return Err(error.into()),
-            },
-        };
-        return Ok(Object::new(fd, Place::Named(name.clone())));
-    }
+/// The geometry of a ring that is made.
+fn wished(content: &Content, settings: &Settings) -> Geometry {
+    Geometry::new(
+        settings.capacity(),
+        content.element_align.unwrap_or(*identity::ALIGN.start()),
+        match content.face {
+            Face::Many => content.producers.unwrap_or(DEFAULT_PRODUCERS),
+            _ => 0,
+        },
+    )
 }
 
 /// What an object is, under its build lock: a ring that is ready; nothing yet (`None`), and then
 /// it may be built upon; or not for us.
 fn look_at(object: &Object, settings: &Settings) -> Result<Option<Identity>, OpenErrorKind> {
     // Again, because its builder has set its mode by now.
-    check_access(object, settings)?;
+    check_access(&object.facts()?, settings)?;
     let identity = read_identity(object)?;
     if identity.is_none() {
         // Somebody emptied a ring that is in use.
-        if ofd::is_any_held(object)? {
+        if peer::is_any_held(object)? {
             let expected = memory::page_size() as u64;
             return Err(LayoutError::Truncated { expected, found: 0 }.into());
         }
@@ -222,14 +216,13 @@ fn look_at(object: &Object, settings: &Settings) -> Result<Option<Identity>, Ope
 }
 
 /// Refuses what another user owns or what is open to more users than asked for.
-fn check_access(object: &Object, settings: &Settings) -> Result<(), OpenErrorKind> {
-    let stat = object.stat()?;
+pub(super) fn check_access(facts: &Facts, settings: &Settings) -> Result<(), OpenErrorKind> {
     if settings.trust == Trust::SameUser {
         let own = nix::unistd::geteuid().as_raw();
-        if stat.st_uid != own {
-            return Err(OpenErrorKind::Owner { found: stat.st_uid, own });
+        if facts.owner != own {
+            return Err(OpenErrorKind::Owner { found: facts.owner, own });
         }
-        let found = stat.st_mode & 0o777;
+        let found = facts.mode & 0o777;
         if found & !settings.mode != 0 {
             return Err(OpenErrorKind::Mode { found, asked: settings.mode });
         }
@@ -243,6 +236,9 @@ fn read_identity(object: &Object) -> Result<Option<Identity>, OpenErrorKind> {
     match object.read_at(bytemuck::bytes_of_mut(&mut identity), 0)? {
         0 => return Ok(None),
         n if n >= 8 && identity.magic == identity::BUILDING => return Ok(None),
+        identity::SIZE if object.begins_with_zeros() && identity.magic == [0; 8] => {
+            return Ok(None);
+        }
         identity::SIZE => {}
         _ => identity.magic = [0; 8],
     }
@@ -259,14 +255,7 @@ fn build(
     content: &Content,
     settings: &Settings,
 ) -> Result<Identity, OpenErrorKind> {
-    let geometry = Geometry::new(
-        settings.capacity(),
-        content.element_align.unwrap_or(*identity::ALIGN.start()),
-        match content.face {
-            Face::Many => content.producers.unwrap_or(DEFAULT_PRODUCERS),
-            _ => 0,
-        },
-    );
+    let geometry = wished(content, settings);
     let mut identity = Identity::new(content, geometry, settings.persistent);
     check_element(content, geometry.capacity)?;
     object.check_room(geometry.size())?;
@@ -276,9 +265,7 @@ fn build(
     object.write_at(bytemuck::bytes_of(&identity), 0)?;
     object.set_mode(settings.mode)?;
     object.allocate(geometry.size())?;
-    if *object.place() == Place::Anonymous {
-        memfd::seal(object)?;
-    }
+    object.seal()?;
     let mapping = Mapping::new(object, geometry.control, geometry.capacity)?;
     let control = view::control(&mapping);
     // All other words are right as zeros, which is what fresh pages hold.
@@ -307,8 +294,7 @@ fn attach(
     settings: &Settings,
 ) -> Result<Attached, OpenErrorKind> {
     check_element(content, usize::MAX)?;
-    let size = u64::try_from(object.stat()?.st_size).unwrap_or(0);
-    let geometry = identity.validate(content, size)?;
+    let geometry = identity.validate(content, object.facts()?.size)?;
     if let Some(asked) = content.element_align.filter(|_| content.holds_records())
         && asked > geometry.align
     {
@@ -339,13 +325,13 @@ fn attach(
         (seat, words) = (Some(number), Own::of_seat(ring.seats, number));
         (start, start.epoch)
     } else {
-        if !ofd::try_lock(&own, role.lock())? {
+        if !peer::try_lock(&own, role.lock())? {
             let pid = words.stats.pid.load(Ordering::Relaxed);
             return Err(OpenErrorKind::RoleTaken { role: role.name(), pid });
         }
         match role {
             Role::Producer => {
-                let consumer_attached = ofd::is_held(&probe, Role::Consumer.lock())?;
+                let consumer_attached = peer::is_held(&probe, Role::Consumer.lock())?;
                 // A predecessor may have been killed between this and its tail.
                 control.producer.0.newest.clear();
                 let unfinished = settings.unfinished;

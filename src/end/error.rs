@@ -54,12 +54,14 @@ impl From<OpenError> for std::io::Error {
             OpenErrorKind::Os(cause) => cause.source.kind(),
             OpenErrorKind::NotFound => Kind::NotFound,
             OpenErrorKind::AlreadyExists => Kind::AlreadyExists,
-            OpenErrorKind::NoSpace { .. } => Kind::StorageFull,
+            OpenErrorKind::NoSpace { .. } | OpenErrorKind::Limit { .. } => Kind::StorageFull,
             OpenErrorKind::Owner { .. } | OpenErrorKind::Mode { .. } => Kind::PermissionDenied,
             OpenErrorKind::RoleTaken { .. }
             | OpenErrorKind::TableFull { .. }
             | OpenErrorKind::Busy { .. } => Kind::ResourceBusy,
-            OpenErrorKind::Layout(_) | OpenErrorKind::Corrupt(_) => Kind::InvalidData,
+            OpenErrorKind::NoLocks | OpenErrorKind::Layout(_) | OpenErrorKind::Corrupt(_) => {
+                Kind::InvalidData
+            }
             OpenErrorKind::Unfinished { .. } | OpenErrorKind::Exhausted => Kind::Other,
             OpenErrorKind::Name(_)
             | OpenErrorKind::Capacity(_)
@@ -164,6 +166,21 @@ pub enum OpenErrorKind {
         /// Bytes that are left.
         available: u64,
     },
+    /// A limit of the kernel on System V objects is reached.
+    #[error(
+        "the kernel's limit {name}, which is {value}, is reached; ipcs -l shows it, and sysctl kernel.{sysctl} sets it"
+    )]
+    Limit {
+        /// As shmget(2) and semget(2) call it.
+        name: &'static str,
+        /// What it is.
+        value: u64,
+        /// By which it is set, after `kernel.`
+        sysctl: &'static str,
+    },
+    /// A System V ring whose semaphores somebody has removed.
+    #[error("its semaphores, which are its locks, were removed; remove it, too")]
+    NoLocks,
     /// It belongs to another user.
     #[error(
         "it belongs to user {found} and not to you (user {own}); to use it all the same, trust any user"
@@ -249,6 +266,7 @@ impl From<SegmentError> for OpenErrorKind {
     fn from(error: SegmentError) -> Self {
         match error {
             SegmentError::NoSpace { needed, available } => Self::NoSpace { needed, available },
+            SegmentError::Limit { name, value, sysctl } => Self::Limit { name, value, sysctl },
             SegmentError::Os(error) => error.into(),
         }
     }

@@ -149,6 +149,10 @@ impl Inbox {
         self.waited.stats(self.bytes())
     }
 
+    pub(crate) fn name(&self) -> Option<&std::ffi::OsStr> {
+        self.end.name()
+    }
+
     pub(crate) fn aborter(&self) -> Aborter {
         Aborter::new(self.end.arc())
     }

@@ -15,7 +15,7 @@ use super::{
     lock::BuildLock,
 };
 use crate::{
-    peer::ofd::{self, LockByte},
+    peer::{self, Lock},
     ring::cursor::Violation,
     segment::Object,
     sync::Ordering as SharedOrdering,
@@ -89,7 +89,7 @@ impl End {
     fn is_gone(&self, other: Own<'_>) -> bool {
         match Word::load(other.word) {
             Ok(word) if word.is_ended() => true,
-            Ok(_) => matches!(ofd::is_held(&self.probe, other.lock), Ok(false)),
+            Ok(_) => matches!(peer::is_held(&self.probe, other.lock), Ok(false)),
             Err(_) => false,
         }
     }
@@ -103,7 +103,7 @@ impl End {
         let is_told = |other: Own<'_>| {
             u64::from(Word::epoch_of(other.word.load(SharedOrdering::Relaxed))) <= told
         };
-        self.others().filter(|other| other.lock != LockByte::Consumer).all(is_told)
+        self.others().filter(|other| other.lock != Lock::Consumer).all(is_told)
             && self.ring_geometry().unreleased(many.ring).all(|(owner, _)| owner == own)
     }
 

@@ -8,7 +8,7 @@
 use super::{error::OpenErrorKind, fork::NoFork};
 use crate::{
     layout::identity::{Abi, Identity, READY, SIZE, VERSION},
-    peer::ofd::{self, LockByte},
+    peer::{self, Lock},
     segment::Object,
     sys::memory,
 };
@@ -37,7 +37,7 @@ impl<'a> BuildLock<'a> {
         let mut pause = Duration::from_micros(20);
         loop {
             let no_fork = NoFork::start();
-            if ofd::try_lock(object, LockByte::Build)? {
+            if peer::try_lock(object, Lock::Build)? {
                 sign(object);
                 return Ok(Self { object, _no_fork: no_fork });
             }
@@ -59,7 +59,7 @@ impl<'a> BuildLock<'a> {
 impl Drop for BuildLock<'_> {
     fn drop(&mut self) {
         // It can only fail for a descriptor that is none.
-        let _ = ofd::unlock(self.object, LockByte::Build);
+        let _ = peer::unlock(self.object, Lock::Build);
     }
 }
 

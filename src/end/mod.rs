@@ -16,6 +16,7 @@ pub(crate) mod held;
 pub(crate) mod inbox;
 mod leave;
 pub(crate) mod lock;
+mod obtain;
 pub(crate) mod outbox;
 pub(crate) mod seat;
 pub(crate) mod staging;
@@ -31,9 +32,9 @@ use crate::{
         identity::Geometry,
         view,
     },
-    peer::ofd::{self, LockByte},
+    peer::{self, Lock},
     ring::{cursor::Violation, mpsc},
-    segment::{Backend, Object, mirror::Mapping},
+    segment::{Backend, Object, Place, mirror::Mapping},
     sync::AtomicU64 as SharedU64,
     sys::OsError,
     wait::{
@@ -49,6 +50,7 @@ use fork::{Mark, Process};
 use seat::Many;
 use stats::Waited;
 use std::{
+    ffi::OsStr,
     mem::ManuallyDrop,
     sync::{Arc, OnceLock, atomic::AtomicU64},
     time::Duration,
@@ -183,10 +185,10 @@ impl Role {
         }
     }
 
-    pub(crate) fn lock(self) -> LockByte {
+    pub(crate) fn lock(self) -> Lock {
         match self {
-            Self::Producer => LockByte::Producer,
-            Self::Consumer => LockByte::Consumer,
+            Self::Producer => Lock::Producer,
+            Self::Consumer => Lock::Consumer,
         }
     }
 
@@ -222,7 +224,7 @@ pub(super) struct Own<'a> {
     pub(super) word: &'a SharedU64,
     pub(super) gate: &'a GateLine,
     pub(super) stats: &'a StatsLine,
-    pub(super) lock: LockByte,
+    pub(super) lock: Lock,
 }
 
 impl<'a> Own<'a> {
@@ -233,7 +235,7 @@ impl<'a> Own<'a> {
 
     pub(super) fn of_seat(seats: &'a [Seat], number: u8) -> Self {
         let Seat { life, space, stats } = &seats[usize::from(number)];
-        let lock = LockByte::Seat(number);
+        let lock = Lock::Seat(number);
         Self { word: &life.0.word, gate: &space.0, stats: &stats.0, lock }
     }
 }
@@ -301,6 +303,14 @@ impl End {
     /// The seat of a producer of many; 0 of any other end.
     pub(crate) fn seat(&self) -> u8 {
         self.seat.unwrap_or(0)
+    }
+
+    /// What the ring is known by, unless it is anonymous.
+    pub(crate) fn name(&self) -> Option<&OsStr> {
+        match self.probe.place() {
+            Place::Named(name) => Some(name.as_os_str()),
+            Place::Anonymous => None,
+        }
     }
 
     /// A description of the object through which it can be found out who is there.
@@ -451,7 +461,7 @@ impl End {
 
     /// Whether a live process holds the peer's role. A system call.
     pub(crate) fn peer_holds_role(&self) -> Result<bool, OsError> {
-        ofd::is_held(&self.probe, self.role.other().lock())
+        peer::is_held(&self.probe, self.role.other().lock())
     }
 
     /// The peer's word, if it says "open" and whoever said so is gone.

@@ -106,6 +106,10 @@ impl Outbox {
         self.waited.stats(self.bytes())
     }
 
+    pub(crate) fn name(&self) -> Option<&std::ffi::OsStr> {
+        self.end.name()
+    }
+
     pub(crate) fn aborter(&self) -> Aborter {
         Aborter::new(self.end.arc())
     }

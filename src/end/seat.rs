@@ -26,7 +26,7 @@ use crate::{
         identity::Geometry,
         view,
     },
-    peer::ofd::{self, LockByte},
+    peer::{self, Lock},
     ring::{
         cursor::{Violation, distance},
         mpsc::{self, IN_USE, Producer, Ring},
@@ -143,14 +143,14 @@ fn find(
                 _ if u64::from(epoch) <= told => Seen::Told,
                 _ => Seen::Left,
             };
-            if seen != wanted || !ofd::try_lock(own, LockByte::Seat(number))? {
+            if seen != wanted || !peer::try_lock(own, Lock::Seat(number))? {
                 continue;
             }
             let mut producer = Producer::new(number, many.ring, geometry)?;
             if mpsc::Seat(&line.gone).take(many.ring, &mut producer)? {
                 return Ok(Some(number));
             }
-            ofd::unlock(own, LockByte::Seat(number))?;
+            peer::unlock(own, Lock::Seat(number))?;
         }
     }
     Ok(None)
@@ -166,11 +166,11 @@ fn look_after(
 ) -> Result<bool, OpenErrorKind> {
     let gone = &many.seats[usize::from(number)].life.0.gone;
     let is_dead =
-        gone.load(Ordering::Relaxed) == IN_USE && ofd::try_lock(own, LockByte::Seat(number))?;
+        gone.load(Ordering::Relaxed) == IN_USE && peer::try_lock(own, Lock::Seat(number))?;
     if is_dead {
         let mut producer = Producer::new(number, many.ring, geometry)?;
         mpsc::Seat(gone).declare_dead(many.ring, &mut producer)?;
-        ofd::unlock(own, LockByte::Seat(number))?;
+        peer::unlock(own, Lock::Seat(number))?;
     }
     Ok(is_dead)
 }
@@ -203,7 +203,7 @@ enum Seen {
 fn is_anybody_there(ring: &Many<'_>, probe: &Object) -> Result<bool, OpenErrorKind> {
     for number in 0..ring.seats.len() as u8 {
         let word = Word::load(&ring.seats[usize::from(number)].life.0.word)?;
-        if word.state == State::Open && ofd::is_held(probe, LockByte::Seat(number))? {
+        if word.state == State::Open && peer::is_held(probe, Lock::Seat(number))? {
             return Ok(true);
         }
     }
@@ -213,7 +213,7 @@ fn is_anybody_there(ring: &Many<'_>, probe: &Object) -> Result<bool, OpenErrorKi
 fn table_full(ring: &Many<'_>, probe: &Object) -> Result<OpenErrorKind, OpenErrorKind> {
     let mut pids = Vec::new();
     for (number, seat) in (0..=u8::MAX).zip(ring.seats) {
-        if ofd::is_held(probe, LockByte::Seat(number))? {
+        if peer::is_held(probe, Lock::Seat(number))? {
             pids.push(seat.stats.0.pid.load(Ordering::Relaxed));
         }
     }
@@ -260,7 +260,7 @@ pub(crate) fn reason(state: State) -> EndReason {
 pub(crate) fn is_dead(probe: &Object, seat: &Seat, number: u8) -> Result<bool, OsError> {
     // Acquire: whoever found that out, or left, has seen its last claims.
     let gone = seat.life.0.gone.load(Ordering::Acquire);
-    Ok(gone != IN_USE || !ofd::is_held(probe, LockByte::Seat(number))?)
+    Ok(gone != IN_USE || !peer::is_held(probe, Lock::Seat(number))?)
 }
 
 /// Whether a claim at `position`, which was found unfinished, has outlived its owner, who had this seat.
@@ -271,5 +271,5 @@ pub(crate) fn has_outlived(
     position: u64,
 ) -> Result<bool, OsError> {
     let outlived = mpsc::Seat(&seat.life.0.gone).outlived(position);
-    Ok(outlived || !ofd::is_held(probe, LockByte::Seat(number))?)
+    Ok(outlived || !peer::is_held(probe, Lock::Seat(number))?)
 }

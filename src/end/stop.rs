@@ -51,6 +51,9 @@ pub enum WriteError {
     /// Somebody cut the shared memory object short.
     #[error("the ring's memory was cut short by another process")]
     Truncated,
+    /// Somebody removed the ring under its ends (EIDRM): a System V one, or one to which nobody had come.
+    #[error("the ring was removed: nobody can come to it any more")]
+    Removed,
     /// A system call failed.
     #[error("{0}")]
     Os(OsError),
@@ -87,6 +90,9 @@ pub enum ReadError {
     /// Somebody cut the shared memory object short.
     #[error("the ring's memory was cut short by another process")]
     Truncated,
+    /// Somebody removed the ring under its ends (EIDRM): a System V one, or one to which nobody had come.
+    #[error("the ring was removed: nobody can come to it any more")]
+    Removed,
     /// A system call failed.
     #[error("{0}")]
     Os(OsError),
@@ -101,6 +107,7 @@ pub(crate) enum Stop {
     Aborted,
     Corrupt(Violation),
     Truncated,
+    Removed,
     Os(OsError),
 }
 
@@ -112,7 +119,7 @@ impl From<Violation> for Stop {
 
 impl From<OsError> for Stop {
     fn from(error: OsError) -> Self {
-        Self::Os(error)
+        if error.is_removed() { Self::Removed } else { Self::Os(error) }
     }
 }
 
@@ -147,6 +154,7 @@ impl From<Stop> for WriteError {
             Stop::Aborted => Self::Aborted,
             Stop::Corrupt(violation) => Self::Corrupt(violation),
             Stop::Truncated => Self::Truncated,
+            Stop::Removed => Self::Removed,
             Stop::Os(error) => Self::Os(error),
         }
     }
@@ -161,6 +169,7 @@ impl From<Stop> for ReadError {
             Stop::Aborted => Self::Aborted,
             Stop::Corrupt(violation) => Self::Corrupt(violation),
             Stop::Truncated => Self::Truncated,
+            Stop::Removed => Self::Removed,
             Stop::Os(error) => Self::Os(error),
         }
     }
@@ -180,6 +189,7 @@ impl From<WriteError> for io::Error {
             WriteError::Os(error) => error.source.kind(),
             WriteError::Forked
             | WriteError::Aborted
+            | WriteError::Removed
             | WriteError::Revoked
             | WriteError::Exhausted => Kind::Other,
         };
@@ -196,7 +206,7 @@ impl From<ReadError> for io::Error {
             ReadError::Failed(_) | ReadError::Dropped | ReadError::Died => Kind::UnexpectedEof,
             ReadError::Corrupt(_) | ReadError::Truncated => Kind::InvalidData,
             ReadError::Os(error) => error.source.kind(),
-            ReadError::Forked | ReadError::Aborted => Kind::Other,
+            ReadError::Forked | ReadError::Aborted | ReadError::Removed => Kind::Other,
         };
         Self::new(kind, error)
     }

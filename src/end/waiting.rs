@@ -16,8 +16,15 @@
 //! The cap is what bounds the time for which a peer's death goes unnoticed: 50 ms at first, growing
 //! to 150 ms while nothing happens.
 
-use super::{Broken, End, epoch::Word, stats::Waited, stop::Stop};
+use super::{
+    Broken, End,
+    epoch::{State, Word},
+    stats::Waited,
+    stop::Stop,
+};
 use crate::{
+    segment::Memory,
+    sync::Ordering as SharedOrdering,
     sys::clock,
     wait::{
         gate::{ANYTHING, Parked},
@@ -211,9 +218,7 @@ impl End {
                     None => {}
                 }
             }
-            self.check_object()?;
-            let gone = self.gone_peer()?;
-            if let Some(there) = attempt(gone)? {
+            if let Some(there) = self.look_and_try(&mut attempt)? {
                 return Ok(there);
             }
             looked = None;
@@ -236,17 +241,46 @@ impl End {
         let interval = self.liveness_interval.unwrap_or(FIRST_CAP).as_nanos();
         let interval = u64::try_from(interval).unwrap_or(u64::MAX);
         self.next_probe.store(now.saturating_add(interval), Ordering::Relaxed);
-        self.check_object()?;
-        attempt(self.gone_peer()?)
+        self.look_and_try(attempt)
+    }
+
+    /// Looks after the object and the peer, and tries once more, knowing that.
+    fn look_and_try<T, E: From<Stop>>(
+        &self,
+        attempt: &mut impl FnMut(Gone) -> Result<Option<T>, E>,
+    ) -> Result<Option<T>, E> {
+        match self.check_object().and_then(|()| self.gone_peer()) {
+            Ok(gone) => attempt(gone),
+            // Perhaps by the last end out, which said its last word before.
+            Err(Stop::Removed) => match attempt(Gone::NotLooked)? {
+                None => Err(Stop::Removed.into()),
+                there => Ok(there),
+            },
+            Err(stop) => Err(stop.into()),
+        }
     }
 
     /// A named object can be cut short by any process of its user; the next access to a page that
-    /// is gone would be a SIGBUS. Found here, it is an error.
+    /// is gone would be a SIGBUS. Found here, it is an error. And nobody comes any more to one that was removed.
     fn check_object(&self) -> Result<(), Stop> {
-        let size = u64::try_from(self.probe.stat()?.st_size).unwrap_or(0);
-        if size < self.geometry.size() {
+        let facts = self.probe.facts()?;
+        if facts.size < self.geometry.size() {
             return Err(self.poison(Broken::Truncated));
         }
+        let is_sysv = matches!(self.probe.memory(), Memory::SystemV(_));
+        if facts.removed && (is_sysv || self.nobody_came()?) {
+            return Err(Stop::Removed);
+        }
         Ok(())
+    }
+
+    /// Whether there is no other end to be waited for, and none was.
+    fn nobody_came(&self) -> Result<bool, Stop> {
+        if self.is_one_to_many() {
+            let control = self.control();
+            let told = control.life.0.acknowledged.load(SharedOrdering::Relaxed);
+            return Ok(told == control.many.0.joined.load(SharedOrdering::Acquire));
+        }
+        Ok(self.peer_word()?.state == State::None)
     }
 }

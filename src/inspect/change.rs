@@ -12,8 +12,14 @@ use crate::{
         seat::{self, Many},
     },
     layout::identity::{self, Content, Identity, LayoutError},
-    peer::ofd,
-    segment::{Object, Place, mirror::Mapping, name::Name, posix},
+    peer,
+    segment::{
+        Object, Place,
+        mirror::Mapping,
+        name::Name,
+        posix,
+        sysv::{self, Segment, Stage},
+    },
 };
 use bytemuck::Zeroable;
 use nix::sys::stat::SFlag;
@@ -44,20 +50,55 @@ pub enum Repair {
 
 /// Opens what the name leads to, if it is this user's.
 fn open(name: &Name) -> Result<Object, ErrorKind> {
-    let stat = posix::stat(name)?.ok_or(ErrorKind::NotFound)?;
-    check_owner(stat.st_uid)?;
-    if stat.st_mode & SFlag::S_IFMT.bits() != SFlag::S_IFREG.bits() {
-        return Err(LayoutError::NotARing.into());
+    match name {
+        Name::Posix(posix_name) => {
+            let stat = posix::stat(posix_name)?.ok_or(ErrorKind::NotFound)?;
+            check_owner(stat.st_uid, stat.st_uid)?;
+            if stat.st_mode & SFlag::S_IFMT.bits() != SFlag::S_IFREG.bits() {
+                return Err(LayoutError::NotARing.into());
+            }
+            let fd = posix::open(posix_name).map_err(super::gone)?;
+            let object = Object::new(fd, Place::Named(name.clone()));
+            let facts = object.facts()?;
+            check_owner(facts.owner, facts.creator)?;
+            Ok(object)
+        }
+        Name::SystemV(sysv) => {
+            let segment = open_segment(find::id(sysv).map_err(super::gone)?);
+            segment.map(|segment| Object::of_segment(segment, name.clone()))
+        }
     }
-    let fd = posix::open(name).map_err(super::gone)?;
-    let object = Object::new(fd, Place::Named(name.clone()));
-    check_owner(object.stat()?.st_uid)?;
-    Ok(object)
 }
 
-fn check_owner(owner: u32) -> Result<(), ErrorKind> {
+/// Opens a segment, and finds its locks, or makes them where there is no ring yet.
+fn open_segment(id: i32) -> Result<Segment, ErrorKind> {
+    let mut segment = Segment::new(id, true);
+    let facts = segment.facts().map_err(super::gone)?;
+    if facts.removed {
+        return Err(ErrorKind::NotFound);
+    }
+    if !Segment::is_ours(&facts) {
+        return Err(LayoutError::NotARing.into());
+    }
+    check_owner(facts.owner, facts.creator)?;
+    if !segment.find_locks()? {
+        match segment.stage()? {
+            Stage::Ready => return Err(OpenErrorKind::NoLocks.into()),
+            Stage::New => {
+                segment.make_locks(peer::sysv::count(0), facts.mode).map_err(OpenErrorKind::from)?
+            }
+            Stage::Gone => {
+                segment.remove()?;
+                return Err(ErrorKind::NotFound);
+            }
+        }
+    }
+    Ok(segment)
+}
+
+fn check_owner(owner: u32, creator: u32) -> Result<(), ErrorKind> {
     let own = nix::unistd::geteuid().as_raw();
-    match owner == own {
+    match owner == own || creator == own {
         true => Ok(()),
         false => Err(ErrorKind::NotOwner { owner, own }),
     }
@@ -78,6 +119,8 @@ fn state(object: &Object) -> Result<State, ErrorKind> {
         (0, _) => Ok(State::Empty),
         (8.., identity::BUILDING) => Ok(State::Building),
         (8.., identity::READY) => Ok(State::Ready(Box::new(identity))),
+        (8.., magic) if object.begins_with_zeros() && magic == [0; 8] => Ok(State::Building),
+        (8.., identity::GONE) => Ok(State::Building),
         _ => Err(LayoutError::NotARing.into()),
     }
 }
@@ -91,8 +134,11 @@ fn locked<T>(
         let object = open(name)?;
         // Before the lock: what is not ours is not locked either.
         state(&object)?;
-        let lock = BuildLock::take(&object)?;
-        if lock.object().stat()?.st_nlink == 0 {
+        let lock = match BuildLock::take(&object) {
+            Err(OpenErrorKind::Os(error)) if error.is_removed() => continue,
+            lock => lock?,
+        };
+        if lock.object().is_removed()? {
             // Removed meanwhile, and perhaps made anew.
             continue;
         }
@@ -101,9 +147,9 @@ fn locked<T>(
 }
 
 pub(super) fn remove(name: &Name, force: Force) -> Result<(), ErrorKind> {
-    locked(name, |object, state| {
+    let removed = locked(name, |object, state| {
         if force == Force::No {
-            if ofd::is_any_held(object)? {
+            if peer::is_any_held(object)? {
                 return Err(in_use(name));
             }
             if matches!(state, State::Empty) {
@@ -112,7 +158,17 @@ pub(super) fn remove(name: &Name, force: Force) -> Result<(), ErrorKind> {
             }
         }
         Ok(object.remove_name()?)
-    })
+    });
+    match (removed, name) {
+        // There is no lock to be taken, and nobody who relies on one.
+        (Err(ErrorKind::Ring(OpenErrorKind::NoLocks)), Name::SystemV(sysv))
+            if force == Force::Yes =>
+        {
+            let id = find::id(sysv).map_err(super::gone)?;
+            Ok(Segment::new(id, true).remove()?)
+        }
+        (removed, _) => removed,
+    }
 }
 
 /// Who is there, for the message.
@@ -128,6 +184,7 @@ fn in_use(name: &Name) -> ErrorKind {
 
 pub(super) fn remove_orphaned(prefix: &[u8]) -> Result<Vec<RingInfo>, Error> {
     let own = nix::unistd::geteuid().as_raw();
+    sysv::remove_stray_sets(own).map_err(|error| Error { ring: None, kind: error.into() })?;
     let mut removed = Vec::new();
     for ring in find::named().map_err(|error| Error { ring: None, kind: error.into() })? {
         let Some(name) = ring.place.name() else { continue };
@@ -144,7 +201,7 @@ pub(super) fn remove_orphaned(prefix: &[u8]) -> Result<Vec<RingInfo>, Error> {
                     State::Building => true,
                     State::Ready(identity) => identity.nonce == ring.nonce,
                 };
-                let remove = is_it && !ofd::is_any_held(object)?;
+                let remove = is_it && !peer::is_any_held(object)?;
                 if remove {
                     object.remove_name()?;
                 }
@@ -171,17 +228,16 @@ pub(super) fn repair(name: &Name) -> Result<Vec<Repair>, ErrorKind> {
             }
             State::Ready(identity) => identity,
         };
-        let stat = object.stat()?;
+        let facts = object.facts()?;
         let content = Content::of(&identity)?;
-        let size = u64::try_from(stat.st_size).unwrap_or(0);
-        let geometry = identity.validate(&content, size)?;
+        let geometry = identity.validate(&content, facts.size)?;
         if geometry.producers == 0 {
             // The next to attach takes over from the dead.
             return Ok(Vec::new());
         }
         // To be mapped: nobody else may be able to cut it short.
-        if stat.st_mode & 0o022 != 0 {
-            return Err(OpenErrorKind::Mode { found: stat.st_mode & 0o777, asked: 0o600 }.into());
+        if facts.mode & 0o022 != 0 && !object.is_sealed() {
+            return Err(OpenErrorKind::Mode { found: facts.mode, asked: 0o600 }.into());
         }
         // It holds a seat's lock only for a moment, under the build lock.
         let own = object.reopen()?;

@@ -1,11 +1,17 @@
-//! Where rings are looked for: in /dev/shm, and among the descriptors of other processes.
+//! Where rings are looked for: in /dev/shm, among the System V segments, and among the descriptors of other
+//! processes.
 
 use super::{
     info::{Place, RingInfo, Spot},
     look::{Found, look},
 };
 use crate::{
-    segment::{self, Object, memfd, name::Name, posix},
+    segment::{
+        self, Object, memfd,
+        name::{Name, SysvAt, SysvName},
+        posix,
+        sysv::{self, Listed, Segment},
+    },
     sys::OsError,
 };
 use nix::{
@@ -38,7 +44,12 @@ pub(super) fn named() -> Result<Vec<RingInfo>, OsError> {
         Name::new(&name).ok()
     });
     let mut names: Vec<_> = names.collect();
-    names.sort_by(|a, b| a.as_c_str().cmp(b.as_c_str()));
+    names.sort_by(|a, b| a.as_os_str().cmp(b.as_os_str()));
+    let segments = sysv::list()?.into_iter().map(|Listed { key, id }| match key {
+        0 => SysvName::of_id(id),
+        key => SysvName::of_key(key),
+    });
+    names.extend(segments.map(Name::SystemV));
     Ok(names.iter().filter_map(|name| ring(by_name(name).ok()?)).collect())
 }
 
@@ -82,11 +93,31 @@ fn ring(found: Found) -> Option<RingInfo> {
 /// Looks at what a name leads to.
 pub(super) fn by_name(name: &Name) -> Result<Found, OsError> {
     let place = segment::Place::Named(name.clone());
-    let object = Object::new(posix::open_to_look(name)?, place);
-    if !is_regular(object.stat()?.st_mode) {
+    let object = match name {
+        Name::Posix(posix) => Object::new(posix::open_to_look(posix)?, place),
+        Name::SystemV(sysv) => {
+            let mut segment = Segment::new(id(sysv)?, false);
+            if !Segment::is_ours(&segment.facts()?) {
+                return Ok(Found::Foreign);
+            }
+            segment.find_locks()?;
+            Object::of_segment(segment, name.clone())
+        }
+    };
+    if !object.facts()?.regular {
         return Ok(Found::Foreign);
     }
     look(&object, Place(Spot::Named(name.clone())))
+}
+
+/// The segment that a name leads to.
+pub(super) fn id(name: &SysvName) -> Result<i32, OsError> {
+    match name.at {
+        SysvAt::Id(id) => Ok(id),
+        // None that exists.
+        SysvAt::Key(0) => Err(OsError::from_nix("shmget")(Errno::ENOENT)),
+        SysvAt::Key(key) => sysv::find(key),
+    }
 }
 
 /// Looks at what a descriptor of a process leads to, if that is a ring's memory.

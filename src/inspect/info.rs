@@ -1,13 +1,15 @@
 //! What is told of a ring.
 
 use crate::{
-    Backend, ElementType, LayoutError, Peer, Stats, Violation, end::Role, layout::identity::Face,
-    segment::name::Name,
+    Backend, ElementType, LayoutError, OsError, Peer, Stats, Violation,
+    end::Role,
+    layout::identity::Face,
+    segment::{Memory, Object, name::Name},
 };
 use std::{
     ffi::OsStr,
     fmt,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 use thiserror::Error;
 
@@ -68,6 +70,8 @@ pub struct RingInfo {
     pub element: Option<ElementType>,
     /// The user to whom it belongs.
     pub owner: u32,
+    /// The group to which it belongs.
+    pub group: u32,
     /// Its permission bits.
     pub mode: u32,
     /// Bytes that it holds.
@@ -86,8 +90,50 @@ pub struct RingInfo {
     pub ends: Vec<EndInfo>,
     /// Of a ring of many senders, what only such a ring has.
     pub many: Option<ManyInfo>,
+    /// Of a System V ring, what the kernel tells of it.
+    pub sysv: Option<SysvInfo>,
     pub(super) nonce: u64,
     pub(super) taken: Instant,
+}
+
+/// What the kernel tells of a System V segment and its semaphores (IPC_STAT).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SysvInfo {
+    /// The segment's key; 0 = none.
+    pub key: i32,
+    /// The segment's id, as ipcs -m shows it.
+    pub id: i32,
+    /// The id of the set of semaphores that are the ring's locks, as ipcs -s shows it.
+    pub set: Option<i32>,
+    /// The user who made it, who may remove it as its owner may.
+    pub creator: u32,
+    /// How often it is attached. Each end counts twice.
+    pub attached: u64,
+    /// The process that made it.
+    pub creator_pid: i32,
+    /// The process that attached or detached it last: perhaps the one that looks.
+    pub last_pid: i32,
+    /// When it was made, or its owner or mode was changed.
+    pub changed: SystemTime,
+}
+
+impl SysvInfo {
+    pub(super) fn of(object: &Object) -> Result<Option<Self>, OsError> {
+        let Memory::SystemV(segment) = object.memory() else { return Ok(None) };
+        let stat = segment.stat()?;
+        let seconds = u64::try_from(stat.shm_ctime).unwrap_or(0);
+        Ok(Some(Self {
+            key: stat.shm_perm.__key,
+            id: segment.id(),
+            set: segment.has_locks().then(|| segment.locks().set().id),
+            creator: stat.shm_perm.cuid,
+            attached: stat.shm_nattch,
+            creator_pid: stat.shm_cpid,
+            last_pid: stat.shm_lpid,
+            changed: SystemTime::UNIX_EPOCH + Duration::from_secs(seconds),
+        }))
+    }
 }
 
 /// How a ring is.

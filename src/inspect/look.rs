@@ -5,7 +5,7 @@
 //! in `End::gone_peer`.
 
 use super::{
-    info::{Condition, Damage, EndInfo, ManyInfo, Place, RingInfo, Spot},
+    info::{Condition, Damage, EndInfo, ManyInfo, Place, RingInfo, Spot, SysvInfo},
     words::{self, At, Words, counter},
 };
 use crate::{
@@ -16,9 +16,9 @@ use crate::{
         seat::ring_geometry,
     },
     layout::identity::{self, Content, Face, Geometry, Identity},
-    peer::ofd::{self, LockByte},
+    peer::{self, Lock},
     ring::{cursor::distance, mpsc::IN_USE},
-    segment::Object,
+    segment::{Object, name::Name},
     sys::{OsError, clock},
 };
 use bytemuck::Zeroable;
@@ -61,9 +61,10 @@ impl From<OsError> for Trouble {
 
 /// Looks at an object.
 pub(super) fn look(object: &Object, place: Place) -> Result<Found, OsError> {
-    let stat = object.stat()?;
+    let facts = object.facts()?;
     let backend = match place.0 {
-        Spot::Named(_) => Backend::Posix,
+        Spot::Named(Name::Posix(_)) => Backend::Posix,
+        Spot::Named(Name::SystemV(_)) => Backend::SystemV,
         Spot::Held { .. } => Backend::Memfd,
     };
     let mut info = RingInfo {
@@ -72,8 +73,9 @@ pub(super) fn look(object: &Object, place: Place) -> Result<Found, OsError> {
         condition: Condition::Building,
         face: None,
         element: None,
-        owner: stat.st_uid,
-        mode: stat.st_mode & 0o7777,
+        owner: facts.owner,
+        group: facts.group,
+        mode: facts.mode,
         capacity: 0,
         unread: 0,
         published: 0,
@@ -82,6 +84,7 @@ pub(super) fn look(object: &Object, place: Place) -> Result<Found, OsError> {
         upgraded: false,
         ends: Vec::new(),
         many: None,
+        sysv: SysvInfo::of(object)?,
         nonce: 0,
         taken: Instant::now(),
     };
@@ -90,20 +93,20 @@ pub(super) fn look(object: &Object, place: Place) -> Result<Found, OsError> {
     let n = loop {
         let n = object.read_at(bytemuck::bytes_of_mut(&mut identity), 0)?;
         // Built since we looked, or not: the lock is held until the ring is ready.
-        let is_building = n >= 8 && identity.magic == identity::BUILDING;
+        let is_building = n >= 8 && is_building(object, identity.magic);
         if !is_building || abandoned || backend == Backend::Memfd {
             break n;
         }
-        if ofd::is_held(object, LockByte::Build)? {
+        if peer::is_held(object, Lock::Build)? {
             break n;
         }
         abandoned = true;
     };
     match (n, identity.magic) {
-        (0, _) if !ofd::is_any_held(object)? => return Ok(Found::Empty),
+        (0, _) if !peer::is_any_held(object)? => return Ok(Found::Empty),
         // Somebody emptied a ring that is in use.
         (0, _) => {}
-        (8.., identity::BUILDING) => {
+        (8.., magic) if is_building(object, magic) => {
             // A memfd's builder alone knows it.
             if abandoned {
                 info.condition = Condition::Abandoned;
@@ -117,14 +120,21 @@ pub(super) fn look(object: &Object, place: Place) -> Result<Found, OsError> {
         let (expected, found) = (identity::SIZE as u64, n as u64);
         Condition::Damaged(LayoutError::Truncated { expected, found }.into())
     } else {
-        let size = u64::try_from(stat.st_size).unwrap_or(0);
-        match examine(object, &identity, size, &mut info) {
+        match examine(object, &identity, facts.size, &mut info) {
             Ok(condition) => condition,
             Err(Trouble::Damage(damage)) => Condition::Damaged(damage),
             Err(Trouble::Os(error)) => return Err(error),
         }
     };
     Ok(Found::Ring(Box::new(info)))
+}
+
+/// Whether something was begun here that will be a ring, or is no longer one.
+fn is_building(object: &Object, magic: [u8; 8]) -> bool {
+    match magic {
+        identity::BUILDING | identity::GONE => true,
+        magic => object.begins_with_zeros() && magic == [0; 8],
+    }
 }
 
 /// Fills in what a ring that is ready says of itself.
@@ -186,7 +196,7 @@ fn positions(
         let head = words::now(object, words::HEAD)?;
         info.taken = Instant::now();
         let words = Words::read(object, geometry)?.ok_or_else(|| {
-            let found = object.stat().map_or(0, |stat| u64::try_from(stat.st_size).unwrap_or(0));
+            let found = object.facts().map_or(0, |facts| facts.size);
             LayoutError::Truncated { expected: geometry.size(), found }
         })?;
         let tail = words.u64(words::TAIL);
@@ -211,7 +221,7 @@ fn end(object: &Object, words: &Words, role: Role, at: At, now: u64) -> Result<E
     let was_given_up = at.gone.is_some_and(|gone| words.u64(gone) != IN_USE);
     let mut is_held = false;
     for _ in 0..TRIES {
-        is_held = ofd::is_held(object, at.lock)?;
+        is_held = peer::is_held(object, at.lock)?;
         if is_held || word.state != State::Open {
             break;
         }

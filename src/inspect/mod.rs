@@ -7,8 +7,8 @@
 //!
 //! | function | finds |
 //! |---|---|
-//! | [`list`] | the rings in /dev/shm that this user may read, and those without a name of which a process that this user may look into has a descriptor: anonymous ones, and those that pipes were upgraded to |
-//! | [`status`] | one ring, by `/NAME` or, without a name, by `/proc/PID/fd/FD` |
+//! | [`list`] | the rings in /dev/shm and the System V rings that this user may read, and those without a name of which a process that this user may look into has a descriptor: anonymous ones, and those that pipes were upgraded to |
+//! | [`status`] | one ring, by `/NAME` or `sysv:...` or, without a name, by `/proc/PID/fd/FD` |
 //!
 //! Named rings of other mount namespaces, and rings whose name was removed while they are in use, are not found.
 //!
@@ -48,7 +48,7 @@ mod words;
 
 pub use crate::{end::Role, layout::identity::Face};
 pub use change::{Force, Repair};
-pub use info::{Condition, Damage, EndInfo, ManyInfo, Place, Rates, RingInfo};
+pub use info::{Condition, Damage, EndInfo, ManyInfo, Place, Rates, RingInfo, SysvInfo};
 
 use crate::{LayoutError, NameError, OpenErrorKind, segment::name::Name, sys::OsError};
 use look::Found;
@@ -222,7 +222,7 @@ impl From<OsError> for ErrorKind {
 /// What it means that something cannot be opened.
 fn gone(error: OsError) -> ErrorKind {
     match error.errno() {
-        Some(libc::ENOENT) => ErrorKind::NotFound,
+        Some(libc::ENOENT | libc::EIDRM) => ErrorKind::NotFound,
         _ => ErrorKind::Os(error),
     }
 }

@@ -5,7 +5,7 @@
 use crate::{
     layout::control::{self, Control, GateLine, HandoverLine, ManyLine, Seat, SeatLine, StatsLine},
     layout::identity::Geometry,
-    peer::ofd::LockByte,
+    peer::Lock,
     ring::mpsc::Block,
     segment::Object,
     sys::OsError,
@@ -30,7 +30,7 @@ pub(super) struct At {
     pub(super) stats: usize,
     /// Of a seat.
     pub(super) gone: Option<usize>,
-    pub(super) lock: LockByte,
+    pub(super) lock: Lock,
 }
 
 impl At {
@@ -39,7 +39,7 @@ impl At {
         parked: offset_of!(Control, space) + offset_of!(GateLine, parked),
         stats: offset_of!(Control, producer_stats),
         gone: None,
-        lock: LockByte::Producer,
+        lock: Lock::Producer,
     };
 
     pub(super) const CONSUMER: Self = Self {
@@ -47,7 +47,7 @@ impl At {
         parked: offset_of!(Control, data) + offset_of!(GateLine, parked),
         stats: offset_of!(Control, consumer_stats),
         gone: None,
-        lock: LockByte::Consumer,
+        lock: Lock::Consumer,
     };
 
     pub(super) fn seat(number: u8) -> Self {
@@ -58,7 +58,7 @@ impl At {
             parked: seat + offset_of!(Seat, space) + offset_of!(GateLine, parked),
             stats: seat + offset_of!(Seat, stats),
             gone: Some(line + offset_of!(SeatLine, gone)),
-            lock: LockByte::Seat(number),
+            lock: Lock::Seat(number),
         }
     }
 }

@@ -79,6 +79,9 @@ pub(crate) const READY: [u8; 8] = *b"shmpipe\n";
 /// A segment whose builder holds the build lock, or died.
 pub(crate) const BUILDING: [u8; 8] = *b"shmbuild";
 
+/// In its place while it is being removed, where that takes more than one step: see `crate::segment::sysv`.
+pub(crate) const GONE: [u8; 8] = *b"shmgone\n";
+
 pub(crate) const VERSION: u32 = 1;
 
 /// What a ring carries: which of this crate's modules its ends are of.

@@ -331,6 +331,12 @@ impl<T: Topology> Sender<T> {
         self.outlet.stats()
     }
 
+    /// By what others open this ring: `None` of an anonymous one, `sysv:id=N` of a System V ring without a key.
+    #[must_use]
+    pub fn name(&self) -> Option<&std::ffi::OsStr> {
+        self.outlet.end().name()
+    }
+
     /// A handle by which another thread can end this end.
     #[must_use]
     pub fn aborter(&self) -> Aborter {

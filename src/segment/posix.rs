@@ -1,6 +1,6 @@
 //! POSIX shared memory, shm_overview(7): objects with a name, on Linux files in /dev/shm.
 
-use super::name::Name;
+use super::name::PosixName;
 use crate::sys::OsError;
 use nix::{
     errno::Errno,
@@ -19,7 +19,7 @@ use std::{
 ///
 /// # Errors
 /// ENOENT if it leads nowhere.
-pub(crate) fn open(name: &Name) -> Result<OwnedFd, OsError> {
+pub(crate) fn open(name: &PosixName) -> Result<OwnedFd, OsError> {
     // glibc adds O_CLOEXEC and O_NOFOLLOW.
     shm_open(name.as_c_str(), OFlag::O_RDWR, Mode::empty()).map_err(OsError::from_nix("shm_open"))
 }
@@ -28,7 +28,7 @@ pub(crate) fn open(name: &Name) -> Result<OwnedFd, OsError> {
 ///
 /// # Errors
 /// ENOENT if it leads nowhere.
-pub(crate) fn open_to_look(name: &Name) -> Result<OwnedFd, OsError> {
+pub(crate) fn open_to_look(name: &PosixName) -> Result<OwnedFd, OsError> {
     let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
     nix::fcntl::open(path(name).as_os_str(), flags, Mode::empty())
         .map_err(OsError::from_nix("open"))
@@ -38,7 +38,7 @@ pub(crate) fn open_to_look(name: &Name) -> Result<OwnedFd, OsError> {
 ///
 /// # Errors
 /// EEXIST if the name is taken.
-pub(crate) fn create(name: &Name, mode: u32) -> Result<OwnedFd, OsError> {
+pub(crate) fn create(name: &PosixName, mode: u32) -> Result<OwnedFd, OsError> {
     let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL;
     // Never more than asked for, not even for a moment; the builder sets the exact mode, which the
     // umask may have cut.
@@ -48,7 +48,7 @@ pub(crate) fn create(name: &Name, mode: u32) -> Result<OwnedFd, OsError> {
 
 /// What the name leads to, if anywhere. Takes no descriptor: it is asked when there may be none
 /// left.
-pub(crate) fn stat(name: &Name) -> Result<Option<FileStat>, OsError> {
+pub(crate) fn stat(name: &PosixName) -> Result<Option<FileStat>, OsError> {
     match lstat(path(name).as_os_str()) {
         Ok(stat) => Ok(Some(stat)),
         Err(Errno::ENOENT) => Ok(None),
@@ -59,13 +59,13 @@ pub(crate) fn stat(name: &Name) -> Result<Option<FileStat>, OsError> {
 /// Where glibc's shm_open looks.
 pub(crate) const DIRECTORY: &str = "/dev/shm";
 
-fn path(name: &Name) -> OsString {
+fn path(name: &PosixName) -> OsString {
     let path = [DIRECTORY.as_bytes(), name.as_c_str().to_bytes()].concat();
     OsString::from_vec(path)
 }
 
 /// Removes the name. The object lives on until its last user is gone.
-pub(crate) fn unlink(name: &Name) -> Result<(), OsError> {
+pub(crate) fn unlink(name: &PosixName) -> Result<(), OsError> {
     match shm_unlink(name.as_c_str()) {
         Ok(()) | Err(Errno::ENOENT) => Ok(()),
         Err(errno) => Err(OsError::from_nix("shm_unlink")(errno)),

@@ -187,6 +187,12 @@ impl<T: Pod> Consumer<T> {
         self.inbox.stats()
     }
 
+    /// By what others open this ring: `None` of an anonymous one, `sysv:id=N` of a System V ring without a key.
+    #[must_use]
+    pub fn name(&self) -> Option<&std::ffi::OsStr> {
+        self.inbox.name()
+    }
+
     /// A handle by which another thread can end this end.
     #[must_use]
     pub fn aborter(&self) -> Aborter {

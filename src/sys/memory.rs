@@ -18,13 +18,16 @@ pub(crate) fn available(fd: impl AsFd, wanted: u64) -> Option<u64> {
         // The kernel's own tmpfs, where memfds live, has no limit and says zero.
         .filter(|stat| stat.blocks() > 0)
         .map(|stat| stat.blocks_available().saturating_mul(stat.fragment_size()));
-    let meminfo = (wanted > FEW).then(|| std::fs::read_to_string("/proc/meminfo").ok()).flatten();
-    let machine = meminfo.and_then(|text| {
-        let line = text.lines().find(|line| line.starts_with("MemAvailable:"))?;
-        let kibibytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
-        Some(kibibytes.saturating_mul(1024))
-    });
-    [file_system, machine, Some(file_size_limit())].into_iter().flatten().min()
+    [file_system, of_machine(wanted), Some(file_size_limit())].into_iter().flatten().min()
+}
+
+/// Bytes that the machine has, if more than a few are wanted.
+pub(crate) fn of_machine(wanted: u64) -> Option<u64> {
+    let meminfo =
+        (wanted > FEW).then(|| std::fs::read_to_string("/proc/meminfo").ok()).flatten()?;
+    let line = meminfo.lines().find(|line| line.starts_with("MemAvailable:"))?;
+    let kibibytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kibibytes.saturating_mul(1024))
 }
 
 /// Whether so much more address space could be had at this moment (RLIMIT_AS).

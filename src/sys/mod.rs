@@ -10,6 +10,7 @@ pub(crate) mod io;
 pub(crate) mod membarrier;
 pub(crate) mod memory;
 pub(crate) mod sem;
+pub(crate) mod sysv;
 
 use thiserror::Error;
 
@@ -32,6 +33,11 @@ impl OsError {
     /// For `map_err`: names the call that a nix error came from.
     pub(crate) fn from_nix(call: &'static str) -> impl FnOnce(nix::errno::Errno) -> Self {
         move |errno| Self { call, source: errno.into() }
+    }
+
+    /// Whether the object is gone (EIDRM).
+    pub(crate) fn is_removed(&self) -> bool {
+        self.errno() == Some(libc::EIDRM)
     }
 
     /// The errno, if there is one.

@@ -94,8 +94,8 @@ impl Offer {
         }
         let fd = open(path.as_str(), OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty()).ok()?;
         let object = Object::new(fd, Place::Anonymous);
-        let is_for_this_pipe = memfd::is_sealed(&object).ok()? && names(&object) == Some(id);
-        (is_for_this_pipe && find(pipe) == Some(self)).then(|| object.into_fd())
+        let is_for_this_pipe = object.is_sealed() && names(&object) == Some(id);
+        object.into_fd().filter(|_| is_for_this_pipe && find(pipe) == Some(self))
     }
 }
 

@@ -1,0 +1,178 @@
+//! Locks of System V objects, which have no descriptor: a semaphore for each, in a set beside the segment.
+//!
+//! Zero is free. To take one is one semop(2) of two operations, `{wait for zero, add 1}`, which the kernel does
+//! both or neither, and undoes when the process ends (SEM_UNDO), however it ends. So a lock is right across pid
+//! namespaces, with no heart-beat and no pid that could be reused.
+//!
+//! **The race of semget and SETVAL.** Who makes a set that must begin with a value other than zero sets it in a second
+//! call, and whoever comes in between finds what is not ready: the well-known race (Stevens, UNIX Network Programming
+//! 2, 11.2). Here there is no second call. On Linux a new set's values are zero (semget(2), notes), zero is free,
+//! and a set is whole from the moment there is one.
+//!
+//! **What SEM_UNDO does not do.** It belongs to a process, not to a mapping: a process that executes another
+//! program has lost the ring and keeps its locks. So a lock that is held is looked at twice. Every end has its segment attached
+//! twice (see [`crate::segment::mirror`]); if the kernel counts fewer attachments than the locks' holders must have,
+//! somebody holds one without the ring, and /proc says whether that is who last touched this one. Whoever takes such a
+//! lock under the build lock resets it, which also makes the kernel forget what it was to undo.
+//!
+//! A description is a matter of this module here: [`Locks`] knows what was taken through it, and gives it back
+//! when it goes. A forked child inherits no undoing and gives nothing back.
+
+use super::Lock;
+use crate::{
+    segment::mirror::VIEWS,
+    sys::{OsError, sysv},
+};
+use libc::{c_short, sembuf};
+use parking_lot::Mutex;
+use std::fs;
+
+/// A description of a set, and what is held through it.
+#[derive(Debug)]
+pub(crate) struct Locks {
+    set: Set,
+    held: Mutex<Vec<u16>>,
+    process: u32,
+}
+
+/// A set of semaphores, and whose it is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Set {
+    pub(crate) id: i32,
+    /// How many there are.
+    pub(crate) count: usize,
+    /// The segment's id.
+    pub(crate) segment: i32,
+}
+
+const BUILD: u16 = 0;
+const PRODUCER: u16 = 1;
+const CONSUMER: u16 = 2;
+const FIRST_SEAT: u16 = 3;
+
+/// How many locks a ring with so many seats has.
+pub(crate) fn count(producers: usize) -> usize {
+    usize::from(FIRST_SEAT) + producers
+}
+
+fn number(lock: Lock) -> u16 {
+    match lock {
+        Lock::Build => BUILD,
+        Lock::Producer => PRODUCER,
+        Lock::Consumer => CONSUMER,
+        Lock::Seat(seat) => FIRST_SEAT + u16::from(seat),
+    }
+}
+
+const NOW: c_short = libc::IPC_NOWAIT as c_short;
+const NOW_AND_UNDO: c_short = (libc::IPC_NOWAIT | libc::SEM_UNDO) as c_short;
+
+fn take(set: i32, n: u16) -> Result<bool, OsError> {
+    let wait_for_zero = sembuf { sem_num: n, sem_op: 0, sem_flg: NOW };
+    let add_one = sembuf { sem_num: n, sem_op: 1, sem_flg: NOW_AND_UNDO };
+    match sysv::semop(set, &mut [wait_for_zero, add_one], None) {
+        Ok(()) => Ok(true),
+        Err(error) if error.errno() == Some(libc::EAGAIN) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn give_back(set: i32, n: u16) -> Result<(), OsError> {
+    sysv::semop(set, &mut [sembuf { sem_num: n, sem_op: -1, sem_flg: NOW_AND_UNDO }], None)
+}
+
+impl Locks {
+    /// A new description, which holds nothing.
+    pub(crate) fn new(set: Set) -> Self {
+        Self { set, held: Mutex::new(Vec::new()), process: std::process::id() }
+    }
+
+    pub(crate) fn set(&self) -> Set {
+        self.set
+    }
+
+    pub(super) fn try_lock(&self, lock: Lock) -> Result<bool, OsError> {
+        let n = number(lock);
+        let mut held = self.held.lock();
+        if held.contains(&n) {
+            return Ok(true);
+        }
+        let mut taken = take(self.set.id, n)?;
+        // Nobody but who holds the build lock takes any other: between the look and the reset it is
+        // the same holder's.
+        if !taken && lock != Lock::Build && self.is_without_ring(n)? {
+            sysv::sem_set_value(self.set.id, n, 0)?;
+            taken = take(self.set.id, n)?;
+        }
+        if taken {
+            held.push(n);
+        }
+        Ok(taken)
+    }
+
+    pub(super) fn unlock(&self, lock: Lock) -> Result<(), OsError> {
+        let mut held = self.held.lock();
+        match held.iter().position(|n| *n == number(lock)) {
+            Some(at) => give_back(self.set.id, held.swap_remove(at)),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn is_held(&self, lock: Lock) -> Result<bool, OsError> {
+        let n = number(lock);
+        if self.held.lock().contains(&n) || sysv::sem_value(self.set.id, n)? == 0 {
+            return Ok(false);
+        }
+        Ok(lock == Lock::Build || !self.is_without_ring(n)?)
+    }
+
+    pub(super) fn is_any_held(&self) -> Result<bool, OsError> {
+        let values = sysv::sem_values(self.set.id, self.set.count)?;
+        let held = self.held.lock();
+        let of_others = |(n, value): (u16, &u16)| n != BUILD && *value != 0 && !held.contains(&n);
+        let candidates: Vec<u16> =
+            (0..).zip(&values).filter(|pair| of_others(*pair)).map(|(n, _)| n).collect();
+        drop(held);
+        for n in candidates {
+            if !self.is_without_ring(n)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether a lock that is held is that of a process that has the ring no longer.
+    fn is_without_ring(&self, n: u16) -> Result<bool, OsError> {
+        let values = sysv::sem_values(self.set.id, self.set.count)?;
+        let ends = values.iter().skip(1).filter(|value| **value != 0).count();
+        let attached = sysv::shm_stat(self.set.segment)?.shm_nattch;
+        if attached >= (VIEWS * ends) as u64 {
+            return Ok(false);
+        }
+        let pid = sysv::sem_pid(self.set.id, n)?;
+        Ok(pid != 0 && has_mapped(pid, self.set.segment) == Some(false))
+    }
+}
+
+impl Drop for Locks {
+    fn drop(&mut self) {
+        if self.process == std::process::id() {
+            for n in self.held.get_mut().drain(..) {
+                // It can only fail because the set is gone.
+                let _ = give_back(self.set.id, n);
+            }
+        }
+    }
+}
+
+/// Whether a process has a segment attached; `None` if that is not to be found out.
+fn has_mapped(pid: i32, segment: i32) -> Option<bool> {
+    // address perms offset dev inode path: of these the inode is the id (shm_mmap, ipc/shm.c).
+    let maps = fs::read_to_string(format!("/proc/{pid}/maps")).ok()?;
+    let is_it = |line: &str| {
+        let mut fields = line.split_whitespace().skip(4);
+        let inode = fields.next().and_then(|inode| inode.parse().ok());
+        inode == Some(segment) && fields.next().is_some_and(|path| path.starts_with("/SYSV"))
+    };
+    Some(maps.lines().any(is_it))
+}
