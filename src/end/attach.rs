@@ -18,6 +18,7 @@
 
 use super::{
     DEFAULT_PRODUCERS, End, Own, Role, Settings, Trust,
+    bed::Beds,
     epoch::{Start, begin_consumer, begin_producer},
     error::OpenErrorKind,
     fork::{Mark, Process},
@@ -257,6 +258,10 @@ fn build(
 ) -> Result<Identity, OpenErrorKind> {
     let geometry = wished(content, settings);
     let mut identity = Identity::new(content, geometry, settings.persistent);
+    // Whoever may write to it could stop our C library by way of its semaphores.
+    if object.begins_with_zeros() && settings.mode & 0o022 != 0 {
+        identity.flags |= identity::SLEEPS_BESIDE;
+    }
     check_element(content, geometry.capacity)?;
     object.check_room(geometry.size())?;
     object.clear()?;
@@ -309,6 +314,10 @@ fn attach(
     {
         return Err(OpenErrorKind::CapacityDiffers { asked, found: geometry.capacity });
     }
+    let beds = match identity.sleeps_beside() {
+        true => Some(Beds::of(object, geometry.producers).ok_or(OpenErrorKind::NoLocks)?),
+        false => None,
+    };
     // Through this one the peer's role is looked at. It never has locks of its own, so copies of
     // it in forked children hold nothing.
     let probe = object.reopen()?;
@@ -354,6 +363,7 @@ fn attach(
         seat,
         start_word: start.epoch,
         mapping: std::mem::ManuallyDrop::new(mapping),
+        beds,
         probe,
         geometry,
         persistent: identity.persistent(),

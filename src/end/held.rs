@@ -1,9 +1,9 @@
 //! An end in the hands of a face, with what every operation asks for at hand.
 
-use super::{End, Role, Trust, epoch::Word, fork::Sign, seat::Many, stop::Stop};
+use super::{End, Role, Trust, bed::Bed, epoch::Word, fork::Sign, seat::Many, stop::Stop};
 use crate::{
     layout::control::Control,
-    wait::{fence::AsymmetricFence, gate::Gate, posix_sem::Semaphore},
+    wait::{fence::AsymmetricFence, gate::Gate},
 };
 use std::{fmt, ops::Deref, ptr::NonNull, sync::Arc};
 
@@ -91,9 +91,14 @@ impl Held {
         &'a self,
         role: Role,
         fence: &'a AsymmetricFence,
-    ) -> Gate<'a, Semaphore, AsymmetricFence> {
+    ) -> Gate<'a, Bed<'a>, AsymmetricFence> {
         let line = role.own_gate(self.control());
-        Gate { parked: &line.parked, wake_at: &line.wake_at, sleeper: &line.semaphore, fence }
+        Gate {
+            parked: &line.parked,
+            wake_at: &line.wake_at,
+            sleeper: Bed { line, end: &self.end },
+            fence,
+        }
     }
 
     /// As [`End::many`].

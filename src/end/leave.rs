@@ -182,7 +182,7 @@ impl Aborter {
             Role::Consumer => EndReason::Finished,
         };
         end.say_ended(reason);
-        end.own().gate.semaphore.post_token();
+        end.gate_at(end.own().gate).sleeper.post_token();
         let fresh = end.fresh_description();
         if let Ok(lock) = BuildLock::take(fresh.as_ref().unwrap_or(&end.probe)) {
             end.remove_name_if_last(&lock, true);

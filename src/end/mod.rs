@@ -8,6 +8,7 @@
 //! in the ring, are in [`outbox`] and [`inbox`], which the faces are made of.
 
 pub(crate) mod attach;
+mod bed;
 pub(crate) mod distance;
 pub(crate) mod epoch;
 pub(crate) mod error;
@@ -42,9 +43,9 @@ use crate::{
         crowd::{self, Crowd},
         fence::AsymmetricFence,
         gate::{ANYTHING, Gate, Parked},
-        posix_sem::Semaphore,
     },
 };
+use bed::{Bed, Beds};
 use epoch::{EndReason, State, Unfinished, Word};
 use fork::{Mark, Process};
 use seat::Many;
@@ -260,6 +261,8 @@ pub struct End {
     /// A description of its own, without locks.
     probe: Object,
     geometry: Geometry,
+    /// Where ends sleep, if not at the semaphores in the ring.
+    beds: Option<Beds>,
     persistent: bool,
     process: Process,
     /// Set once it has been dropped; see [`Aborter`].
@@ -431,17 +434,19 @@ impl End {
 
     /// Where an end sleeps.
     #[inline]
-    pub(crate) fn gate(&self, role: Role) -> Gate<'_, Semaphore, AsymmetricFence> {
+    pub(crate) fn gate(&self, role: Role) -> Gate<'_, Bed<'_>, AsymmetricFence> {
         self.gate_at(role.own_gate(self.control()))
     }
 
     #[inline]
-    pub(crate) fn gate_at<'a>(
-        &'a self,
-        line: &'a GateLine,
-    ) -> Gate<'a, Semaphore, AsymmetricFence> {
+    pub(crate) fn gate_at<'a>(&'a self, line: &'a GateLine) -> Gate<'a, Bed<'a>, AsymmetricFence> {
         let fence = &self.fence;
-        Gate { parked: &line.parked, wake_at: &line.wake_at, sleeper: &line.semaphore, fence }
+        Gate {
+            parked: &line.parked,
+            wake_at: &line.wake_at,
+            sleeper: Bed { line, end: self },
+            fence,
+        }
     }
 
     /// Sleeps at its own gate: see [`Gate::park`].

@@ -9,7 +9,7 @@
 //!  24  data offset      where the data area begins: bytes of the control area
 //!  32  nonce            random: tells two rings of one name apart
 //!  40  builder          pid of the builder, as it knows itself; for messages only
-//!  44  flags            1 = persistent
+//!  44  flags            1 = persistent, 2 = ends sleep at semaphores beside the segment
 //!  48  abi: word        bytes of a pointer
 //!  52  abi: semaphore   bytes of a sem_t
 //!  56  abi: libc        1 = glibc
@@ -204,6 +204,9 @@ pub(crate) const LEAST_BLOCK: usize = 64;
 /// In `flags`: the name outlives its ends.
 pub(crate) const PERSISTENT: u32 = 1;
 
+/// In `flags`: ends sleep at semaphores of the System V set, not at those in the segment.
+pub(crate) const SLEEPS_BESIDE: u32 = 2;
+
 impl Abi {
     /// This program's.
     pub(crate) const OWN: Self = Self {
@@ -358,6 +361,10 @@ impl Identity {
 
     pub(crate) fn persistent(&self) -> bool {
         self.flags & PERSISTENT != 0
+    }
+
+    pub(crate) fn sleeps_beside(&self) -> bool {
+        self.flags & SLEEPS_BESIDE != 0
     }
 
     /// Checks everything that later code relies upon: after this, and only after this, the

@@ -40,7 +40,7 @@ impl Places {
         Self { announced: AtomicU64::new(0), places: [place(), place()] }
     }
 
-    fn gate(&self, n: usize) -> Gate<'_, Tokens, Full> {
+    fn gate(&self, n: usize) -> Gate<'_, &Tokens, Full> {
         let Place { parked, wake_at, tokens } = &self.places[n];
         Gate { parked, wake_at, sleeper: tokens, fence: &Full }
     }

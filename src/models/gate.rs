@@ -90,7 +90,7 @@ impl Shared {
         })
     }
 
-    fn gate(&self) -> Gate<'_, Tokens, Full> {
+    fn gate(&self) -> Gate<'_, &Tokens, Full> {
         Gate { parked: &self.parked, wake_at: &self.wake_at, sleeper: &self.tokens, fence: &Full }
     }
 

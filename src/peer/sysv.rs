@@ -50,9 +50,22 @@ const PRODUCER: u16 = 1;
 const CONSUMER: u16 = 2;
 const FIRST_SEAT: u16 = 3;
 
-/// How many locks a ring with so many seats has.
+/// How many semaphores the set of a ring with so many seats has: the locks, and behind them those at which its ends
+/// may sleep, for data, for space, and for each seat.
 pub(crate) fn count(producers: usize) -> usize {
-    usize::from(FIRST_SEAT) + producers
+    usize::from(FIRST_SEAT) + 2 + 2 * producers
+}
+
+impl Set {
+    /// How many seats it is for.
+    pub(crate) fn producers(self) -> usize {
+        self.count.saturating_sub(count(0)) / 2
+    }
+
+    /// The first semaphore behind the locks.
+    pub(crate) fn first_sleeper(self) -> usize {
+        usize::from(FIRST_SEAT) + self.producers()
+    }
 }
 
 fn number(lock: Lock) -> u16 {
@@ -130,8 +143,12 @@ impl Locks {
         let values = sysv::sem_values(self.set.id, self.set.count)?;
         let held = self.held.lock();
         let of_others = |(n, value): (u16, &u16)| n != BUILD && *value != 0 && !held.contains(&n);
-        let candidates: Vec<u16> =
-            (0..).zip(&values).filter(|pair| of_others(*pair)).map(|(n, _)| n).collect();
+        let candidates: Vec<u16> = (0..)
+            .zip(&values)
+            .take(self.set.first_sleeper())
+            .filter(|pair| of_others(*pair))
+            .map(|(n, _)| n)
+            .collect();
         drop(held);
         for n in candidates {
             if !self.is_without_ring(n)? {
@@ -144,7 +161,8 @@ impl Locks {
     /// Whether a lock that is held is that of a process that has the ring no longer.
     fn is_without_ring(&self, n: u16) -> Result<bool, OsError> {
         let values = sysv::sem_values(self.set.id, self.set.count)?;
-        let ends = values.iter().skip(1).filter(|value| **value != 0).count();
+        let locks = &values[..self.set.first_sleeper().min(values.len())];
+        let ends = locks.iter().skip(1).filter(|value| **value != 0).count();
         let attached = sysv::shm_stat(self.set.segment)?.shm_nattch;
         if attached >= (VIEWS * ends) as u64 {
             return Ok(false);

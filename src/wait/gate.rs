@@ -41,6 +41,20 @@ pub(crate) trait Sleeper {
     fn post_token(&self);
 }
 
+impl<S: Sleeper> Sleeper for &S {
+    fn sleep(&self, timeout: Duration) -> bool {
+        (**self).sleep(timeout)
+    }
+
+    fn take_token(&self) -> bool {
+        (**self).take_token()
+    }
+
+    fn post_token(&self) {
+        (**self).post_token();
+    }
+}
+
 /// The two sides of a fence between a store and a later load.
 pub(crate) trait Fence {
     /// The waker's side, once per publication.
@@ -72,7 +86,7 @@ const UNFENCED_SLEEP: Duration = Duration::from_millis(1);
 pub(crate) struct Gate<'a, S, F> {
     pub(crate) parked: &'a AtomicU32,
     pub(crate) wake_at: &'a AtomicU64,
-    pub(crate) sleeper: &'a S,
+    pub(crate) sleeper: S,
     pub(crate) fence: &'a F,
 }
 

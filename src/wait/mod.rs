@@ -19,6 +19,8 @@ pub(crate) mod pace;
 pub(crate) mod posix_sem;
 #[cfg(not(shmpipe_loom))]
 pub(crate) mod spin;
+#[cfg(not(shmpipe_loom))]
+pub(crate) mod sysv_sem;
 
 #[cfg(not(shmpipe_loom))]
 pub use spin::Wait;
