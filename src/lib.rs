@@ -7,6 +7,8 @@ compile_error!(
     "shmpipe needs Linux with glibc 2.30 or later: memfd, open-file-description locks, sem_clockwait"
 );
 
+#[cfg(not(shmpipe_loom))]
+pub mod backend;
 mod ring;
 mod sync;
 pub mod upgrade;

@@ -314,6 +314,16 @@ fn attach(
     {
         return Err(OpenErrorKind::CapacityDiffers { asked, found: geometry.capacity });
     }
+    let own = nix::unistd::geteuid().as_raw();
+    if settings.trust == Trust::AnyUser
+        && object.begins_with_zeros()
+        && !identity.sleeps_beside()
+        && object.facts()?.owner != own
+    {
+        // Made so that only its owner can write to it, and opened to others afterwards.
+        let found = identity.flags.into();
+        return Err(LayoutError::Damaged { what: "flags", found }.into());
+    }
     let beds = match identity.sleeps_beside() {
         true => Some(Beds::of(object, geometry.producers).ok_or(OpenErrorKind::NoLocks)?),
         false => None,

@@ -73,7 +73,8 @@ pub enum Trust {
     /// It can end it, though: by cutting a named ring short (SIGBUS), or by changing the semaphore
     /// while this end is in a call on it, which makes the C library give up (SIGABRT). And in a
     /// directory such as /dev/shm only the owner can remove the name: if the other user's end is
-    /// the last one out, the name stays.
+    /// the last one out, the name stays. Neither of the first two can be done to a ring of
+    /// [`Backend::SystemV`].
     AnyUser,
 }
 

@@ -44,3 +44,59 @@ impl Sleeper for SysvSemaphore {
         let _ = sysv::semop(self.set, &mut self.operation(1, libc::IPC_NOWAIT), None);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::thread;
+
+    /// A set of one, gone at the end.
+    struct Set(i32);
+
+    impl Set {
+        fn new() -> Self {
+            Self(sysv::semget(libc::IPC_PRIVATE, 1, 0o600).unwrap())
+        }
+
+        fn semaphore(&self) -> SysvSemaphore {
+            SysvSemaphore { set: self.0, number: 0 }
+        }
+    }
+
+    impl Drop for Set {
+        fn drop(&mut self) {
+            let _ = sysv::sem_remove(self.0);
+        }
+    }
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn a_token_is_taken_once() {
+        let set = Set::new();
+        let semaphore = set.semaphore();
+        assert!(!semaphore.take_token());
+        semaphore.post_token();
+        assert!(semaphore.take_token());
+        assert!(!semaphore.take_token());
+        semaphore.post_token();
+        assert!(semaphore.sleep(LONG));
+        assert!(!semaphore.sleep(Duration::from_millis(1)));
+        assert!(!semaphore.sleep(Duration::ZERO));
+    }
+
+    #[test]
+    fn a_sleeper_is_woken_by_a_token_and_by_the_end_of_the_set() {
+        let set = Set::new();
+        let semaphore = set.semaphore();
+        thread::scope(|scope| {
+            let sleeper = scope.spawn(|| (semaphore.sleep(LONG), semaphore.sleep(LONG)));
+            semaphore.post_token();
+            while sysv::sem_value(set.0, 0).unwrap() != 0 {
+                thread::yield_now();
+            }
+            sysv::sem_remove(set.0).unwrap();
+            assert_eq!(sleeper.join().unwrap(), (true, false));
+        });
+    }
+}
