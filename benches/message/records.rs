@@ -5,14 +5,13 @@ use std::io;
 use std::marker::PhantomData;
 
 use bytemuck::from_bytes_mut;
-use shmpipe::Unclaimed;
 use shmpipe::mpsc::Many;
 use shmpipe::record::{self, One, Topology};
 
 use super::content::message;
 use super::ring::Ring;
 use super::{AnyTransport, BATCH, End, Link, Receiver, Sender, Transport};
-use crate::transport::{self, Unavailable};
+use crate::transport::Unavailable;
 
 struct Records<T, const IN_PLACE: bool>(Ring, PhantomData<T>);
 
@@ -58,12 +57,7 @@ impl<T: Kind, const IN_PLACE: bool> Transport for Records<T, IN_PLACE> {
     }
 
     fn connect<const N: usize>(&self) -> Result<Link, Unavailable> {
-        let (sender, receiver) = self
-            .0
-            .options()
-            .anonymous::<record::Sender<T>>()
-            .map_err(|e| Unavailable::because(e.to_string()))?;
-        Ok(transport::Link::of_descriptors(sender, receiver).into())
+        self.0.connect::<record::Sender<T>>()
     }
 
     fn another<const N: usize>(&self, sender: &End) -> Option<End> {
@@ -71,13 +65,11 @@ impl<T: Kind, const IN_PLACE: bool> Transport for Records<T, IN_PLACE> {
     }
 
     fn sender<const N: usize>(&self, end: End) -> io::Result<RecordSender<T, IN_PLACE>> {
-        let end = Unclaimed::<record::Sender<T>>::from(end.descriptor()?);
-        Ok(RecordSender(end.claim_with(&self.0.options()).map_err(io::Error::other)?))
+        Ok(RecordSender(self.0.take(end)?))
     }
 
     fn receiver<const N: usize>(&self, end: End) -> io::Result<RecordReceiver<T>> {
-        let end = Unclaimed::<record::Receiver<T>>::from(end.descriptor()?);
-        Ok(RecordReceiver(end.claim_with(&self.0.options()).map_err(io::Error::other)?))
+        Ok(RecordReceiver(self.0.take(end)?))
     }
 }
 

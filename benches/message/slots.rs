@@ -2,13 +2,12 @@
 
 use std::io;
 
-use shmpipe::Unclaimed;
 use shmpipe::slot::{Consumer, Producer};
 
 use super::content::message;
 use super::ring::Ring;
 use super::{AnyTransport, BATCH, End, Link, Receiver, Sender, Transport};
-use crate::transport::{self, Unavailable};
+use crate::transport::Unavailable;
 
 struct Slots(Ring);
 
@@ -26,22 +25,15 @@ impl Transport for Slots {
     }
 
     fn connect<const N: usize>(&self) -> Result<Link, Unavailable> {
-        let (producer, consumer) = self
-            .0
-            .options()
-            .anonymous::<Producer<[u64; N]>>()
-            .map_err(|e| Unavailable::because(e.to_string()))?;
-        Ok(transport::Link::of_descriptors(producer, consumer).into())
+        self.0.connect::<Producer<[u64; N]>>()
     }
 
     fn sender<const N: usize>(&self, end: End) -> io::Result<SlotSender<N>> {
-        let end = Unclaimed::<Producer<_>>::from(end.descriptor()?);
-        Ok(SlotSender(end.claim_with(&self.0.options()).map_err(io::Error::other)?))
+        Ok(SlotSender(self.0.take(end)?))
     }
 
     fn receiver<const N: usize>(&self, end: End) -> io::Result<SlotReceiver<N>> {
-        let end = Unclaimed::<Consumer<_>>::from(end.descriptor()?);
-        Ok(SlotReceiver(end.claim_with(&self.0.options()).map_err(io::Error::other)?))
+        Ok(SlotReceiver(self.0.take(end)?))
     }
 }
 
