@@ -129,7 +129,9 @@ fn observed(backend: &str, name: &OsStr, pairs: usize, sample: Duration) -> Resu
         drop(consumer);
         let summary = overall(&all?, |rate| *rate);
         let [low, ratio, high] = summary.ratio;
-        println!("looked at 100 times a second, {backend}: {ratio:.3} ({low:.3} to {high:.3}) of its speed");
+        println!(
+            "looked at 100 times a second, {backend}: {ratio:.3} ({low:.3} to {high:.3}) of its speed"
+        );
         Ok(())
     })
 }
