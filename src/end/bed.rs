@@ -1,12 +1,11 @@
 //! Where an end sleeps: at the semaphore in its gate, or at one of the set beside a System V segment.
 
-use super::End;
 use crate::{
     layout::control::{Control, GateLine, Seat},
     segment::{Memory, Object},
     wait::{gate::Sleeper, sysv_sem::SysvSemaphore},
 };
-use std::time::Duration;
+use std::{mem::offset_of, time::Duration};
 
 /// The semaphores of a set at which ends sleep: for data, for space, and for each seat.
 #[derive(Clone, Copy, Debug)]
@@ -14,6 +13,9 @@ pub(super) struct Beds {
     set: i32,
     first: u16,
 }
+
+const DATA: usize = offset_of!(Control, data);
+const SPACE: usize = offset_of!(Control, space);
 
 impl Beds {
     /// Those of a ring whose builder decided for them.
@@ -24,17 +26,13 @@ impl Beds {
         (set.producers() >= producers).then_some(Self { set: set.id, first })
     }
 
-    /// That of a gate, by where the gate lies.
-    fn semaphore(self, end: &End, line: &GateLine) -> SysvSemaphore {
-        let at = |line: &GateLine| std::ptr::from_ref(line).addr();
-        let control: &Control = end.control();
-        let nth = match at(line) {
-            line if line == at(&control.data.0) => 0,
-            line if line == at(&control.space.0) => 1,
-            line => {
-                let first = end.seats().first().map_or(line, |seat| at(&seat.space.0));
-                2 + (line - first) / size_of::<Seat>()
-            }
+    /// That of a gate, by where the gate lies: in the control block, or in one of the seats behind that.
+    fn semaphore(self, control: &Control, line: &GateLine) -> SysvSemaphore {
+        let begin = std::ptr::from_ref(control).addr();
+        let nth = match std::ptr::from_ref(line).addr().wrapping_sub(begin) {
+            DATA => 0,
+            SPACE => 1,
+            at => 2 + at.saturating_sub(size_of::<Control>()) / size_of::<Seat>(),
         };
         SysvSemaphore { set: self.set, number: self.first + nth as u16 }
     }
@@ -44,27 +42,28 @@ impl Beds {
 #[derive(Clone, Copy)]
 pub(crate) struct Bed<'a> {
     pub(super) line: &'a GateLine,
-    pub(super) end: &'a End,
+    pub(super) control: &'a Control,
+    pub(super) beds: &'a Option<Beds>,
 }
 
 impl Sleeper for Bed<'_> {
     fn sleep(&self, timeout: Duration) -> bool {
-        match self.end.beds {
-            Some(beds) => beds.semaphore(self.end, self.line).sleep(timeout),
+        match self.beds {
+            Some(beds) => beds.semaphore(self.control, self.line).sleep(timeout),
             None => self.line.semaphore.sleep(timeout),
         }
     }
 
     fn take_token(&self) -> bool {
-        match self.end.beds {
-            Some(beds) => beds.semaphore(self.end, self.line).take_token(),
+        match self.beds {
+            Some(beds) => beds.semaphore(self.control, self.line).take_token(),
             None => self.line.semaphore.take_token(),
         }
     }
 
     fn post_token(&self) {
-        match self.end.beds {
-            Some(beds) => beds.semaphore(self.end, self.line).post_token(),
+        match self.beds {
+            Some(beds) => beds.semaphore(self.control, self.line).post_token(),
             None => self.line.semaphore.post_token(),
         }
     }

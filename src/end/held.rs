@@ -1,6 +1,13 @@
 //! An end in the hands of a face, with what every operation asks for at hand.
 
-use super::{End, Role, Trust, bed::Bed, epoch::Word, fork::Sign, seat::Many, stop::Stop};
+use super::{
+    End, Role, Trust,
+    bed::{Bed, Beds},
+    epoch::Word,
+    fork::Sign,
+    seat::Many,
+    stop::Stop,
+};
 use crate::{
     layout::control::Control,
     wait::{fence::AsymmetricFence, gate::Gate},
@@ -19,6 +26,7 @@ pub struct Held {
     pub(crate) trust: Trust,
     /// Not for as long as it says, but as long as the end.
     many: Many<'static>,
+    beds: Option<Beds>,
     end: Arc<End>,
 }
 
@@ -45,7 +53,8 @@ impl Held {
         // as the end, a share in which is held here.
         #[allow(unsafe_code)]
         let many = unsafe { std::mem::transmute::<Many<'_>, Many<'static>>(end.many()) };
-        Self { mark, control, data: end.mapping().at(0), mask, fence, trust, many, end }
+        let (data, beds) = (end.mapping().at(0), end.beds);
+        Self { mark, control, data, mask, fence, trust, many, beds, end }
     }
 
     pub(crate) fn arc(&self) -> &Arc<End> {
@@ -92,13 +101,10 @@ impl Held {
         role: Role,
         fence: &'a AsymmetricFence,
     ) -> Gate<'a, Bed<'a>, AsymmetricFence> {
-        let line = role.own_gate(self.control());
-        Gate {
-            parked: &line.parked,
-            wake_at: &line.wake_at,
-            sleeper: Bed { line, end: &self.end },
-            fence,
-        }
+        let control = self.control();
+        let line = role.own_gate(control);
+        let sleeper = Bed { line, control, beds: &self.beds };
+        Gate { parked: &line.parked, wake_at: &line.wake_at, sleeper, fence }
     }
 
     /// As [`End::many`].

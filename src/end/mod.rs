@@ -441,13 +441,9 @@ impl End {
 
     #[inline]
     pub(crate) fn gate_at<'a>(&'a self, line: &'a GateLine) -> Gate<'a, Bed<'a>, AsymmetricFence> {
-        let fence = &self.fence;
-        Gate {
-            parked: &line.parked,
-            wake_at: &line.wake_at,
-            sleeper: Bed { line, end: self },
-            fence,
-        }
+        let (fence, beds) = (&self.fence, &self.beds);
+        let sleeper = Bed { line, control: self.control(), beds };
+        Gate { parked: &line.parked, wake_at: &line.wake_at, sleeper, fence }
     }
 
     /// Sleeps at its own gate: see [`Gate::park`].

@@ -33,7 +33,7 @@ use crate::sync::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// [`Gate::park`] at one of the gates of a crowd, whose word is `announced`.
-pub(crate) fn park<S: Sleeper, F: Fence>(
+pub(crate) fn park<S: Sleeper + Copy, F: Fence>(
     gate: Gate<'_, S, F>,
     announced: &AtomicU64,
     timeout: Duration,
@@ -66,7 +66,7 @@ impl Crowd {
     /// Wakes those who wait for `published` or less. To be called after each publication; with [`ANYTHING`] if
     /// it is something else that they must know.
     #[inline]
-    pub(crate) fn notify<'a, S: Sleeper + 'a, F: Fence + 'a>(
+    pub(crate) fn notify<'a, S: Sleeper + Copy + 'a, F: Fence + 'a>(
         &mut self,
         announced: &AtomicU64,
         fence: &F,
@@ -83,7 +83,7 @@ impl Crowd {
     }
 
     #[cold]
-    fn look_round<'a, S: Sleeper + 'a, F: Fence + 'a>(
+    fn look_round<'a, S: Sleeper + Copy + 'a, F: Fence + 'a>(
         &mut self,
         published: u64,
         gates: impl Iterator<Item = Gate<'a, S, F>>,

@@ -75,6 +75,17 @@ pub(crate) enum Parked {
     TimedOut,
 }
 
+/// Takes the announcement of whoever is parked, and posts the token for it.
+///
+/// What it needs is passed on by value: with a reference to the gate, each notification would have to write that down first.
+#[cold]
+fn wake_parked(parked: &AtomicU32, sleeper: impl Sleeper) {
+    // AcqRel: with the swap in `unpark`, exactly one of us takes the announcement.
+    if parked.swap(0, Ordering::AcqRel) != 0 {
+        sleeper.post_token();
+    }
+}
+
 /// A position that is past whatever a sleeper waits for.
 pub(crate) const ANYTHING: u64 = u64::MAX;
 
@@ -90,7 +101,7 @@ pub(crate) struct Gate<'a, S, F> {
     pub(crate) fence: &'a F,
 }
 
-impl<S: Sleeper, F: Fence> Gate<'_, S, F> {
+impl<S: Sleeper + Copy, F: Fence> Gate<'_, S, F> {
     /// Wakes whoever is parked until `published` or less. To be called after each publication;
     /// with [`ANYTHING`] if it is something else that the sleeper must know.
     #[inline]
@@ -101,7 +112,7 @@ impl<S: Sleeper, F: Fence> Gate<'_, S, F> {
         if self.parked.load(Ordering::Relaxed) != 0
             && self.wake_at.load(Ordering::Relaxed) <= published
         {
-            self.wake_parked();
+            wake_parked(self.parked, self.sleeper);
         }
     }
 
@@ -113,7 +124,7 @@ impl<S: Sleeper, F: Fence> Gate<'_, S, F> {
         if self.parked.load(Ordering::Relaxed) != 0
             && self.wake_at.load(Ordering::Relaxed) == position
         {
-            self.wake_parked();
+            wake_parked(self.parked, self.sleeper);
         }
     }
 
@@ -127,16 +138,8 @@ impl<S: Sleeper, F: Fence> Gate<'_, S, F> {
         if wake_at > published {
             return wake_at;
         }
-        self.wake_parked();
+        wake_parked(self.parked, self.sleeper);
         ANYTHING
-    }
-
-    #[cold]
-    fn wake_parked(&self) {
-        // AcqRel: with the swap in `unpark`, exactly one of us takes the announcement.
-        if self.parked.swap(0, Ordering::AcqRel) != 0 {
-            self.sleeper.post_token();
-        }
     }
 
     /// Sleeps for at most `timeout`, or until `wake_at` is published, unless `ready` says after the
