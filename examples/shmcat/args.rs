@@ -42,12 +42,12 @@ an end at either side, waiting with one, orphaned with none. To look costs a rin
 JSON: --list is an array of rings and --status one, with rates. A ring has place, name,
 backend, face, element {name, size, align}, owner, mode (octal), capacity, unread,
 published, released (bytes), persistent, upgraded, condition (live, waiting, orphaned,
-building, abandoned, damaged), damage, ends and many. An end has role (writer, reader),
-number, pid, state (none-yet, alive, waiting, finished, failed, dropped, died), code,
-attached, last_progress_seconds, operations, bytes, sleeps, blocked_seconds,
-late_wakeups, dropped, aborted, leaked, as of its last wait. many, of rings of many
-writers: seats, joined, held_up_by (an end's number), repaired. rates, per second:
-seconds, bytes_in, bytes_out, items_in, items_out. What there is not is null. --remove:
+building, abandoned, replaced, damaged), damage, ends and many. An end has role (writer,
+reader), number, pid, state (none-yet, alive, waiting, finished, failed, dropped, died,
+replaced), code, attached, last_progress_seconds, operations, bytes, sleeps,
+blocked_seconds, late_wakeups, dropped, aborted, leaked, as of its last wait. many, of
+rings of many writers: seats, joined, held_up_by (an end's number), repaired. rates, per
+second: seconds, bytes_in, bytes_out, items_in, items_out. What there is not is null. --remove:
 {removed: [names]}. --repair: {name, repaired: [{what: remains-removed or seat-freed, pid}]}.
 
 Exit status: 0, or 1 if anything could not be read or written or made no sense.";

@@ -4,6 +4,7 @@
 //! open or make the object     is it ours, and not open to others?
 //! take the build lock         (bounded)
 //!   nlink == 0 ?              it was removed meanwhile: start again
+//!   replaced ? to be ?        its name goes: start again
 //!   empty or half built ?     nobody else is building, we hold the lock: build it
 //!   validate                  geometry to private memory
 //!   open it once more, map, take the role through that, close it: the mapping holds the role
@@ -22,6 +23,7 @@ use super::{
     error::OpenErrorKind,
     fork::{Mark, Process},
     lock::BuildLock,
+    replace,
     seat::{self, Many},
 };
 use crate::{
@@ -70,6 +72,7 @@ pub(crate) fn named(
         return Err(OpenErrorKind::NoName);
     }
     check_wishes(content, settings)?;
+    let mut existence = existence;
     loop {
         let object = obtain(name, existence, settings)?;
         if let Err(error) = check_access(&object, settings) {
@@ -81,7 +84,18 @@ pub(crate) fn named(
         if object.stat()?.st_nlink == 0 {
             continue;
         }
-        return match look_at(object, settings) {
+        let found = look_at(object, settings);
+        if replace::is_unfinished(object, &found)? {
+            continue;
+        }
+        if settings.replace && existence != Existence::Refused {
+            let is_fit = |identity: &_| fit(object, identity, content, settings).is_ok();
+            if replace::makes_way(object, &found, role, is_fit)? {
+                existence = Existence::Either;
+                continue;
+            }
+        }
+        return match found {
             Ok(None) if existence != Existence::Required => {
                 let built = build(object, content, settings);
                 built
@@ -139,6 +153,9 @@ pub(crate) fn another(end: &End) -> Result<Attached, OpenErrorKind> {
     };
     let fresh = end.probe.reopen()?;
     let lock = BuildLock::take(&fresh)?;
+    if end.is_replaced() {
+        return Err(OpenErrorKind::Replaced);
+    }
     let identity = read_identity(lock.object())?.ok_or(LayoutError::NotARing)?;
     attach(lock.object(), &identity, end.role, &Content::many(None, None), &settings)
 }
@@ -294,18 +311,13 @@ fn build(
     Ok(identity)
 }
 
-/// Takes a place at a ring, under the build lock.
-///
-/// The role is taken and the mapping made through a description of their own, whose only descriptor
-/// is closed here: it never existed while this process could fork, and from here on the mapping
-/// alone holds the role.
-fn attach(
+/// The geometry of a ring that is what was asked for.
+fn fit(
     object: &Object,
     identity: &Identity,
-    role: Role,
     content: &Content,
     settings: &Settings,
-) -> Result<Attached, OpenErrorKind> {
+) -> Result<Geometry, OpenErrorKind> {
     check_element(content, usize::MAX)?;
     let size = u64::try_from(object.stat()?.st_size).unwrap_or(0);
     let geometry = identity.validate(content, size)?;
@@ -323,6 +335,22 @@ fn attach(
     {
         return Err(OpenErrorKind::CapacityDiffers { asked, found: geometry.capacity });
     }
+    Ok(geometry)
+}
+
+/// Takes a place at a ring, under the build lock.
+///
+/// The role is taken and the mapping made through a description of their own, whose only descriptor
+/// is closed here: it never existed while this process could fork, and from here on the mapping
+/// alone holds the role.
+fn attach(
+    object: &Object,
+    identity: &Identity,
+    role: Role,
+    content: &Content,
+    settings: &Settings,
+) -> Result<Attached, OpenErrorKind> {
+    let geometry = fit(object, identity, content, settings)?;
     // Through this one the peer's role is looked at. It never has locks of its own, so copies of
     // it in forked children hold nothing.
     let probe = object.reopen()?;

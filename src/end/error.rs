@@ -55,12 +55,17 @@ impl From<OpenError> for std::io::Error {
             OpenErrorKind::NotFound => Kind::NotFound,
             OpenErrorKind::AlreadyExists => Kind::AlreadyExists,
             OpenErrorKind::NoSpace { .. } => Kind::StorageFull,
-            OpenErrorKind::Owner { .. } | OpenErrorKind::Mode { .. } => Kind::PermissionDenied,
+            OpenErrorKind::Owner { .. }
+            | OpenErrorKind::Mode { .. }
+            | OpenErrorKind::NotOwner { .. } => Kind::PermissionDenied,
             OpenErrorKind::RoleTaken { .. }
+            | OpenErrorKind::InUse(_)
             | OpenErrorKind::TableFull { .. }
             | OpenErrorKind::Busy { .. } => Kind::ResourceBusy,
             OpenErrorKind::Layout(_) | OpenErrorKind::Corrupt(_) => Kind::InvalidData,
-            OpenErrorKind::Unfinished { .. } | OpenErrorKind::Exhausted => Kind::Other,
+            OpenErrorKind::Unfinished { .. }
+            | OpenErrorKind::Replaced
+            | OpenErrorKind::Exhausted => Kind::Other,
             OpenErrorKind::Name(_)
             | OpenErrorKind::Capacity(_)
             | OpenErrorKind::CapacityDiffers { .. }
@@ -201,6 +206,23 @@ pub enum OpenErrorKind {
         /// As it wrote it down; 0 if it did not.
         pid: u32,
     },
+    /// It was to be replaced, and belongs to another user.
+    #[error(
+        "it belongs to user {owner} and not to you (user {own}), and only its owner can replace it"
+    )]
+    NotOwner {
+        /// The object's owner.
+        owner: u32,
+        /// This process's effective user.
+        own: u32,
+    },
+    /// It was to be replaced, and somebody is at it who cannot be told: it is damaged, or of another layout.
+    #[error("it cannot be replaced while somebody uses it, who cannot be told of that: {0}")]
+    InUse(LayoutError),
+    /// It was replaced by another ring, see [`Options::replace`](crate::Options::replace), and nobody can
+    /// come to this one any more.
+    #[error("it was replaced; open its name again, for the one that came after it")]
+    Replaced,
     /// Somebody was attaching or removing for longer than that can take.
     #[error(
         "somebody has held its build lock for {} s (pid {pid}, as that process knows itself); is it stopped?",

@@ -17,6 +17,7 @@ pub(crate) mod inbox;
 mod leave;
 pub(crate) mod lock;
 pub(crate) mod outbox;
+pub(crate) mod replace;
 pub(crate) mod seat;
 pub(crate) mod staging;
 pub(crate) mod stats;
@@ -92,6 +93,8 @@ pub enum Peer {
     Dropped,
     /// Its process is gone.
     Died,
+    /// The ring was replaced by a new one of the same name: nobody comes to this one any more.
+    Replaced,
 }
 
 impl From<EndReason> for Peer {
@@ -101,6 +104,7 @@ impl From<EndReason> for Peer {
             EndReason::Failed(code) => Self::Failed(code),
             EndReason::Dropped => Self::Dropped,
             EndReason::Died => Self::Died,
+            EndReason::Replaced => Self::Replaced,
         }
     }
 }
@@ -130,6 +134,8 @@ pub struct Settings {
     pub(crate) wait: Wait,
     pub(crate) trust: Trust,
     pub(crate) unfinished: Unfinished,
+    /// Whether a ring that exists makes way for a new one.
+    pub(crate) replace: bool,
     /// `None` = the usual, growing one.
     pub(crate) liveness_interval: Option<Duration>,
 }
@@ -148,6 +154,7 @@ impl Default for Settings {
             wait: Wait::Adaptive,
             trust: Trust::SameUser,
             unfinished: Unfinished::Refuse,
+            replace: false,
             liveness_interval: None,
         }
     }
@@ -449,6 +456,14 @@ impl End {
         self.checked(Word::load(self.role.other().word(self.control())))
     }
 
+    /// Whether this ring has made way for another. Whatever was published before it did is seen by who
+    /// looks for it afterwards.
+    #[inline]
+    pub(crate) fn is_replaced(&self) -> bool {
+        // Acquire: pairs with the Release in `replace`, which happens after those of a producer that has gone.
+        self.control().life.0.replaced.load(crate::sync::Ordering::Acquire) != 0
+    }
+
     /// Whether a live process holds the peer's role. A system call.
     pub(crate) fn peer_holds_role(&self) -> Result<bool, OsError> {
         ofd::is_held(&self.probe, self.role.other().lock())
@@ -472,6 +487,9 @@ impl End {
     /// What is known of the peer. One system call.
     pub(crate) fn peer(&self) -> Result<Peer, Stop> {
         self.check()?;
+        if self.is_replaced() {
+            return Ok(Peer::Replaced);
+        }
         let gone = self.gone_peer()?;
         let word = self.peer_word()?;
         Ok(match word.state {
