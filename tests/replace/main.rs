@@ -15,6 +15,10 @@ mod cut_off;
 mod killed;
 mod races;
 mod remains;
+mod stepped;
+#[allow(dead_code, reason = "a part of it is used")]
+#[path = "../kill/tracing.rs"]
+mod tracing;
 mod what;
 
 use face_support::Face;
