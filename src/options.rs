@@ -78,6 +78,27 @@ impl Options {
         self
     }
 
+    /// To which user a ring is given that is made, by number. One that exists may be anybody's, as far as
+    /// [`trust`](Self::trust) says. Only root can give a ring to another, and must
+    /// [trust any user](Trust::AnyUser) to use it then.
+    ///
+    /// # Errors
+    /// When the ring is made: [`OpenErrorKind::Give`], or [`OpenErrorKind::Owner`] without that trust.
+    pub fn owner(mut self, uid: u32) -> Self {
+        self.settings.owner = Some(uid);
+        self
+    }
+
+    /// To which group a ring is given that is made, by number: of this user's, unless by root. With
+    /// [`mode`](Self::mode) 0660 its members can come to it, if they [trust any user](Trust::AnyUser).
+    ///
+    /// # Errors
+    /// When the ring is made: [`OpenErrorKind::Give`].
+    pub fn group(mut self, gid: u32) -> Self {
+        self.settings.group = Some(gid);
+        self
+    }
+
     /// What the payloads of records are aligned to, in bytes: a power of two from 8 (the default) to
     /// 4096. A record ring that exists must have at least that.
     pub fn payload_align(mut self, bytes: usize) -> Self {

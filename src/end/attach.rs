@@ -170,7 +170,12 @@ fn check_wishes(content: &Content, settings: &Settings) -> Result<(), OpenErrorK
     if settings.mode & 0o600 != 0o600 || settings.mode & !0o666 != 0 {
         return Err(OpenErrorKind::UnusableMode(settings.mode));
     }
-    Ok(())
+    let own = nix::unistd::geteuid().as_raw();
+    match settings.owner.filter(|owner| *owner != own && settings.trust == Trust::SameUser) {
+        // What is made is to be of use to its maker.
+        Some(found) => Err(OpenErrorKind::Owner { found, own }),
+        None => Ok(()),
+    }
 }
 
 /// Whether a ring of this capacity could ever hold such a slot, and any ring such records.
@@ -192,6 +197,14 @@ fn check_element(content: &Content, capacity: usize) -> Result<(), OpenErrorKind
 /// Longer than a builder takes from creating the object to giving it its mode.
 const BEING_MADE: Duration = Duration::from_millis(200);
 
+/// The mode that an object is made with: nothing for the maker's group in place of the one that it is for.
+fn first_mode(settings: &Settings) -> u32 {
+    match settings.group {
+        Some(_) => settings.mode & !0o070,
+        None => settings.mode,
+    }
+}
+
 /// Opens the object that the name leads to, or makes an empty one.
 ///
 /// That it exists does not say yet that there is a ring: see `look_at`.
@@ -211,7 +224,7 @@ fn obtain(name: &Name, existence: Existence, settings: &Settings) -> Result<Obje
             }
             Err(error) if error.errno() != Some(libc::ENOENT) => return Err(error.into()),
             Err(_) if existence == Existence::Required => return Err(OpenErrorKind::NotFound),
-            Err(_) => match posix::create(name, settings.mode) {
+            Err(_) => match posix::create(name, first_mode(settings)) {
                 Ok(fd) => fd,
                 // Made by another since we looked.
                 Err(error) if error.errno() == Some(libc::EEXIST) => continue,
@@ -269,6 +282,15 @@ fn read_identity(object: &Object) -> Result<Option<Identity>, OpenErrorKind> {
     Ok(Some(identity))
 }
 
+/// Gives a new object to whom it is to belong.
+fn give(object: &Object, settings: &Settings) -> Result<(), OpenErrorKind> {
+    let (owner, group) = (settings.owner, settings.group);
+    if owner.is_none() && group.is_none() {
+        return Ok(());
+    }
+    object.set_owner(owner, group).map_err(|source| OpenErrorKind::Give { owner, group, source })
+}
+
 /// Builds a ring on an object that nobody else is at: a named one under its build lock, or one
 /// that nobody else knows yet.
 fn build(
@@ -291,6 +313,8 @@ fn build(
     // First of all the mark that somebody is building: if we die from here on, the next to come
     // can tell our remains from another program's file.
     object.write_at(bytemuck::bytes_of(&identity), 0)?;
+    // Before the mode, which is for that group alone.
+    give(object, settings)?;
     object.set_mode(settings.mode)?;
     object.allocate(geometry.size())?;
     if *object.place() == Place::Anonymous {

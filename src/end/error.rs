@@ -41,7 +41,9 @@ impl fmt::Display for OpenError {
 impl std::error::Error for OpenError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &self.kind {
-            OpenErrorKind::Os(cause) => Some(&cause.source),
+            OpenErrorKind::Os(cause) | OpenErrorKind::Give { source: cause, .. } => {
+                Some(&cause.source)
+            }
             kind => std::error::Error::source(kind),
         }
     }
@@ -51,7 +53,9 @@ impl From<OpenError> for std::io::Error {
     fn from(error: OpenError) -> Self {
         use std::io::ErrorKind as Kind;
         let kind = match &error.kind {
-            OpenErrorKind::Os(cause) => cause.source.kind(),
+            OpenErrorKind::Os(cause) | OpenErrorKind::Give { source: cause, .. } => {
+                cause.source.kind()
+            }
             OpenErrorKind::NotFound => Kind::NotFound,
             OpenErrorKind::AlreadyExists => Kind::AlreadyExists,
             OpenErrorKind::NoSpace { .. } => Kind::StorageFull,
@@ -206,6 +210,16 @@ pub enum OpenErrorKind {
         /// As it wrote it down; 0 if it did not.
         pid: u32,
     },
+    /// A ring that was made could not be given to the user or the group that was asked for.
+    #[error("it cannot be given to {}: {source}{}", Whom(*owner, *group), why_not(source))]
+    Give {
+        /// The user asked for, if one was.
+        owner: Option<u32>,
+        /// The group asked for, if one was.
+        group: Option<u32>,
+        /// What the system said.
+        source: OsError,
+    },
     /// It was to be replaced, and belongs to another user.
     #[error(
         "it belongs to user {owner} and not to you (user {own}), and only its owner can replace it"
@@ -259,6 +273,30 @@ pub enum OpenErrorKind {
     /// A system call failed.
     #[error("{0}")]
     Os(OsError),
+}
+
+/// To whom something is given.
+struct Whom(Option<u32>, Option<u32>);
+
+impl fmt::Display for Whom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.0, self.1) {
+            (Some(owner), Some(group)) => write!(f, "user {owner} and group {group}"),
+            (Some(owner), None) => write!(f, "user {owner}"),
+            (None, group) => write!(f, "group {}", group.unwrap_or_default()),
+        }
+    }
+}
+
+/// What it means that something cannot be given away.
+fn why_not(error: &OsError) -> &'static str {
+    match error.errno() {
+        Some(libc::EPERM) => {
+            "; only root can give to another user, and others only to groups that they are in"
+        }
+        Some(libc::EINVAL) => "; there is no such user or group in this user namespace",
+        _ => "",
+    }
 }
 
 impl From<OsError> for OpenErrorKind {

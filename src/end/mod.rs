@@ -68,6 +68,9 @@ pub enum Trust {
     /// Rings of any user, of any mode. Bytes are copied in and out, never borrowed, so a hostile
     /// peer cannot change them under this process.
     ///
+    /// Which users those can be the mode decides, and [`Options::owner`](crate::Options::owner) and
+    /// [`Options::group`](crate::Options::group); each end says for itself whom it trusts.
+    ///
     /// It can end it, though: by cutting a named ring short (SIGBUS), or by changing the semaphore
     /// while this end is in a call on it, which makes the C library give up (SIGABRT). And in a
     /// directory such as /dev/shm only the owner can remove the name: if the other user's end is
@@ -130,6 +133,9 @@ pub struct Settings {
     pub(crate) type_tag: Option<String>,
     pub(crate) adopt: bool,
     pub(crate) mode: u32,
+    /// To whom a ring is given that is made; `None` = it stays its maker's.
+    pub(crate) owner: Option<u32>,
+    pub(crate) group: Option<u32>,
     pub(crate) persistent: bool,
     pub(crate) wait: Wait,
     pub(crate) trust: Trust,
@@ -150,6 +156,8 @@ impl Default for Settings {
             type_tag: None,
             adopt: false,
             mode: 0o600,
+            owner: None,
+            group: None,
             persistent: false,
             wait: Wait::Adaptive,
             trust: Trust::SameUser,

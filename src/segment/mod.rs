@@ -17,6 +17,7 @@ use nix::{
     errno::Errno,
     fcntl::{FallocateFlags, OFlag, fallocate},
     sys::stat::{FileStat, Mode, fchmod, fstat},
+    unistd::{Gid, Uid, fchown},
 };
 use std::{
     fmt,
@@ -110,6 +111,15 @@ impl Object {
 
     pub(crate) fn set_mode(&self, mode: u32) -> Result<(), OsError> {
         fchmod(&self.file, Mode::from_bits_truncate(mode)).map_err(OsError::from_nix("fchmod"))
+    }
+
+    /// Gives the object to another user, to a group, or both.
+    ///
+    /// # Errors
+    /// EPERM unless by root, or, for a group alone, by the owner if he is in it.
+    pub(crate) fn set_owner(&self, uid: Option<u32>, gid: Option<u32>) -> Result<(), OsError> {
+        let (uid, gid) = (uid.map(Uid::from_raw), gid.map(Gid::from_raw));
+        fchown(&self.file, uid, gid).map_err(OsError::from_nix("fchown"))
     }
 
     /// Whether there is room for `size` bytes, before any are taken: the kernel's own tmpfs, where
