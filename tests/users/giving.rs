@@ -4,7 +4,8 @@ use super::*;
 use crate::{
     face_support::{Face, Stream},
     for_each_face,
-    support::{DEADLINE, alone},
+    support::{DEADLINE, Shared, alone, wait_to_be_killed},
+    tracing::{Came, Victim, Way, permitted},
 };
 use shmpipe::{
     OpenErrorKind,
@@ -100,6 +101,41 @@ fn what_only_root_may() {
             let error = refused(user.create_new::<Writer>(&name), &name, &reasons);
             assert!(matches!(error.kind(), OpenErrorKind::Owner { .. }), "{error:?}");
             name.assert_gone();
+        });
+    });
+}
+
+/// Whenever its maker is killed, the ring was open to nobody but those it is for.
+#[test]
+fn not_for_a_moment_to_its_makers_group() {
+    alone(|| {
+        as_root(|| {
+            if let Err(why) = permitted() {
+                return skip(why);
+            }
+            let (said, name) = (Shared::new(), RingName::new("moment"));
+            let mut seen = [false; 2];
+            for calls in 0.. {
+                let victim = Victim::fork(&said, |_, marks| {
+                    marks.begin();
+                    let writer: Writer = shared().create_new(&name).unwrap();
+                    marks.end();
+                    std::mem::forget(writer);
+                    wait_to_be_killed();
+                });
+                let came = victim.go(Way { calls, steps: 0 }, &mut || {});
+                victim.kill();
+                if let Ok(stat) = std::fs::metadata(name.path()) {
+                    let is_given = stat.gid() == GROUP;
+                    seen[usize::from(is_given)] = true;
+                    assert!(is_given || stat.mode() & 0o077 == 0, "{:o}", stat.mode());
+                    std::fs::remove_file(name.path()).unwrap();
+                }
+                if came == Came::Through {
+                    break;
+                }
+            }
+            assert_eq!(seen, [true; 2], "before and after it was given");
         });
     });
 }

@@ -13,6 +13,9 @@ mod killed;
 mod letting_in;
 mod looking;
 mod shmcat;
+#[allow(dead_code, reason = "a part of it is used")]
+#[path = "../kill/tracing.rs"]
+mod tracing;
 
 use nix::unistd::{Gid, Uid, geteuid, setgid, setgroups, setuid};
 use shmpipe::{OpenError, Options, Trust};
