@@ -78,6 +78,27 @@ impl Options {
         self
     }
 
+    /// To which user a ring is given that is made, by number. One that exists may be anybody's, as far as
+    /// [`trust`](Self::trust) says. Only root can give a ring to another, and must
+    /// [trust any user](Trust::AnyUser) to use it then.
+    ///
+    /// # Errors
+    /// When the ring is made: [`OpenErrorKind::Give`], or [`OpenErrorKind::Owner`] without that trust.
+    pub fn owner(mut self, uid: u32) -> Self {
+        self.settings.owner = Some(uid);
+        self
+    }
+
+    /// To which group a ring is given that is made, by number: of this user's, unless by root. With
+    /// [`mode`](Self::mode) 0660 its members can come to it, if they [trust any user](Trust::AnyUser).
+    ///
+    /// # Errors
+    /// When the ring is made: [`OpenErrorKind::Give`].
+    pub fn group(mut self, gid: u32) -> Self {
+        self.settings.group = Some(gid);
+        self
+    }
+
     /// What the payloads of records are aligned to, in bytes: a power of two from 8 (the default) to
     /// 4096. A record ring that exists must have at least that.
     pub fn payload_align(mut self, bytes: usize) -> Self {
@@ -140,6 +161,59 @@ impl Options {
     /// of it away. Only while no reader is attached.
     pub fn discard(mut self) -> Self {
         self.settings.unfinished = Unfinished::Discard;
+        self
+    }
+
+    /// A ring that exists makes way for a new one: a server that comes back builds afresh, whatever the last one
+    /// has left. Where [`open`](Self::open), [`open_or_create`](Self::open_or_create) find a ring, they
+    /// take its name away, make a new one, and open that; everybody who is still at the old one is told
+    /// (`Replaced`): writers at their next operation, or at once if they sleep; readers when they have read all
+    /// that was written. Told so, an end is dropped and opened again. What was in the old ring and not read is
+    /// lost. [`create_new`](Self::create_new) refuses a ring that exists, as ever, and what
+    /// [`resume`](Self::resume) and [`discard`](Self::discard) say has no meaning then.
+    ///
+    /// Any ring of this user is replaced that says of itself that it is one, also one that carries something
+    /// else, has another capacity, or is damaged or of another version of the layout. Not replaced is
+    /// one that *nobody has used yet*: to which no end like this one has ever come, into which nothing was
+    /// written, and which is what was asked for. It is as good as new, and those who wait there for a server that
+    /// starts later are spared the news.
+    ///
+    /// This is for the one end of a ring that is the server. Of several that do it each would replace what the
+    /// other has made; of senders to one receiver those that come while that one is there are refused.
+    ///
+    /// # Errors
+    /// When the ring is opened: [`OpenErrorKind::RoleTaken`] if the end to be is there already, and in a ring of
+    /// [`mpsc`](crate::mpsc) if a receiver is there, also for senders; [`OpenErrorKind::NotOwner`] if the ring
+    /// is another's; [`OpenErrorKind::InUse`] if it is damaged or of another layout, and somebody is at it.
+    ///
+    /// # Examples
+    /// ```
+    /// use shmpipe::{Options, stream::{ReadError, Reader, Writer}};
+    /// use std::io::{BufRead, Write};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let name = format!("/shmpipe-doc-replace-{}", std::process::id());
+    /// let server = Options::new().replace();
+    /// let mut writer: Writer = server.open_or_create(&name)?;
+    /// writer.write_all(b"old")?;
+    /// let mut reader: Reader = Options::new().open_or_create(&name)?;
+    /// drop(writer); // as if it had crashed
+    ///
+    /// let mut writer: Writer = server.open_or_create(&name)?;
+    /// assert_eq!(reader.fill_buf()?, b"old");
+    /// reader.consume(3);
+    /// assert!(matches!(reader.try_fill_buf(), Err(ReadError::Dropped)));
+    /// assert!(matches!(reader.try_fill_buf(), Err(ReadError::Replaced)));
+    ///
+    /// let mut reader: Reader = Options::new().open_or_create(&name)?;
+    /// writer.write_all(b"new")?;
+    /// assert_eq!(reader.fill_buf()?, b"new");
+    /// # reader.consume(3);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn replace(mut self) -> Self {
+        self.settings.replace = true;
         self
     }
 

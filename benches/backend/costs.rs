@@ -124,7 +124,6 @@ fn observed(backend: &str, name: &OsStr, pairs: usize, sample: Duration) -> Resu
         });
         let sample_with = |look| (run.borrow_mut())(look);
         let all = in_turns(pairs, || sample_with(true), || sample_with(false), |_, _| ());
-        drop(run);
         stop.store(true, Ordering::Relaxed);
         drop(consumer);
         let summary = overall(&all?, |rate| *rate);

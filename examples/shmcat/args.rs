@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{ArgAction, Args, Parser, ValueEnum};
-use shmpipe::{Backend, Options, Wait};
+use nix::unistd::Group;
+use shmpipe::{Backend, Options, Trust, Wait};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -34,6 +35,13 @@ wait until one has left. Lines are never split, and of one writer they keep thei
 order; a line of more than 64 KiB goes in pieces. What has no end of a line yet waits
 for it. --from reads either kind, and ends when all writers that had come have gone.
 
+A ring is its maker's alone, unless both ends say --trust any and its maker lets others in:
+  shmcat --to /r --mode 0660 --group staff --trust any in      as one user, and
+  shmcat --from /r --mode 0660 --group staff --trust any       as another of that group
+Then no byte is changed after it was looked at, but as with any file that both may write
+to, either can spoil the stream, or end the other by cutting the ring short. When its
+owner is not the last one at it, the name stays, for only he, or root, can remove it.
+
 --list shows rings in /dev/shm, and the anonymous ones of programs and upgraded pipes as
 /proc/PID/fd/N, a descriptor that leads there; --status takes either. They are live with
 an end at either side, waiting with one, orphaned with none. To look costs a ring nothing.
@@ -42,12 +50,12 @@ an end at either side, waiting with one, orphaned with none. To look costs a rin
 JSON: --list is an array of rings and --status one, with rates. A ring has place, name,
 backend, face, element {name, size, align}, owner, mode (octal), capacity, unread,
 published, released (bytes), persistent, upgraded, condition (live, waiting, orphaned,
-building, abandoned, damaged), damage, ends and many. An end has role (writer, reader),
-number, pid, state (none-yet, alive, waiting, finished, failed, dropped, died), code,
-attached, last_progress_seconds, operations, bytes, sleeps, blocked_seconds,
-late_wakeups, dropped, aborted, leaked, as of its last wait. many, of rings of many
-writers: seats, joined, held_up_by (an end's number), repaired. rates, per second:
-seconds, bytes_in, bytes_out, items_in, items_out. What there is not is null. --remove:
+building, abandoned, replaced, damaged), damage, ends and many. An end has role (writer,
+reader), number, pid, state (none-yet, alive, waiting, finished, failed, dropped, died,
+replaced), code, attached, last_progress_seconds, operations, bytes, sleeps,
+blocked_seconds, late_wakeups, dropped, aborted, leaked, as of its last wait. many, of
+rings of many writers: seats, joined, held_up_by (an end's number), repaired. rates, per
+second: seconds, bytes_in, bytes_out, items_in, items_out. What there is not is null. --remove:
 {removed: [names]}. --repair: {name, repaired: [{what: remains-removed or seat-freed, pid}]}.
 
 Exit status: 0, or 1 if anything could not be read or written or made no sense.";
@@ -113,6 +121,14 @@ pub struct Ring {
     /// Permissions of a ring made here, in octal [default: 0600]
     #[arg(long, value_name = "MODE", requires = "ring", value_parser = parse_mode)]
     pub mode: Option<u32>,
+
+    /// The group of a ring made here, by name or number: with --mode 0660, who can come to it
+    #[arg(long, value_name = "GROUP", requires = "ring", value_parser = parse_group)]
+    pub group: Option<u32>,
+
+    /// Whose rings to use: the same user's (the default), or any user's, by copying all bytes
+    #[arg(long, value_name = "WHOM", requires = "ring")]
+    pub trust: Option<TrustArg>,
 
     /// Leave the name behind at the end
     #[arg(long, requires = "ring")]
@@ -212,6 +228,12 @@ pub enum WaitArg {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum TrustArg {
+    Same,
+    Any,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum BackendArg {
     Posix,
     Sysv,
@@ -254,6 +276,12 @@ impl Cli {
     pub fn options(&self) -> Options {
         let ring = &self.ring;
         let mut options = Options::new().adopt(true).persistent(ring.persistent);
+        if let Some(trust) = ring.trust {
+            options = options.trust(trust.into());
+        }
+        if let Some(gid) = ring.group {
+            options = options.group(gid);
+        }
         if let Some(bytes) = ring.capacity {
             options = options.capacity(bytes);
         }
@@ -314,6 +342,15 @@ impl From<WaitArg> for Wait {
     }
 }
 
+impl From<TrustArg> for Trust {
+    fn from(trust: TrustArg) -> Self {
+        match trust {
+            TrustArg::Same => Trust::SameUser,
+            TrustArg::Any => Trust::AnyUser,
+        }
+    }
+}
+
 impl From<BackendArg> for Backend {
     fn from(backend: BackendArg) -> Self {
         match backend {
@@ -340,6 +377,17 @@ fn parse_size(text: &str) -> Result<usize, String> {
 fn parse_seconds(text: &str) -> Result<Duration, String> {
     let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     seconds.ok_or_else(|| "not a number of seconds, as in 0.5".to_owned())
+}
+
+fn parse_group(text: &str) -> Result<u32, String> {
+    if let Ok(number) = text.parse() {
+        return Ok(number);
+    }
+    match Group::from_name(text) {
+        Ok(Some(group)) => Ok(group.gid.as_raw()),
+        Ok(None) => Err("there is no such group".to_owned()),
+        Err(errno) => Err(format!("the groups cannot be read: {}", errno.desc())),
+    }
 }
 
 fn parse_mode(text: &str) -> Result<u32, String> {

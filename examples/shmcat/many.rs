@@ -125,6 +125,7 @@ fn say_who_broke_off(ring: &OsStr, receiver: &Receiver, console: &Console) {
             EndReason::Died => "died",
             EndReason::Failed(_) => "failed",
             EndReason::Dropped => "left",
+            EndReason::Replaced => "was replaced",
         };
         let who = match end.pid {
             0 => "a writer".to_owned(),

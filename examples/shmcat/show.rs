@@ -267,6 +267,7 @@ fn state(state: Peer) -> &'static str {
         Peer::Failed(_) => "failed",
         Peer::Dropped => "dropped",
         Peer::Died => "died",
+        Peer::Replaced => "replaced",
         _ => "other",
     }
 }

@@ -4,6 +4,7 @@
 //! open or make the object     is it ours, and not open to others?
 //! take the build lock         (bounded)
 //!   nlink == 0 ?              it was removed meanwhile: start again
+//!   replaced ? to be ?        its name goes: start again
 //!   empty or half built ?     nobody else is building, we hold the lock: build it
 //!   validate                  geometry to private memory
 //!   open it once more, map, take the role through that, close it: the mapping holds the role
@@ -23,7 +24,7 @@ use super::{
     error::OpenErrorKind,
     fork::{Mark, Process},
     lock::BuildLock,
-    obtain,
+    obtain, replace,
     seat::{self, Many},
 };
 use crate::{
@@ -69,6 +70,7 @@ pub(crate) fn named(
         return Err(OpenErrorKind::NoName);
     }
     check_wishes(content, settings)?;
+    let mut existence = existence;
     loop {
         let object = match name {
             Name::Posix(posix) => {
@@ -92,7 +94,18 @@ pub(crate) fn named(
         if object.is_removed()? {
             continue;
         }
-        return match look_at(object, settings) {
+        let found = look_at(object, settings);
+        if replace::is_unfinished(object, &found)? {
+            continue;
+        }
+        if settings.replace && existence != Existence::Refused {
+            let is_fit = |identity: &_| fit(object, identity, content, settings).is_ok();
+            if replace::makes_way(object, &found, role, is_fit)? {
+                existence = Existence::Either;
+                continue;
+            }
+        }
+        return match found {
             Ok(None) if existence != Existence::Required => {
                 let geometry = wished(content, settings);
                 if !object.can_become(geometry.size(), peer::sysv::count(geometry.producers))? {
@@ -155,6 +168,9 @@ pub(crate) fn another(end: &End) -> Result<Attached, OpenErrorKind> {
     };
     let fresh = end.probe.reopen()?;
     let lock = BuildLock::take(&fresh)?;
+    if end.is_replaced() {
+        return Err(OpenErrorKind::Replaced);
+    }
     let identity = read_identity(lock.object())?.ok_or(LayoutError::NotARing)?;
     attach(lock.object(), &identity, end.role, &Content::many(None, None), &settings)
 }
@@ -169,7 +185,12 @@ fn check_wishes(content: &Content, settings: &Settings) -> Result<(), OpenErrorK
     if settings.mode & 0o600 != 0o600 || settings.mode & !0o666 != 0 {
         return Err(OpenErrorKind::UnusableMode(settings.mode));
     }
-    Ok(())
+    let own = nix::unistd::geteuid().as_raw();
+    match settings.owner.filter(|owner| *owner != own && settings.trust == Trust::SameUser) {
+        // What is made is to be of use to its maker.
+        Some(found) => Err(OpenErrorKind::Owner { found, own }),
+        None => Ok(()),
+    }
 }
 
 /// Whether a ring of this capacity could ever hold such a slot, and any ring such records.
@@ -249,6 +270,15 @@ fn read_identity(object: &Object) -> Result<Option<Identity>, OpenErrorKind> {
     Ok(Some(identity))
 }
 
+/// Gives a new object to whom it is to belong.
+fn give(object: &Object, settings: &Settings) -> Result<(), OpenErrorKind> {
+    let (owner, group) = (settings.owner, settings.group);
+    if owner.is_none() && group.is_none() {
+        return Ok(());
+    }
+    object.set_owner(owner, group).map_err(|source| OpenErrorKind::Give { owner, group, source })
+}
+
 /// Builds a ring on an object that nobody else is at: a named one under its build lock, or one
 /// that nobody else knows yet.
 fn build(
@@ -268,6 +298,8 @@ fn build(
     // First of all the mark that somebody is building: if we die from here on, the next to come
     // can tell our remains from another program's file.
     object.write_at(bytemuck::bytes_of(&identity), 0)?;
+    // Before the mode, which is for that group alone.
+    give(object, settings)?;
     object.set_mode(settings.mode)?;
     object.allocate(geometry.size())?;
     object.seal()?;
@@ -286,18 +318,13 @@ fn build(
     Ok(identity)
 }
 
-/// Takes a place at a ring, under the build lock.
-///
-/// The role is taken and the mapping made through a description of their own, whose only descriptor
-/// is closed here: it never existed while this process could fork, and from here on the mapping
-/// alone holds the role.
-fn attach(
+/// The geometry of a ring that is what was asked for.
+fn fit(
     object: &Object,
     identity: &Identity,
-    role: Role,
     content: &Content,
     settings: &Settings,
-) -> Result<Attached, OpenErrorKind> {
+) -> Result<Geometry, OpenErrorKind> {
     check_element(content, usize::MAX)?;
     let geometry = identity.validate(content, object.facts()?.size)?;
     if let Some(asked) = content.element_align.filter(|_| content.holds_records())
@@ -314,6 +341,22 @@ fn attach(
     {
         return Err(OpenErrorKind::CapacityDiffers { asked, found: geometry.capacity });
     }
+    Ok(geometry)
+}
+
+/// Takes a place at a ring, under the build lock.
+///
+/// The role is taken and the mapping made through a description of their own, whose only descriptor
+/// is closed here: it never existed while this process could fork, and from here on the mapping
+/// alone holds the role.
+fn attach(
+    object: &Object,
+    identity: &Identity,
+    role: Role,
+    content: &Content,
+    settings: &Settings,
+) -> Result<Attached, OpenErrorKind> {
+    let geometry = fit(object, identity, content, settings)?;
     let own = nix::unistd::geteuid().as_raw();
     if settings.trust == Trust::AnyUser
         && object.begins_with_zeros()

@@ -17,7 +17,8 @@
 //! (a discarded one, or a writer's that published after it was aborted): it releases them unread.
 //!
 //! All transitions but two happen under the build lock. The two: a producer ends its own epoch,
-//! and a consumer acknowledges.
+//! and a consumer acknowledges. A ring that makes way for another ([`replace`](super::replace)) begins
+//! none any more.
 
 use super::error::OpenErrorKind;
 use crate::{
@@ -37,6 +38,9 @@ pub enum EndReason {
     Dropped,
     /// Its process was killed or exited without dropping it.
     Died,
+    /// The ring was replaced by a new one of the same name: see
+    /// [`Options::replace`](crate::Options::replace).
+    Replaced,
 }
 
 /// What an end has to say of itself.
@@ -70,6 +74,7 @@ impl Word {
             State::Ended(EndReason::Failed(code)) => (3, code),
             State::Ended(EndReason::Dropped) => (4, 0),
             State::Ended(EndReason::Died) => (5, 0),
+            State::Ended(EndReason::Replaced) => (6, 0),
         };
         u64::from(self.epoch) << 36 | kind << 32 | u64::from(code as u32)
     }
@@ -89,12 +94,13 @@ impl Word {
             3 => State::Ended(EndReason::Failed(word as u32 as i32)),
             4 => State::Ended(EndReason::Dropped),
             5 => State::Ended(EndReason::Died),
+            6 => State::Ended(EndReason::Replaced),
             kind => {
                 return Err(Violation {
                     what: "end state",
                     found: kind,
                     low: 0,
-                    high: 5,
+                    high: 6,
                     exactly: false,
                 });
             }
@@ -303,6 +309,7 @@ mod tests {
             State::Ended(EndReason::Failed(i32::MAX)),
             State::Ended(EndReason::Dropped),
             State::Ended(EndReason::Died),
+            State::Ended(EndReason::Replaced),
         ];
         for epoch in [0, 1, 77, MAX_EPOCH] {
             for state in reasons {

@@ -41,7 +41,9 @@ impl fmt::Display for OpenError {
 impl std::error::Error for OpenError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &self.kind {
-            OpenErrorKind::Os(cause) => Some(&cause.source),
+            OpenErrorKind::Os(cause) | OpenErrorKind::Give { source: cause, .. } => {
+                Some(&cause.source)
+            }
             kind => std::error::Error::source(kind),
         }
     }
@@ -51,18 +53,25 @@ impl From<OpenError> for std::io::Error {
     fn from(error: OpenError) -> Self {
         use std::io::ErrorKind as Kind;
         let kind = match &error.kind {
-            OpenErrorKind::Os(cause) => cause.source.kind(),
+            OpenErrorKind::Os(cause) | OpenErrorKind::Give { source: cause, .. } => {
+                cause.source.kind()
+            }
             OpenErrorKind::NotFound => Kind::NotFound,
             OpenErrorKind::AlreadyExists => Kind::AlreadyExists,
             OpenErrorKind::NoSpace { .. } | OpenErrorKind::Limit { .. } => Kind::StorageFull,
-            OpenErrorKind::Owner { .. } | OpenErrorKind::Mode { .. } => Kind::PermissionDenied,
+            OpenErrorKind::Owner { .. }
+            | OpenErrorKind::Mode { .. }
+            | OpenErrorKind::NotOwner { .. } => Kind::PermissionDenied,
             OpenErrorKind::RoleTaken { .. }
+            | OpenErrorKind::InUse(_)
             | OpenErrorKind::TableFull { .. }
             | OpenErrorKind::Busy { .. } => Kind::ResourceBusy,
             OpenErrorKind::NoLocks | OpenErrorKind::Layout(_) | OpenErrorKind::Corrupt(_) => {
                 Kind::InvalidData
             }
-            OpenErrorKind::Unfinished { .. } | OpenErrorKind::Exhausted => Kind::Other,
+            OpenErrorKind::Unfinished { .. }
+            | OpenErrorKind::Replaced
+            | OpenErrorKind::Exhausted => Kind::Other,
             OpenErrorKind::Name(_)
             | OpenErrorKind::Capacity(_)
             | OpenErrorKind::CapacityDiffers { .. }
@@ -218,6 +227,33 @@ pub enum OpenErrorKind {
         /// As it wrote it down; 0 if it did not.
         pid: u32,
     },
+    /// A ring that was made could not be given to the user or the group that was asked for.
+    #[error("it cannot be given to {}: {source}{}", Whom(*owner, *group), why_not(source))]
+    Give {
+        /// The user asked for, if one was.
+        owner: Option<u32>,
+        /// The group asked for, if one was.
+        group: Option<u32>,
+        /// What the system said.
+        source: OsError,
+    },
+    /// It was to be replaced, and belongs to another user.
+    #[error(
+        "it belongs to user {owner} and not to you (user {own}), and only its owner can replace it"
+    )]
+    NotOwner {
+        /// The object's owner.
+        owner: u32,
+        /// This process's effective user.
+        own: u32,
+    },
+    /// It was to be replaced, and somebody is at it who cannot be told: it is damaged, or of another layout.
+    #[error("it cannot be replaced while somebody uses it, who cannot be told of that: {0}")]
+    InUse(LayoutError),
+    /// It was replaced by another ring, see [`Options::replace`](crate::Options::replace), and nobody can
+    /// come to this one any more.
+    #[error("it was replaced; open its name again, for the one that came after it")]
+    Replaced,
     /// Somebody was attaching or removing for longer than that can take.
     #[error(
         "somebody has held its build lock for {} s (pid {pid}, as that process knows itself); is it stopped?",
@@ -254,6 +290,30 @@ pub enum OpenErrorKind {
     /// A system call failed.
     #[error("{0}")]
     Os(OsError),
+}
+
+/// To whom something is given.
+struct Whom(Option<u32>, Option<u32>);
+
+impl fmt::Display for Whom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.0, self.1) {
+            (Some(owner), Some(group)) => write!(f, "user {owner} and group {group}"),
+            (Some(owner), None) => write!(f, "user {owner}"),
+            (None, group) => write!(f, "group {}", group.unwrap_or_default()),
+        }
+    }
+}
+
+/// What it means that something cannot be given away.
+fn why_not(error: &OsError) -> &'static str {
+    match error.errno() {
+        Some(libc::EPERM) => {
+            "; only root can give to another user, and others only to groups that they are in"
+        }
+        Some(libc::EINVAL) => "; there is no such user or group in this user namespace",
+        _ => "",
+    }
 }
 
 impl From<OsError> for OpenErrorKind {

@@ -140,6 +140,9 @@ impl Inbox {
 
     pub(crate) fn peer(&self) -> Result<Peer, ReadError> {
         let peer = self.end.peer()?;
+        if peer == Peer::Replaced {
+            return Ok(peer);
+        }
         // A writer whose end another reader was told of is not one that this reader has seen.
         let stale = self.end.peer_word()?.epoch < self.epochs.reading;
         Ok(if stale && self.epochs.ended.is_none() { Peer::NoneYet } else { peer })
@@ -457,13 +460,18 @@ impl Epochs {
     /// The order matters. `tail` is read before the producer's word: a producer of the next epoch
     /// says so before it publishes anything, so bytes of its are never taken for ours. And `tail`
     /// is read again after the word: an end counts only if nothing was published before it that
-    /// we have not seen. A peer found dead was tested (`gone`) before either.
+    /// we have not seen. A peer found dead was tested (`gone`) before either, and so is it asked whether
+    /// the ring was replaced: if so, nobody will publish any more.
     fn look(&mut self, end: &Held, gone: Gone) -> Result<Option<Seen>, Stop> {
         let control = end.control();
         loop {
+            let replaced = end.is_replaced();
             self.refresh(end)?;
             let word = end.peer_word()?;
             if word.epoch < self.reading {
+                if replaced {
+                    return Ok(Some(self.say(EndReason::Replaced)));
+                }
                 // Nobody has come since the end that we told of, if we did.
                 return Ok(self.ended.map(Seen::End));
             }
@@ -502,6 +510,8 @@ impl Epochs {
             }
             let reason = match word.state {
                 State::Ended(reason) => reason,
+                // A writer that has not said how it ended.
+                State::None | State::Open if replaced => EndReason::Replaced,
                 State::Open if gone == Gone::Peer(word) => EndReason::Died,
                 State::None | State::Open => return Ok(None),
             };

@@ -58,13 +58,16 @@ impl End {
     /// Removes the name if nobody is left who uses it. Whatever fails here leaves a name behind
     /// that the next to attach takes over; there is nobody to be told.
     fn remove_name_if_last(&self, lock: &BuildLock<'_>, aborted: bool) {
-        if self.persistent {
+        let replaced = self.is_replaced();
+        if self.persistent && !replaced {
             return;
         }
         if !self.others().all(|other| self.is_gone(other)) {
             return;
         }
         let unwanted = match aborted {
+            // Whoever replaced it was killed before he had taken its name away.
+            _ if replaced => true,
             true => self.is_alone(),
             false => !self.is_wanted().unwrap_or(true),
         };

@@ -19,6 +19,7 @@ mod leave;
 pub(crate) mod lock;
 mod obtain;
 pub(crate) mod outbox;
+pub(crate) mod replace;
 pub(crate) mod seat;
 pub(crate) mod staging;
 pub(crate) mod stats;
@@ -70,6 +71,9 @@ pub enum Trust {
     /// Rings of any user, of any mode. Bytes are copied in and out, never borrowed, so a hostile
     /// peer cannot change them under this process.
     ///
+    /// Which users those can be the mode decides, and [`Options::owner`](crate::Options::owner) and
+    /// [`Options::group`](crate::Options::group); each end says for itself whom it trusts.
+    ///
     /// It can end it, though: by cutting a named ring short (SIGBUS), or by changing the semaphore
     /// while this end is in a call on it, which makes the C library give up (SIGABRT). And in a
     /// directory such as /dev/shm only the owner can remove the name: if the other user's end is
@@ -96,6 +100,8 @@ pub enum Peer {
     Dropped,
     /// Its process is gone.
     Died,
+    /// The ring was replaced by a new one of the same name: nobody comes to this one any more.
+    Replaced,
 }
 
 impl From<EndReason> for Peer {
@@ -105,6 +111,7 @@ impl From<EndReason> for Peer {
             EndReason::Failed(code) => Self::Failed(code),
             EndReason::Dropped => Self::Dropped,
             EndReason::Died => Self::Died,
+            EndReason::Replaced => Self::Replaced,
         }
     }
 }
@@ -130,10 +137,15 @@ pub struct Settings {
     pub(crate) type_tag: Option<String>,
     pub(crate) adopt: bool,
     pub(crate) mode: u32,
+    /// To whom a ring is given that is made; `None` = it stays its maker's.
+    pub(crate) owner: Option<u32>,
+    pub(crate) group: Option<u32>,
     pub(crate) persistent: bool,
     pub(crate) wait: Wait,
     pub(crate) trust: Trust,
     pub(crate) unfinished: Unfinished,
+    /// Whether a ring that exists makes way for a new one.
+    pub(crate) replace: bool,
     /// `None` = the usual, growing one.
     pub(crate) liveness_interval: Option<Duration>,
 }
@@ -148,10 +160,13 @@ impl Default for Settings {
             type_tag: None,
             adopt: false,
             mode: 0o600,
+            owner: None,
+            group: None,
             persistent: false,
             wait: Wait::Adaptive,
             trust: Trust::SameUser,
             unfinished: Unfinished::Refuse,
+            replace: false,
             liveness_interval: None,
         }
     }
@@ -461,6 +476,14 @@ impl End {
         self.checked(Word::load(self.role.other().word(self.control())))
     }
 
+    /// Whether this ring has made way for another. Whatever was published before it did is seen by who
+    /// looks for it afterwards.
+    #[inline]
+    pub(crate) fn is_replaced(&self) -> bool {
+        // Acquire: pairs with the Release in `replace`, which happens after those of a producer that has gone.
+        self.control().life.0.replaced.load(crate::sync::Ordering::Acquire) != 0
+    }
+
     /// Whether a live process holds the peer's role. A system call.
     pub(crate) fn peer_holds_role(&self) -> Result<bool, OsError> {
         peer::is_held(&self.probe, self.role.other().lock())
@@ -484,6 +507,9 @@ impl End {
     /// What is known of the peer. One system call.
     pub(crate) fn peer(&self) -> Result<Peer, Stop> {
         self.check()?;
+        if self.is_replaced() {
+            return Ok(Peer::Replaced);
+        }
         let gone = self.gone_peer()?;
         let word = self.peer_word()?;
         Ok(match word.state {

@@ -19,6 +19,14 @@ use crate::{
 };
 use std::time::{Duration, Instant};
 
+/// The mode that an object is made with: nothing for the maker's group in place of the one that it is for.
+fn first_mode(settings: &Settings) -> u32 {
+    match settings.group {
+        Some(_) => settings.mode & !0o070,
+        None => settings.mode,
+    }
+}
+
 /// Longer than a builder takes from creating the object to giving it its mode.
 const BEING_MADE: Duration = Duration::from_millis(200);
 
@@ -44,7 +52,7 @@ pub(super) fn posix(
             }
             Err(error) if error.errno() != Some(libc::ENOENT) => return Err(error.into()),
             Err(_) if existence == Existence::Required => return Err(OpenErrorKind::NotFound),
-            Err(_) => match posix::create(posix_name, settings.mode) {
+            Err(_) => match posix::create(posix_name, first_mode(settings)) {
                 Ok(fd) => fd,
                 // Made by another since we looked.
                 Err(error) if error.errno() == Some(libc::EEXIST) => continue,
@@ -72,7 +80,7 @@ pub(super) fn sysv(
                 return Err(OpenErrorKind::NotFound);
             }
             SysvAt::Key(0) => {
-                let id = sysv::create(0, geometry.size(), settings.mode)?;
+                let id = sysv::create(0, geometry.size(), first_mode(settings))?;
                 (id, Name::SystemV(SysvName::of_id(id)), true)
             }
             SysvAt::Key(key) => match with_key(key, existence, geometry, settings)? {
@@ -118,7 +126,7 @@ fn with_key(
         Err(_) if existence == Existence::Required => return Err(OpenErrorKind::NotFound),
         Err(_) => {}
     }
-    match sysv::create(key, geometry.size(), settings.mode) {
+    match sysv::create(key, geometry.size(), first_mode(settings)) {
         Ok(id) => Ok(Some((id, true))),
         Err(SegmentError::Os(error)) if error.errno() == Some(libc::EEXIST) => Ok(None),
         Err(error) => Err(error.into()),
@@ -150,7 +158,7 @@ fn is_ready_for(
     match segment.stage()? {
         Stage::New if existence == Existence::Required => Err(OpenErrorKind::NotFound),
         Stage::New => {
-            segment.make_locks(peer::sysv::count(geometry.producers), settings.mode)?;
+            segment.make_locks(peer::sysv::count(geometry.producers), first_mode(settings))?;
             Ok(true)
         }
         Stage::Ready => Err(OpenErrorKind::NoLocks),

@@ -364,6 +364,8 @@ impl Outbox {
                 return Ok(Some(()));
             }
             let left = match word.state {
+                // As of one that died: nobody says any more what it had done with what it took.
+                State::Ended(EndReason::Replaced) => return Err(WriteError::Replaced),
                 State::Ended(reason) => WriteError::reader_gone(reason),
                 State::Open if gone == Gone::Peer(word) => return Err(WriteError::ReaderDied),
                 State::None | State::Open => return Ok(None),

@@ -32,6 +32,10 @@ pub enum WriteError {
     /// The reader's process is gone. Another reader may attach and go on where it was.
     #[error("the reader died")]
     ReaderDied,
+    /// The ring was replaced by a new one of the same name, see [`Options::replace`](crate::Options::replace).
+    /// What was not read is not read any more.
+    #[error("the ring was replaced; open its name again, for the one that came after it")]
+    Replaced,
     /// This end belongs to the process that forked this one.
     #[error("this end belongs to the parent process; a forked child must open its own")]
     Forked,
@@ -78,6 +82,10 @@ pub enum ReadError {
     /// All bytes were read; the writer's process is gone.
     #[error("the writer died before it finished: the stream is not whole")]
     Died,
+    /// All bytes were read; the ring was replaced by a new one of the same name, see
+    /// [`Options::replace`](crate::Options::replace). (The stream was not finished, or was told to be.)
+    #[error("the ring was replaced; open its name again, for the one that came after it")]
+    Replaced,
     /// This end belongs to the process that forked this one.
     #[error("this end belongs to the parent process; a forked child must open its own")]
     Forked,
@@ -129,6 +137,7 @@ impl WriteError {
             EndReason::Finished | EndReason::Dropped => Self::ReaderLeft,
             EndReason::Failed(code) => Self::ReaderFailed(code),
             EndReason::Died => Self::ReaderDied,
+            EndReason::Replaced => Self::Replaced,
         }
     }
 }
@@ -141,6 +150,7 @@ impl ReadError {
             EndReason::Failed(code) => Some(Self::Failed(code)),
             EndReason::Dropped => Some(Self::Dropped),
             EndReason::Died => Some(Self::Died),
+            EndReason::Replaced => Some(Self::Replaced),
         }
     }
 }
@@ -182,9 +192,10 @@ impl From<WriteError> for io::Error {
             WriteError::Full => Kind::WouldBlock,
             WriteError::Timeout => Kind::TimedOut,
             WriteError::TooLarge { .. } => Kind::InvalidInput,
-            WriteError::ReaderLeft | WriteError::ReaderFailed(_) | WriteError::ReaderDied => {
-                Kind::BrokenPipe
-            }
+            WriteError::ReaderLeft
+            | WriteError::ReaderFailed(_)
+            | WriteError::ReaderDied
+            | WriteError::Replaced => Kind::BrokenPipe,
             WriteError::Corrupt(_) | WriteError::Truncated => Kind::InvalidData,
             WriteError::Os(error) => error.source.kind(),
             WriteError::Forked
@@ -203,7 +214,9 @@ impl From<ReadError> for io::Error {
         let kind = match &error {
             ReadError::Empty => Kind::WouldBlock,
             ReadError::Timeout => Kind::TimedOut,
-            ReadError::Failed(_) | ReadError::Dropped | ReadError::Died => Kind::UnexpectedEof,
+            ReadError::Failed(_) | ReadError::Dropped | ReadError::Died | ReadError::Replaced => {
+                Kind::UnexpectedEof
+            }
             ReadError::Corrupt(_) | ReadError::Truncated => Kind::InvalidData,
             ReadError::Os(error) => error.source.kind(),
             ReadError::Forked | ReadError::Aborted | ReadError::Removed => Kind::Other,

@@ -9,6 +9,7 @@ use crate::{
     OpenErrorKind,
     end::{
         lock::BuildLock,
+        replace,
         seat::{self, Many},
     },
     layout::identity::{self, Content, Identity, LayoutError},
@@ -38,7 +39,7 @@ pub enum Force {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Repair {
-    /// Remains of somebody who was making the ring and died: the name is gone.
+    /// Remains of somebody who was making the ring, or replacing it, and died: the name is gone.
     RemainsRemoved,
     /// In a ring of many senders: the place of one that died was noted to be free. It can be taken as soon as
     /// what that one has sent is received.
@@ -188,9 +189,13 @@ pub(super) fn remove_orphaned(prefix: &[u8]) -> Result<Vec<RingInfo>, Error> {
     let mut removed = Vec::new();
     for ring in find::named().map_err(|error| Error { ring: None, kind: error.into() })? {
         let Some(name) = ring.place.name() else { continue };
-        let is_dead = matches!(ring.condition, Condition::Orphaned | Condition::Abandoned);
+        let is_dead = match ring.condition {
+            Condition::Orphaned => !ring.persistent,
+            Condition::Abandoned | Condition::Replaced => true,
+            _ => false,
+        };
         let is_meant = name.as_encoded_bytes().starts_with(prefix);
-        if !(is_dead && is_meant && ring.owner == own) || ring.persistent {
+        if !(is_dead && is_meant && ring.owner == own) {
             continue;
         }
         let result = Name::new(name).map_err(ErrorKind::from).and_then(|name| {
@@ -229,6 +234,12 @@ pub(super) fn repair(name: &Name) -> Result<Vec<Repair>, ErrorKind> {
             State::Ready(identity) => identity,
         };
         let facts = object.facts()?;
+        let found = Ok(Some(*identity));
+        // As below: nobody else may be able to cut what is mapped.
+        let is_safe = facts.mode & 0o022 == 0 || object.is_sealed();
+        if is_safe && replace::is_unfinished(object, &found)? {
+            return Ok(vec![Repair::RemainsRemoved]);
+        }
         let content = Content::of(&identity)?;
         let geometry = identity.validate(&content, facts.size)?;
         if geometry.producers == 0 {

@@ -150,6 +150,9 @@ pub enum Condition {
     Building,
     /// Remains of somebody who was making it and died. The next to attach would build on them.
     Abandoned,
+    /// Another takes its place, by [`Options::replace`](crate::Options::replace), and whoever replaced it was killed
+    /// before the name was gone. The next to come makes the new one.
+    Replaced,
     /// It is no ring that this program understands.
     Damaged(Damage),
 }
@@ -173,6 +176,7 @@ impl fmt::Display for Condition {
             Self::Orphaned => "orphaned",
             Self::Building => "building",
             Self::Abandoned => "abandoned",
+            Self::Replaced => "replaced",
             Self::Damaged(_) => "damaged",
         })
     }

@@ -175,6 +175,9 @@ fn examine(
             consumer.stats.repaired = many.repaired;
         }
     }
+    if words.u64(words::REPLACED) != 0 {
+        return Ok(Condition::Replaced);
+    }
     let is_there = |role| info.ends_of(role).any(|end| end.attached);
     Ok(match (is_there(Role::Producer), is_there(Role::Consumer)) {
         (true, true) => Condition::Live,

@@ -100,8 +100,9 @@ pub fn remove(name: impl AsRef<OsStr>, force: Force) -> Result<(), Error> {
 }
 
 /// Removes every ring of this user whose name begins with `prefix` (`"/"`: every one) and that is
-/// [`Condition::Orphaned`] or [`Condition::Abandoned`], also if there is something in it that nobody has read;
-/// but not persistent ones, whose names are to outlive their ends. Returns what they were.
+/// [`Condition::Orphaned`], [`Condition::Abandoned`], or [`Condition::Replaced`] with nobody at it, also if there is
+/// something in it that nobody has read; but not persistent ones, whose names are to outlive their ends. Returns
+/// what they were.
 ///
 /// # Errors
 /// As [`remove`]. Those before it have been removed.

@@ -18,6 +18,7 @@ pub(super) struct Words(Vec<u8>);
 /// Where a word lies, from the beginning of the control block.
 pub(super) const TAIL: usize = offset_of!(Control, producer.0.tail);
 pub(super) const HEAD: usize = offset_of!(Control, consumer.0.head);
+pub(super) const REPLACED: usize = offset_of!(Control, life.0.replaced);
 pub(super) const HANDOVER: usize = offset_of!(Control, handover) + offset_of!(HandoverLine, state);
 pub(super) const JOINED: usize = offset_of!(Control, many) + offset_of!(ManyLine, joined);
 pub(super) const REPAIRED: usize = offset_of!(Control, many) + offset_of!(ManyLine, repaired);

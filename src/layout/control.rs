@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! offset in the segment                               written by
-//!  256  life           end states, epochs             both, when ends come and go
+//!  256  life           end states, epochs, replaced   both, when ends come and go
 //!  384  producer       tail, copy of the newest item   producer, at every publication
 //!  512  consumer       head, taken                    consumer, at every release
 //!  640  data           parked, mode, wake_at, sem.     consumer sleeps, producer wakes
@@ -67,6 +67,8 @@ pub(crate) struct Life {
     pub(crate) previous: AtomicU64,
     /// The last epoch whose end a consumer has told its caller.
     pub(crate) acknowledged: AtomicU64,
+    /// 1 = another ring takes the place of this one: see `crate::end::replace`.
+    pub(crate) replaced: AtomicU64,
 }
 
 impl Life {
@@ -189,6 +191,9 @@ pub(crate) struct SeatLine {
 /// Where [`HandoverLine`] lies in the segment, for who looks before he maps.
 pub(crate) const HANDOVER: usize = at(offset_of!(Control, handover));
 
+/// Where [`Life::replaced`] lies in the segment, likewise.
+pub(crate) const REPLACED: usize = at(offset_of!(Control, life) + offset_of!(Life, replaced));
+
 /// Where the control block lies in the segment.
 pub(crate) const OFFSET: usize = super::identity::SIZE;
 
@@ -197,6 +202,7 @@ const fn at(offset: usize) -> usize {
 }
 
 const _: () = assert!(at(offset_of!(Control, life)) == 256, "layout version 1");
+const _: () = assert!(REPLACED == 304, "layout version 1");
 const _: () = assert!(at(offset_of!(Control, producer)) == 384, "layout version 1");
 const _: () = assert!(size_of::<ProducerLine>() == 64, "the newest item is in the tail's line");
 const _: () = assert!(at(offset_of!(Control, consumer)) == 512, "layout version 1");

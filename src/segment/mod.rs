@@ -201,13 +201,15 @@ impl Object {
         }
     }
 
-    /// Gives the object away, as far as that is said.
-    pub(crate) fn set_owner(&self, owner: Option<u32>, group: Option<u32>) -> Result<(), OsError> {
+    /// Gives the object to another user, to a group, or both.
+    ///
+    /// # Errors
+    /// EPERM unless by root, or, for a group alone, by the owner if he is in it.
+    pub(crate) fn set_owner(&self, uid: Option<u32>, gid: Option<u32>) -> Result<(), OsError> {
         match &self.memory {
-            _ if (owner, group) == (None, None) => Ok(()),
-            Memory::File(file) => fchown(file, owner.map(Uid::from_raw), group.map(Gid::from_raw))
+            Memory::File(file) => fchown(file, uid.map(Uid::from_raw), gid.map(Gid::from_raw))
                 .map_err(OsError::from_nix("fchown")),
-            Memory::SystemV(segment) => segment.set_access(owner, group, None),
+            Memory::SystemV(segment) => segment.set_access(uid, gid, None),
         }
     }
 

@@ -75,6 +75,7 @@ fn write_stream(
         EndReason::Finished => writer.finish().unwrap(),
         EndReason::Failed(code) => writer.fail(code),
         EndReason::Dropped | EndReason::Died => drop(writer),
+        EndReason::Replaced => unreachable!("no writer says that"),
     }
     Ok(())
 }

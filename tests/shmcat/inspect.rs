@@ -1,6 +1,6 @@
 //! `--list`, `--status`, `--remove` and `--repair`.
 
-use std::fs;
+use std::{fs, os::unix::fs::FileExt};
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
@@ -136,6 +136,24 @@ fn repair_says_what_it_did() {
         .bash("shmcat --repair $R")
         .exits(0)
         .prints(&format!("{}: nothing to repair\n", place.ring()));
+    writer.signal(Signal::SIGTERM);
+    writer.finish().dies_of(Signal::SIGTERM);
+}
+
+/// Whoever replaced it was killed before its name was gone.
+#[test]
+fn a_ring_that_was_replaced_says_so() {
+    let place = Place::new();
+    let writer = place.start_writer_of("hello");
+    until_waiting(writer.pid(), Waits::ToRead);
+    let shm = fs::File::options().write(true).open(format!("/dev/shm{}", place.ring()));
+    // `crate::layout::control` shows where that is.
+    shm.and_then(|file| file.write_all_at(&1_u64.to_ne_bytes(), 304)).expect("it is there");
+    let text = place.bash("shmcat --status $R --sample 0").exits(0).silent().out();
+    assert!(text.contains("state        replaced"), "{text}");
+    assert_eq!(listed(&place).expect("it is there")["condition"], "replaced");
+    place.bash("shmcat --repair $R").exits(0).says("");
+    assert!(place.left_in_shm().is_empty());
     writer.signal(Signal::SIGTERM);
     writer.finish().dies_of(Signal::SIGTERM);
 }

@@ -1,0 +1,108 @@
+//! Whose rings are seen, and removed.
+
+use super::*;
+use crate::{
+    face_support::{Face, Stream},
+    support::alone,
+};
+use shmpipe::{
+    inspect::{self, Condition, ErrorKind, Force},
+    stream::Writer,
+};
+
+fn is_listed(name: &RingName) -> bool {
+    inspect::list().unwrap().iter().any(|ring| ring.place.name() == Some(name.as_ref()))
+}
+
+/// Alice's rings, one for herself and one for the group, with something in them and nobody at them.
+fn with_rings_of_alice(check: impl Fn(&RingName, &RingName)) {
+    let (own, common) = (RingName::new("private"), RingName::new("shared"));
+    ALICE
+        .run(|_| {
+            for (name, options) in [(&own, private()), (&common, shared())] {
+                Stream::put(&mut options.create_new::<Writer>(name).unwrap(), 1).unwrap();
+            }
+        })
+        .join();
+    check(&own, &common);
+}
+
+#[test]
+fn a_list_shows_what_its_user_may_read() {
+    alone(|| {
+        as_root(|| {
+            with_rings_of_alice(|own, common| {
+                for (user, sees_own, sees_common) in
+                    [(ALICE, true, true), (BOB, false, true), (STRANGER, false, false)]
+                {
+                    user.run(|_| {
+                        assert_eq!((is_listed(own), is_listed(common)), (sees_own, sees_common));
+                        for (name, sees) in [(own, sees_own), (common, sees_common)] {
+                            match inspect::status(name) {
+                                Ok(ring) => assert_eq!(
+                                    (sees, ring.owner, ring.condition),
+                                    (true, ALICE.uid, Condition::Orphaned)
+                                ),
+                                Err(error) => {
+                                    let message = error.to_string();
+                                    assert!(!sees && message.contains("Permission denied"));
+                                    assert!(message.contains(name.as_str()), "{message}");
+                                }
+                            }
+                        }
+                    })
+                    .join();
+                }
+            });
+        });
+    });
+}
+
+/// Also one that may write to it, and root, which could.
+#[test]
+fn only_the_owner_removes() {
+    alone(|| {
+        as_root(|| {
+            with_rings_of_alice(|own, common| {
+                let try_all = || {
+                    for name in [own, common] {
+                        for force in [Force::No, Force::Yes] {
+                            let error = inspect::remove(name, force).unwrap_err();
+                            let me = nix::unistd::geteuid().as_raw();
+                            let ErrorKind::NotOwner { owner, own } = *error.kind() else {
+                                panic!("{error:?}")
+                            };
+                            assert_eq!((owner, own), (ALICE.uid, me));
+                            let message = error.to_string();
+                            for part in ["54001", "not permitted", name.as_str()] {
+                                assert!(message.contains(part), "{message}");
+                            }
+                        }
+                        let error = inspect::repair(name).unwrap_err();
+                        assert!(matches!(error.kind(), ErrorKind::NotOwner { .. }), "{error:?}");
+                        assert!(inspect::remove_orphaned(name).unwrap().is_empty());
+                        name.assert_exists();
+                    }
+                };
+                try_all();
+                for user in [BOB, STRANGER] {
+                    user.run(|_| try_all()).join();
+                }
+                BOB.run(|_| {
+                    let replace = shared().replace().open_or_create::<Writer>(common);
+                    drop(refused(replace, common, &["user 54001", "only its owner"]));
+                    common.assert_exists();
+                })
+                .join();
+                ALICE
+                    .run(|_| {
+                        for name in [own, common] {
+                            inspect::remove(name, Force::No).unwrap();
+                            name.assert_gone();
+                        }
+                    })
+                    .join();
+            });
+        });
+    });
+}

@@ -1,0 +1,77 @@
+//! Rings between users, by the kernel's rules: who is let in, whose bytes are whose, who may remove what.
+//!
+//! With real users, which only root can be; as anybody else each test says that it is left out.
+
+#[path = "../face_support/mod.rs"]
+mod face_support;
+#[path = "../support/mod.rs"]
+mod support;
+
+mod copied;
+mod giving;
+mod killed;
+mod letting_in;
+mod looking;
+mod shmcat;
+#[allow(dead_code, reason = "a part of it is used")]
+#[path = "../kill/tracing.rs"]
+mod tracing;
+
+use nix::unistd::{Gid, Uid, geteuid, setgid, setgroups, setuid};
+use shmpipe::{OpenError, Options, Trust};
+use support::{Child, Line, RingName, skip};
+
+/// A user, and whether it is in the common [`GROUP`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct User {
+    uid: u32,
+    in_group: bool,
+}
+
+const ALICE: User = User { uid: 54_001, in_group: true };
+const BOB: User = User { uid: 54_002, in_group: true };
+const STRANGER: User = User { uid: 54_003, in_group: false };
+const GROUP: u32 = 54_321;
+
+impl User {
+    /// Runs a part of the test as this user.
+    fn run(self, body: impl FnOnce(&mut Line)) -> Child {
+        Child::fork(|line| {
+            let groups = if self.in_group { vec![Gid::from_raw(GROUP)] } else { vec![] };
+            setgroups(&groups).unwrap();
+            setgid(Gid::from_raw(self.uid)).unwrap();
+            setuid(Uid::from_raw(self.uid)).unwrap();
+            // That was forgotten with the old user.
+            nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL).unwrap();
+            body(line);
+        })
+    }
+}
+
+/// Runs a test if it can be.
+fn as_root(body: impl FnOnce()) {
+    match geteuid().is_root() {
+        true => body(),
+        false => skip("only root can be several users"),
+    }
+}
+
+fn private() -> Options {
+    face_support::options()
+}
+
+/// For both ends of a ring that those of the group share.
+fn shared() -> Options {
+    face_support::options().mode(0o660).group(GROUP).trust(Trust::AnyUser)
+}
+
+/// The error, which names the ring and holds each of `reasons`.
+#[track_caller]
+fn refused<E>(opened: Result<E, OpenError>, name: &RingName, reasons: &[&str]) -> OpenError {
+    let Err(error) = opened else { panic!("it was let in") };
+    let message = error.to_string();
+    for reason in reasons.iter().chain([&name.as_str()]) {
+        assert!(message.contains(reason), "{reason:?} is not in: {message}");
+    }
+    error
+}
