@@ -1,6 +1,6 @@
 //! An attached end: what all faces have in common.
 //!
-//! [`attach`] takes a place at a ring, [`End`]'s drop leaves it; [`epoch`] knows how streams begin
+//! [`attach`] takes a place at a ring, [`End`]'s drop leaves it, [`replace`] puts another in its place; [`epoch`] knows how streams begin
 //! and end, [`waiting`] is the one waiting loop, [`fork`] notices that an end was inherited.
 //!
 //! An [`End`] holds no positions, and is shared with [`Aborter`]s, so everything in it may be used

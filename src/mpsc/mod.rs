@@ -19,7 +19,7 @@
 //! - **A stream ends when nobody is left who writes to it**, as in a FIFO: the receiver gets `None` if all of its
 //!   senders [finished](Sender::finish), else the error that says what became of the last that did not.
 //!   [`Receiver::ends`] has each one's reason. The next sender begins a new stream. [`Options::resume`] and
-//!   [`Options::discard`] have no meaning here.
+//!   [`Options::discard`] have no meaning here; [`Options::replace`] has, for the receiver.
 //!
 //! - The larger a record, the longer it may have to wait for room beside others: they all take what is free behind one
 //!   another, and nobody holds room back for it.
@@ -60,6 +60,7 @@
 //! ```
 //!
 //! [`Options::resume`]: crate::Options::resume
+//! [`Options::replace`]: crate::Options::replace
 //! [`Options::discard`]: crate::Options::discard
 
 #![allow(unsafe_code)]

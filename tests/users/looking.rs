@@ -6,9 +6,11 @@ use crate::{
     support::alone,
 };
 use shmpipe::{
+    OpenErrorKind,
     inspect::{self, Condition, ErrorKind, Force},
     stream::Writer,
 };
+use std::os::unix::fs::FileExt;
 
 fn is_listed(name: &RingName) -> bool {
     inspect::list().unwrap().iter().any(|ring| ring.place.name() == Some(name.as_ref()))
@@ -102,6 +104,29 @@ fn only_the_owner_removes() {
                         }
                     })
                     .join();
+            });
+        });
+    });
+}
+
+/// A ring whose owner was killed while he replaced it: others cannot take its name away, and are told.
+#[test]
+fn what_only_the_owner_can_go_on_with() {
+    const REPLACED: u64 = 304;
+    alone(|| {
+        as_root(|| {
+            with_rings_of_alice(|_, common| {
+                let file = std::fs::File::options().write(true).open(common.path()).unwrap();
+                file.write_all_at(&1_u64.to_ne_bytes(), REPLACED).unwrap();
+                BOB.run(|_| {
+                    let opened = shared().open_or_create::<Writer>(common);
+                    let error = refused(opened, common, &["replaced", "open its name again"]);
+                    assert!(matches!(error.kind(), OpenErrorKind::Replaced), "{error:?}");
+                    common.assert_exists();
+                })
+                .join();
+                ALICE.run(|_| drop(shared().open_or_create::<Writer>(common).unwrap())).join();
+                common.assert_gone();
             });
         });
     });
