@@ -131,7 +131,7 @@ impl End {
             End::Process(transport::End::Name(name)) => {
                 Some(End::Process(transport::End::Name(name.clone())))
             }
-            End::Thread(_) => None,
+            End::Process(transport::End::Child) | End::Thread(_) => None,
         }
     }
 

@@ -17,6 +17,10 @@ impl Transport for Cp {
         format!("cp ({})", self.version)
     }
 
+    fn carries_memory(&self) -> bool {
+        false
+    }
+
     fn programs(&self, input: &Input, output: &dyn Output) -> Option<Result<Flow, Unavailable>> {
         let stages = || {
             let mut copy = Stage::program("cp");
