@@ -1,5 +1,5 @@
-//! A file from the page cache to a device, to a disk and to memory: two processes and a ring against `cat | cat`, `cp` and
-//! whatever else is installed.
+//! A file from the page cache to a device, to a disk and to memory: two processes and a ring against `cat | cat`, `cp`
+//! and whatever else is installed.
 //!
 //! - `cargo bench --bench dataflow` measures each way by itself, with criterion.
 //! - `cargo bench --bench dataflow -- --paired [N]` compares the ring with each other one in N pairs of neighbouring

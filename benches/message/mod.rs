@@ -1,7 +1,7 @@
 //! The ways to carry messages of one size, one small file each, behind one trait, and the loops that measure them.
 //!
-//! The benches `record`, `slot`, `mpsc`, `latency` and `wakeup` share this folder with the package `rivals`, which adds the ways of other
-//! libraries. Whoever uses it has `benches/harness` and `benches/transport` at its root too.
+//! The benches `record`, `slot`, `mpsc`, `latency` and `wakeup` share this folder with the package `rivals`, which adds the
+//! ways of other libraries. Whoever uses it has `benches/harness` and `benches/transport` at its root too.
 //!
 //! One operation may take two nanoseconds, so the loops know the type of what they call: [`Transport`] names the types
 //! of its two ends for each size, and [`AnyTransport`], which is made of it for every size that is measured, is only

@@ -17,6 +17,10 @@ impl Transport for Cp {
         format!("cp ({})", self.version)
     }
 
+    fn remark(&self) -> Option<String> {
+        Some("what it lets the kernel copy is counted as if it crossed, twice".into())
+    }
+
     fn carries_memory(&self) -> bool {
         false
     }

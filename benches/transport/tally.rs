@@ -3,7 +3,8 @@
 //! The kernel counts read(2), write(2) and their like for each process: `/proc/PID/io`, which can be read of a process
 //! that has ended, as long as nobody has waited for it. It does not count other calls: those a transport counts itself
 //! ([`count`]), and its processes add their sums up on a page that they share ([`Ledger`]). Of programs that are not
-//! ours only what the kernel counts is known: [`Traffic::at_least`] says so.
+//! ours only what the kernel counts is known: [`Traffic::at_least`] says so. (It also counts what copy_file_range(2) and
+//! sendfile(2) copy, as if that crossed twice; of what is measured here `cp` alone does that.)
 //!
 //! Calls that put a process to sleep or wake one up count where they are: every semop(2), and for each sleep on a
 //! semaphore of POSIX or in a ring the wait and the wake-up; of a ring also its sleeper's membarrier(2).
