@@ -1,6 +1,7 @@
 //! How long a message is on its way, and what waiting costs.
 //!
 //! - `cargo bench --bench latency` measures round trips, each way by itself, with criterion.
+//! - `cargo bench --bench latency -- --paired [N]` compares the first way with each other one (see `message/against.rs`).
 //! - `cargo bench --bench latency -- --loads [N]` measures one-way latencies at 10, 50 and 90 % of the load that a way
 //!   carries at most, and in bursts, N rounds in turns.
 //! - `cargo bench --bench latency -- --patterns [N]` measures what each way to wait gets of a steady stream, bursts, a
@@ -11,6 +12,9 @@
 //! One-way latencies are those of an open loop: messages are due at times set beforehand, and carry them, so that what
 //! one waits for those before it counts. Both ends read the same clock.
 
+#[allow(dead_code, reason = "other benches use the other half")]
+#[path = "message/against.rs"]
+mod against;
 #[allow(dead_code, reason = "other benches use the other half")]
 #[path = "message/each.rs"]
 mod each;
@@ -34,7 +38,9 @@ use std::time::Duration;
 
 use clap::Parser;
 
-use each::{Contest, REGISTRY, round_trips};
+use against::Match;
+use each::{Contest, REGISTRY, matches_of, round_trips};
+use message::job::Job;
 
 /// What the modes that are not criterion's are told.
 #[derive(Parser)]
@@ -78,7 +84,8 @@ fn main() -> ExitCode {
     let modes = if given("--loads") || given("--patterns") {
         run(&Args::parse())
     } else {
-        round_trips(&Contest { specs: &WAYS.map(|(spec, _)| spec), sizes: &[1, 4] });
+        let contest = Contest { specs: &WAYS.map(|(spec, _)| spec), sizes: &[1, 4] };
+        round_trips("latency", &contest, matches);
         // `cargo test` and `-- --test` want to see that all of it works.
         if given("--test") { run(&Args::brief()) } else { Ok(()) }
     };
@@ -89,6 +96,16 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Slots of 8 B against all that is not records, and records of 32 B against all that is not slots.
+fn matches() -> Vec<Match> {
+    let of = |ours: &str, not: &str, words: usize| {
+        let others = WAYS.map(|(spec, _)| spec).into_iter().filter(|spec| !spec.starts_with(not));
+        let (first, others): (Vec<_>, Vec<_>) = others.partition(|spec| *spec == ours);
+        matches_of(&[first, others].concat(), "there and back", words, Job::RoundTrips(0))
+    };
+    [of("slots:adaptive", "records", 1), of("records:adaptive", "slots", 4)].concat()
 }
 
 impl Args {

@@ -1,8 +1,12 @@
 //! Messages from one process to another: records, with each way to wait, and what the kernel offers.
 //!
-//! `cargo bench --bench record` measures each way by itself, with criterion; to compare them in turns, and with other
-//! libraries, there is the package `rivals`. How it is done is told in `message/each.rs`.
+//! `cargo bench --bench record` measures each way by itself, with criterion; with `-- --paired [N]` it compares the
+//! first with each other one in turns (see `message/against.rs`). For other libraries there is the package `rivals`.
+//! How it is done is told in `message/each.rs`.
 
+#[allow(dead_code, reason = "other benches use the other half")]
+#[path = "message/against.rs"]
+mod against;
 #[allow(dead_code, reason = "other benches use the other half")]
 #[path = "message/each.rs"]
 mod each;
@@ -20,10 +24,20 @@ use each::{Contest, throughput};
 use shmpipe::{Options, record::Sender};
 
 fn main() {
-    throughput(&Contest {
-        specs: &["records", "records:in-place", "records:spin", "records:sleep", "pipe", "unix"],
-        sizes: &[1, 4, 8, 128],
-    });
+    throughput(
+        "record",
+        &Contest {
+            specs: &[
+                "records",
+                "records:in-place",
+                "records:spin",
+                "records:sleep",
+                "pipe",
+                "unix",
+            ],
+            sizes: &[1, 4, 8, 128],
+        },
+    );
     hand_over();
 }
 

@@ -20,6 +20,13 @@ pub fn all() -> Vec<usize> {
     (0..CpuSet::count()).filter(|cpu| allowed.is_set(*cpu).unwrap_or(false)).collect()
 }
 
+/// What the processor calls itself.
+pub fn model() -> String {
+    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let named = text.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    named.map_or("a processor that does not say its name", |(_, name)| name).to_owned()
+}
+
 /// Keeps the calling thread on one CPU.
 pub fn pin(cpu: usize) -> nix::Result<()> {
     let mut cpus = CpuSet::new();

@@ -2,7 +2,11 @@
 
 use std::any::Any;
 use std::io::{BufRead, BufReader, Write};
+use std::os::fd::AsFd;
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
+use std::time::Duration;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::barrier::Barrier;
 use super::cpu;
@@ -10,6 +14,9 @@ use super::order::{Cost, Order};
 use super::worker::READY;
 use crate::transport::stage::Stage;
 use crate::transport::{End, Rival, Unavailable};
+
+/// A worker that has not answered by then never will.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Where the two workers run.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -32,6 +39,11 @@ impl Duo {
     /// Starts both and gives each its end of the link.
     pub fn start(rival: &Rival, placement: Placement) -> Result<Self, Unavailable> {
         let link = rival.transport.connect()?;
+        if let End::Child = link.receiver {
+            return Err(Unavailable::because(
+                "its receiver is started by its sender, and not by whoever measures",
+            ));
+        }
         let page =
             Barrier::page().map_err(|e| Unavailable::because(format!("a shared page: {e}")))?;
         let cpus = if placement == Placement::Apart { cpu::two() } else { None };
@@ -102,6 +114,12 @@ impl Worker {
     }
 
     fn line(&mut self) -> Result<String, String> {
+        // One whose peer has died may wait for it for ever.
+        let fd = PollFd::new(self.answers.get_ref().as_fd(), PollFlags::POLLIN);
+        let patience = PollTimeout::try_from(PATIENCE).unwrap_or(PollTimeout::NONE);
+        if poll(&mut [fd], patience).map_err(|e| e.to_string())? == 0 {
+            return Err("it is stuck".into());
+        }
         let mut line = String::new();
         self.answers.read_line(&mut line).map_err(|e| e.to_string())?;
         Ok(line)

@@ -9,11 +9,12 @@ use nix::errno::Errno;
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::time::TimeValLike;
-use nix::sys::wait::{WaitPidFlag, WaitStatus, wait, waitpid};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, wait, waitid, waitpid};
 use nix::unistd::Pid;
 
 use super::order::Cost;
-use crate::transport::Flow;
+use crate::transport::tally::Traffic;
+use crate::transport::{Flow, doomed};
 
 /// How long a process may take to end by itself when it is asked to.
 const GRACE: Duration = Duration::from_secs(2);
@@ -30,10 +31,29 @@ pub fn run(
     cpus: Option<[usize; 2]>,
     meanwhile: impl FnOnce(),
 ) -> Result<Cost, Failure> {
+    observe(flow, cpus, meanwhile).map(|run| run.cost)
+}
+
+/// What a flow took, and what its processes asked of the kernel.
+#[derive(Clone, Copy, Debug)]
+pub struct Run {
+    /// What it took.
+    pub cost: Cost,
+    /// System calls that move data, and the bytes they copied; `None` where the kernel does not count them.
+    pub traffic: Option<Traffic>,
+}
+
+/// As [`run`], and looks at what the processes asked of the kernel.
+pub fn observe(
+    flow: Flow,
+    cpus: Option<[usize; 2]>,
+    meanwhile: impl FnOnce(),
+) -> Result<Run, Failure> {
+    let Flow { stages, guard: _guard, ledger, counted } = flow;
     let cpu = children_cpu()?;
     let start = Instant::now();
     let mut running = Running::default();
-    for (index, mut stage) in flow.stages.into_iter().enumerate() {
+    for (index, mut stage) in stages.into_iter().enumerate() {
         if let Some(cpus) = cpus {
             stage.pin(cpus[index % 2]);
         }
@@ -42,11 +62,14 @@ pub fn run(
         running.0.push((Pid::from_raw(child.id() as i32), label));
     }
     meanwhile();
+    let mut traffic = Some(Traffic { at_least: !counted, ..Traffic::default() });
     while !running.0.is_empty() {
-        running.wait_for_one()?;
+        let of_one = running.wait_for_one().inspect_err(|_| doomed::stay_if_ending())?;
+        traffic = traffic.and_then(|traffic| Some(traffic.and(of_one?)));
     }
-    let time = start.elapsed();
-    Ok(Cost { time, cpu: children_cpu()?.saturating_sub(cpu) })
+    let cost = Cost { time: start.elapsed(), cpu: children_cpu()?.saturating_sub(cpu) };
+    let own = ledger.map_or_else(Traffic::default, |ledger| ledger.sum());
+    Ok(Run { cost, traffic: traffic.map(|traffic| traffic.and(own)) })
 }
 
 /// The processes that have not been waited for yet. Dropped, it ends them.
@@ -54,17 +77,23 @@ pub fn run(
 struct Running(Vec<(Pid, String)>);
 
 impl Running {
-    fn wait_for_one(&mut self) -> Result<(), Failure> {
-        let status = match wait() {
-            Err(Errno::EINTR) => return Ok(()),
-            status => status.map_err(|e| Failure(format!("waiting for a process: {e}")))?,
+    /// Waits until one has ended; what the kernel has counted of it.
+    fn wait_for_one(&mut self) -> Result<Option<Traffic>, Failure> {
+        let failed = |e| Failure(format!("waiting for a process: {e}"));
+        let none = Some(Traffic::default());
+        // What /proc says of it is final now, and gone once it has been waited for.
+        let ended = match waitid(Id::All, WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT) {
+            Err(Errno::EINTR) => return Ok(none),
+            status => status.map_err(failed)?.pid(),
         };
-        let Some(index) = self.0.iter().position(|(pid, _)| Some(*pid) == status.pid()) else {
-            return Ok(());
+        let Some(index) = self.0.iter().position(|(pid, _)| Some(*pid) == ended) else {
+            return wait().map(|_| none).map_err(failed);
         };
-        let (_, label) = self.0.swap_remove(index);
+        let (pid, label) = self.0.swap_remove(index);
+        let traffic = Traffic::of_process(pid);
+        let status = waitpid(pid, None).map_err(failed)?;
         match status {
-            WaitStatus::Exited(_, 0) => Ok(()),
+            WaitStatus::Exited(_, 0) => Ok(traffic),
             WaitStatus::Exited(_, code) => {
                 Err(Failure(format!("{label} ended with status {code}")))
             }

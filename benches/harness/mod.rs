@@ -13,5 +13,6 @@ pub mod flow;
 pub mod order;
 pub mod paired;
 pub mod role;
+pub mod row;
 pub mod volume;
 pub mod worker;

@@ -10,10 +10,15 @@ use nix::sys::stat::{SFlag, fstat};
 use shmpipe::upgrade::{CopyError, Input, Output};
 
 use super::barrier::Barrier;
+use super::content::{Checker, Maker};
 use super::worker::{self, Side};
 use crate::transport::descriptor::{CAT_BUFFER, read, write_all};
 use crate::transport::stage::{ROLE_FLAG, take_passed};
+use crate::transport::tally::Ledger;
 use crate::transport::{End, Rival};
+
+/// What is made in memory at a time.
+pub const BLOCK: usize = 64 << 10;
 
 /// Plays the role this process was started for and exits; returns if there is none.
 pub fn run_if_asked() {
@@ -41,8 +46,23 @@ fn play(role: &[String]) -> io::Result<()> {
     let role: Vec<&str> = role.iter().map(String::as_str).collect();
     let (stdin, stdout) = (io::stdin(), io::stdout());
     match role[..] {
-        ["send", spec, end] => send(spec, end, stdin.as_fd()),
-        ["receive", spec, end] => receive(spec, end, stdout.as_fd()),
+        ["send", spec, end, ledger] => {
+            send(spec, end, stdin.as_fd())?;
+            write_down(ledger)
+        }
+        ["receive", spec, end, ledger] => {
+            receive(spec, end, stdout.as_fd())?;
+            write_down(ledger)
+        }
+        ["make", spec, end, ledger, len] => {
+            make(spec, end, length(len)?)?;
+            write_down(ledger)
+        }
+        ["use", spec, end, ledger, len] => {
+            make_use_of(spec, end, length(len)?)?;
+            write_down(ledger)
+        }
+        ["work-alone", len] => work_alone(length(len)?),
         ["copy"] => copy(stdin.as_fd(), stdout.as_fd()),
         ["upgrade"] => upgrade(stdin, stdout),
         ["work-sending", spec, end, page] => {
@@ -67,6 +87,60 @@ fn send(spec: &str, end: &str, input: BorrowedFd<'_>) -> io::Result<()> {
 fn receive(spec: &str, end: &str, output: BorrowedFd<'_>) -> io::Result<()> {
     let mut receiver = rival(spec)?.transport.receiver(end_of(end)?)?;
     while receiver.receive_file(output, usize::MAX)? > 0 {}
+    Ok(())
+}
+
+/// Sends so many bytes that it makes, block by block.
+fn make(spec: &str, end: &str, len: u64) -> io::Result<()> {
+    let mut sender = rival(spec)?.transport.sender(end_of(end)?)?;
+    let mut maker = Maker::default();
+    for block in blocks(len) {
+        sender.send_block(block, &mut |piece| maker.fill(piece))?;
+    }
+    sender.finish()
+}
+
+/// Receives and checks them.
+fn make_use_of(spec: &str, end: &str, len: u64) -> io::Result<()> {
+    let mut receiver = rival(spec)?.transport.receiver(end_of(end)?)?;
+    let mut checker = Checker::default();
+    while receiver.receive_block(BLOCK, &mut |piece| checker.take(piece))? > 0 {}
+    right_or_err(&checker, len)
+}
+
+/// Makes and checks them without handing them over.
+fn work_alone(len: u64) -> io::Result<()> {
+    let (mut maker, mut checker) = (Maker::default(), Checker::default());
+    let mut room = vec![0; BLOCK];
+    for block in blocks(len) {
+        maker.fill(&mut room[..block]);
+        checker.take(&room[..block]);
+    }
+    right_or_err(&checker, len)
+}
+
+/// The lengths of the blocks that make up `len` bytes.
+fn blocks(len: u64) -> impl Iterator<Item = usize> {
+    (0..len).step_by(BLOCK).map(move |start| (len - start).min(BLOCK as u64) as usize)
+}
+
+fn right_or_err(checker: &Checker, len: u64) -> io::Result<()> {
+    if checker.is_right(len) {
+        Ok(())
+    } else {
+        Err(io::Error::other("what was received is not what was sent"))
+    }
+}
+
+fn length(len: &str) -> io::Result<u64> {
+    len.parse().map_err(io::Error::other)
+}
+
+/// Tells the ledger what this process has counted.
+fn write_down(ledger: &str) -> io::Result<()> {
+    if let Some(page) = take_passed(ledger) {
+        Ledger::on(&page)?.add();
+    }
     Ok(())
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput};
 
+use crate::against::{Figure, Match, run_if_asked};
 use crate::harness::cpu;
 use crate::message::crowd::Crowd;
 use crate::message::duo::{Duo, Traffic};
@@ -28,9 +29,18 @@ pub struct Contest<'a> {
     pub sizes: &'a [usize],
 }
 
-/// Measures messages one by one, and in batches.
-pub fn throughput(contest: &Contest<'_>) {
+/// Measures messages one by one, and in batches. `table` is what the results are called.
+pub fn throughput(table: &str, contest: &Contest<'_>) {
     role::run_if_asked(REGISTRY);
+    run_if_asked(table, || {
+        let of_size = |words: &usize| {
+            let one_by_one = matches_of(contest.specs, "one by one", *words, Job::Stream(0));
+            let in_batches = format!("in batches of {BATCH}");
+            let in_batches = matches_of(contest.specs, &in_batches, *words, Job::Batches(0));
+            one_by_one.into_iter().chain(in_batches)
+        };
+        contest.sizes.iter().flat_map(of_size).collect()
+    });
     let mut criterion = criterion();
     for words in contest.sizes {
         let size = size::show(8 * *words as u64);
@@ -51,6 +61,14 @@ pub fn throughput(contest: &Contest<'_>) {
 /// Measures messages of several senders, one by one, and in batches by those ways that are also among `in_batches`.
 pub fn shared(contest: &Contest<'_>, in_batches: &[&'static str], senders: &[u64]) {
     role::run_if_asked(REGISTRY);
+    run_if_asked("mpsc", || {
+        let of = |words: &usize, senders: &u64| {
+            let (share, s) = (Share::of(*senders), if *senders == 1 { "" } else { "s" });
+            matches_of(contest.specs, &format!("{senders} sender{s}"), *words, Job::Shared(share))
+        };
+        let of_size = |words| senders.iter().flat_map(move |senders| of(words, senders));
+        contest.sizes.iter().flat_map(of_size).collect()
+    });
     let mut criterion = criterion();
     for words in contest.sizes {
         let size = size::show(8 * *words as u64);
@@ -72,8 +90,9 @@ pub fn shared(contest: &Contest<'_>, in_batches: &[&'static str], senders: &[u64
     criterion.final_summary();
 }
 
-/// Measures round trips.
-pub fn round_trips(contest: &Contest<'_>) {
+/// Measures round trips; in pairs, these matches. `table` is what the results are called.
+pub fn round_trips(table: &str, contest: &Contest<'_>, matches: impl FnOnce() -> Vec<Match>) {
+    run_if_asked(table, matches);
     let mut criterion = criterion();
     for words in contest.sizes {
         let name = format!("round trip, {}", size::show(8 * *words as u64));
@@ -87,6 +106,7 @@ pub fn round_trips(contest: &Contest<'_>) {
 }
 
 fn criterion() -> Criterion {
+    println!("{}", cpu::model());
     Criterion::default()
         .warm_up_time(Duration::from_millis(500))
         .measurement_time(Duration::from_secs(2))
@@ -112,19 +132,13 @@ fn measure(group: &mut BenchmarkGroup<'_, WallTime>, spec: &str, words: usize, j
     if let Err(reason) = REGISTRY.make(spec).and_then(|way| way.connect(words).map(drop)) {
         return println!("{spec}: {reason}");
     }
-    let traffic = if job.is_round_trip() { Traffic::BothWays } else { Traffic::OneWay };
     // A batch of criterion's is one of ours; the rate is that of its messages.
     group.throughput(Throughput::Elements(job.times(1).count()));
     // Started by the first sample, and not at all if the benchmark is filtered out.
     let mut team: Option<Result<Team, Unavailable>> = None;
     group.bench_function(spec, |bencher| {
         bencher.iter_custom(|amount| {
-            let started = team.get_or_insert_with(|| match job {
-                Job::Shared(_) | Job::SharedBatches(_) => {
-                    Crowd::start(REGISTRY, spec, words, job.senders()).map(Team::Crowd)
-                }
-                _ => Duo::start(REGISTRY, spec, words, traffic).map(Team::Duo),
-            });
+            let started = team.get_or_insert_with(|| Team::start(spec, words, job));
             let team = started.as_mut().unwrap_or_else(|reason| panic!("{spec}: {reason}"));
             team.run(&job.times(amount)).unwrap_or_else(|error| panic!("{spec}: {error}")).time
         });
@@ -132,16 +146,45 @@ fn measure(group: &mut BenchmarkGroup<'_, WallTime>, spec: &str, words: usize, j
 }
 
 /// Who does a job.
-enum Team {
+pub enum Team {
+    /// A sender and a receiver.
     Duo(Duo),
+    /// Several senders and a receiver.
     Crowd(Crowd),
 }
 
 impl Team {
-    fn run(&mut self, job: &Job) -> Result<Outcome, String> {
+    /// Starts as many as `job` has, for messages of so many numbers.
+    pub fn start(spec: &str, words: usize, job: Job) -> Result<Self, Unavailable> {
+        let traffic = if job.is_round_trip() { Traffic::BothWays } else { Traffic::OneWay };
+        match job {
+            Job::Shared(_) | Job::SharedBatches(_) => {
+                Crowd::start(REGISTRY, spec, words, job.senders()).map(Team::Crowd)
+            }
+            _ => Duo::start(REGISTRY, spec, words, traffic).map(Team::Duo),
+        }
+    }
+
+    /// Has a job done.
+    pub fn run(&mut self, job: &Job) -> Result<Outcome, String> {
         match self {
             Self::Duo(duo) => duo.run(job),
             Self::Crowd(crowd) => crowd.run(job),
         }
     }
+
+    /// How much of a job takes about `sample`.
+    pub fn calibrate(&mut self, job: &Job, sample: Duration) -> Result<Job, String> {
+        match self {
+            Self::Duo(duo) => duo.calibrate(job, sample),
+            Self::Crowd(crowd) => crowd.calibrate(job, sample),
+        }
+    }
+}
+
+/// The first way against each other one, at one job.
+pub fn matches_of(specs: &[&'static str], what: &str, words: usize, job: Job) -> Vec<Match> {
+    let figure = if job.is_round_trip() { Figure::Time } else { Figure::Rate };
+    let others = specs.iter().skip(1).map(|other| [specs[0], *other]);
+    others.map(|specs| Match { what: what.to_owned(), specs, words, job, figure }).collect()
 }

@@ -1,7 +1,7 @@
 //! The ways to carry messages of one size, one small file each, behind one trait, and the loops that measure them.
 //!
-//! The benches `record`, `slot`, `mpsc` and `latency` share this folder with the package `rivals`, which adds the ways of other
-//! libraries. Whoever uses it has `benches/harness` and `benches/transport` at its root too.
+//! The benches `record`, `slot`, `mpsc`, `latency` and `wakeup` share this folder with the package `rivals`, which adds the
+//! ways of other libraries. Whoever uses it has `benches/harness` and `benches/transport` at its root too.
 //!
 //! One operation may take two nanoseconds, so the loops know the type of what they call: [`Transport`] names the types
 //! of its two ends for each size, and [`AnyTransport`], which is made of it for every size that is measured, is only
@@ -23,6 +23,7 @@ mod records;
 pub mod registry;
 mod ring;
 pub mod role;
+mod semaphores;
 mod slots;
 mod staff;
 mod unix;
@@ -48,6 +49,7 @@ pub const IN_TREE: &[(&str, Make)] = &[
     ("many", records::make_many),
     ("pipe", pipe::make),
     ("unix", unix::make),
+    ("semaphores", semaphores::make),
 ];
 
 /// One way to carry messages of `N` numbers of eight bytes, in one direction.
@@ -131,7 +133,7 @@ impl End {
             End::Process(transport::End::Name(name)) => {
                 Some(End::Process(transport::End::Name(name.clone())))
             }
-            End::Thread(_) => None,
+            End::Process(transport::End::Child) | End::Thread(_) => None,
         }
     }
 

@@ -1,4 +1,5 @@
-//! One process alone that reads and writes 128 KiB at a time: what could be had if nothing were handed over.
+//! One process alone that reads and writes 128 KiB at a time, or makes and uses blocks itself: what could be had if
+//! nothing were handed over.
 
 use super::stage::{Stage, output_of};
 use super::{Flow, Input, Output, Transport, Unavailable};
@@ -19,8 +20,13 @@ impl Transport for Alone {
         let stages = || {
             let mut copy = Stage::role("copier", &["copy"]);
             copy.stdin(input.open()?).stdout(output_of(output)?);
-            Ok(vec![copy].into())
+            Ok(Flow { counted: true, ..vec![copy].into() })
         };
         Some(stages())
+    }
+
+    fn programs_in_memory(&self, len: u64) -> Option<Flow> {
+        let stages = vec![Stage::role("worker", &["work-alone", &len.to_string()])];
+        Some(Flow { counted: true, ..stages.into() })
     }
 }

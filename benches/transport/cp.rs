@@ -17,6 +17,14 @@ impl Transport for Cp {
         format!("cp ({})", self.version)
     }
 
+    fn remark(&self) -> Option<String> {
+        Some("what it lets the kernel copy is counted as if it crossed, twice".into())
+    }
+
+    fn carries_memory(&self) -> bool {
+        false
+    }
+
     fn programs(&self, input: &Input, output: &dyn Output) -> Option<Result<Flow, Unavailable>> {
         let stages = || {
             let mut copy = Stage::program("cp");

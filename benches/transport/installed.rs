@@ -60,6 +60,10 @@ impl Transport for Installed {
         format!("{0} | {0} ({1})", self.name, self.version)
     }
 
+    fn carries_memory(&self) -> bool {
+        false
+    }
+
     fn programs(&self, input: &Input, output: &dyn Output) -> Option<Result<Flow, Unavailable>> {
         let stage = || {
             let mut stage = Stage::program(self.call[0]);

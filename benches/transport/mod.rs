@@ -4,38 +4,70 @@
 //! `benches/harness`, which runs what is described here.
 //!
 //! **To add a transport**: write its file with a `make` function, and give it a `mod` line and a row in [`TRANSPORTS`].
-//! If its ends are descriptors for read(2) and write(2), [`descriptor`] already has the sender and the receiver.
+//! If its ends are descriptors for read(2) and write(2), [`descriptor`] already has the sender and the receiver; if it
+//! moves pieces of a limited size, [`pieces`] has. What would stay in the system when this program is ended by a signal
+//! is kept as a [`doomed::Doomed`], and calls that the kernel does not count are counted by [`tally`].
 //! What this machine cannot do is [`Unavailable`], with the reason; it is said below the tables and is no failure.
 
 mod alone;
+mod bound;
 mod cp;
 pub mod descriptor;
+pub mod doomed;
+mod fifo;
 pub mod installed;
+mod link;
+pub mod pieces;
 mod pipe;
+mod popen;
+mod posix_queue;
 mod ring;
+mod rival;
+mod seqpacket;
+mod shared_file;
 mod shmcat;
 pub mod size;
+mod splice;
 pub mod stage;
+mod sysv;
+mod sysv_memory;
+mod sysv_queue;
+pub mod tally;
+pub mod turns;
 mod unix;
 pub mod upgrade;
+mod vmsplice;
 
 use std::any::Any;
 use std::fmt;
 use std::fs::File;
 use std::io;
-use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
+pub use link::{End, Link};
+pub use rival::Rival;
 use stage::Stage;
 
-/// Makes a transport from what follows its name, for example `1M` in `pipe:1M`; empty if nothing does.
+/// Makes a transport from what follows its name, for example `1M` in `pipe:1M`; empty if nothing does. Every process that
+/// has an end does so, and may be ended meanwhile: nothing is made that would be left behind.
 type Make = fn(options: &str) -> Result<Box<dyn Transport>, Unavailable>;
 
 /// Every transport, in the order in which they are offered.
 const TRANSPORTS: &[(&str, Make)] = &[
     ("ring", ring::make),
     ("pipe", pipe::make),
+    ("popen", popen::make),
+    ("fifo", fifo::make),
     ("unix", unix::make),
+    ("unix-bound", bound::make),
+    ("seqpacket", seqpacket::make),
+    ("sysv-queue", sysv_queue::make),
+    ("posix-queue", posix_queue::make),
+    ("shared-file", shared_file::make),
+    ("sysv-memory", sysv_memory::make),
+    ("splice", splice::make),
+    ("vmsplice", vmsplice::make),
     ("alone", alone::make),
     ("upgrade", upgrade::make),
     ("cat", installed::cat),
@@ -55,6 +87,11 @@ pub trait Transport {
     /// What a table calls it.
     fn title(&self) -> String;
 
+    /// What is to be known of it besides, as a part of a sentence.
+    fn remark(&self) -> Option<String> {
+        None
+    }
+
     /// Makes a link. The ends are given to two processes; what the link leaves in the system (a name, an identifier) is
     /// removed when its [`guard`](Link::guard) is dropped.
     fn connect(&self) -> Result<Link, Unavailable> {
@@ -71,8 +108,23 @@ pub trait Transport {
         Err(io::ErrorKind::Unsupported.into())
     }
 
+    /// Whether it carries files.
+    fn carries_files(&self) -> bool {
+        true
+    }
+
+    /// Whether it carries what a program makes in memory.
+    fn carries_memory(&self) -> bool {
+        true
+    }
+
     /// The programs that carry `input` to `output`; `None` for a link.
     fn programs(&self, _input: &Input, _output: &dyn Output) -> Option<Result<Flow, Unavailable>> {
+        None
+    }
+
+    /// The programs that make and use so many bytes in memory; `None` for a link, and where there are none.
+    fn programs_in_memory(&self, _len: u64) -> Option<Flow> {
         None
     }
 }
@@ -83,11 +135,15 @@ pub struct Flow {
     pub stages: Vec<Stage>,
     /// Removes on drop, after the processes have ended, what they may have left behind; `None` if that is nothing.
     pub guard: Option<Box<dyn Any>>,
+    /// Where its processes write down what they counted; `None` if they do not.
+    pub ledger: Option<tally::Ledger>,
+    /// Whether all calls of its processes that move data are counted, by the kernel or by themselves.
+    pub counted: bool,
 }
 
 impl From<Vec<Stage>> for Flow {
     fn from(stages: Vec<Stage>) -> Self {
-        Flow { stages, guard: None }
+        Flow { stages, guard: None, ledger: None, counted: false }
     }
 }
 
@@ -138,65 +194,6 @@ pub trait Receiver {
     }
 }
 
-/// A link between two processes.
-pub struct Link {
-    /// For the process that sends.
-    pub sender: End,
-    /// For the process that receives.
-    pub receiver: End,
-    /// Removes on drop what the link would leave behind; `None` if that is nothing.
-    pub guard: Option<Box<dyn Any>>,
-}
-
-impl Link {
-    /// A link whose ends are descriptors, which leave nothing behind.
-    pub fn of_descriptors(sender: impl Into<OwnedFd>, receiver: impl Into<OwnedFd>) -> Self {
-        Link {
-            sender: End::Descriptor(sender.into()),
-            receiver: End::Descriptor(receiver.into()),
-            guard: None,
-        }
-    }
-}
-
-/// One end of a link, as it is handed to another process.
-pub enum End {
-    /// Inherited.
-    Descriptor(OwnedFd),
-    /// Opened by its name: a path, a key, an identifier.
-    Name(String),
-}
-
-impl End {
-    /// Hands the end to `stage` and returns it as an argument for [`End::from_argument`].
-    pub fn pass_to(self, stage: &mut Stage) -> String {
-        match self {
-            End::Descriptor(fd) => format!("fd:{}", stage.pass(fd)),
-            End::Name(name) => format!("name:{name}"),
-        }
-    }
-
-    /// Takes the end that [`End::pass_to`] handed to this process. To be called once for an argument.
-    pub fn from_argument(argument: &str) -> Option<Self> {
-        let (kind, value) = argument.split_once(':')?;
-        match kind {
-            "name" => Some(End::Name(value.to_owned())),
-            "fd" => stage::take_passed(value).map(End::Descriptor),
-            _ => None,
-        }
-    }
-
-    /// The descriptor, for the transports that made it one.
-    pub fn descriptor(self) -> io::Result<OwnedFd> {
-        match self {
-            End::Descriptor(fd) => Ok(fd),
-            End::Name(name) => {
-                Err(io::Error::other(format!("expected a descriptor, not the name {name}")))
-            }
-        }
-    }
-}
-
 /// The file that programs read.
 pub struct Input {
     /// For a program's standard input: reopened for each, so that each has its own position.
@@ -239,49 +236,3 @@ impl fmt::Display for Unavailable {
 }
 
 impl std::error::Error for Unavailable {}
-
-/// A transport and the specification it was made from, by which another process makes it again.
-pub struct Rival {
-    /// `name` or `name:options`.
-    pub spec: String,
-    /// The transport.
-    pub transport: Box<dyn Transport>,
-}
-
-impl Rival {
-    /// Makes the transport that `spec` describes: `pipe`, `pipe:1M`, `ring:256K:spin`.
-    pub fn parse(spec: &str) -> Result<Self, Unavailable> {
-        let (make, options) = find(spec).map_err(Unavailable::because)?;
-        Ok(Rival { spec: spec.to_owned(), transport: make(options)? })
-    }
-
-    /// Refuses what names no transport, before anything is done; for command lines.
-    pub fn check_name(spec: &str) -> Result<String, String> {
-        find(spec).map(|_| spec.to_owned())
-    }
-
-    /// The processes that carry `input` to `output`.
-    pub fn flow(&self, input: &Input, output: &dyn Output) -> Result<Flow, Unavailable> {
-        if let Some(flow) = self.transport.programs(input, output) {
-            return flow;
-        }
-        let link = self.transport.connect()?;
-        let mut send = Stage::role("sender", &["send", &self.spec]);
-        let end = link.sender.pass_to(&mut send);
-        send.arg(end).stdin(input.open()?);
-        let mut receive = Stage::role("receiver", &["receive", &self.spec]);
-        let end = link.receiver.pass_to(&mut receive);
-        receive.arg(end).stdout(stage::output_of(output)?);
-        Ok(Flow { stages: vec![send, receive], guard: link.guard })
-    }
-}
-
-/// What makes the transport that `spec` names, and the options for it.
-fn find(spec: &str) -> Result<(Make, &str), String> {
-    let (name, options) = spec.split_once(':').unwrap_or((spec, ""));
-    let known = TRANSPORTS.iter().find(|(known, _)| *known == name);
-    known.map(|(_, make)| (*make, options)).ok_or_else(|| {
-        let known: Vec<&str> = TRANSPORTS.iter().map(|(known, _)| *known).collect();
-        format!("no transport is called “{name}”; there are {}", known.join(", "))
-    })
-}

@@ -1,4 +1,4 @@
-//! A pipe between two processes that read and write 128 KiB at a time: `cat | cat`, but always the same `cat`.
+//! A pipe between two processes that read and write 128 KiB of a file at a time: `cat | cat`, but always the same `cat`.
 //! `pipe:1M` gives the pipe that buffer instead of the 64 KiB it has by itself.
 
 use std::io;
@@ -7,6 +7,9 @@ use nix::fcntl::{FcntlArg, fcntl};
 
 use super::descriptor::Stream;
 use super::{End, Link, Receiver, Sender, Transport, Unavailable, size};
+
+/// The largest buffer that a process without privileges can give a pipe, unless the system was told otherwise.
+pub const LARGE: u64 = 1 << 20;
 
 struct Pipe {
     buffer: Option<u64>,
@@ -24,25 +27,12 @@ pub fn make(options: &str) -> Result<Box<dyn Transport>, Unavailable> {
 
 impl Transport for Pipe {
     fn title(&self) -> String {
-        let with = self.buffer.map(|buffer| format!(", pipe of {}", size::show(buffer)));
-        format!("cat | cat (in-tree{})", with.unwrap_or_default())
+        let with = self.buffer.map(|buffer| format!(" of {}", size::show(buffer)));
+        format!("pipe{}", with.unwrap_or_default())
     }
 
     fn connect(&self) -> Result<Link, Unavailable> {
-        let (receiver, sender) =
-            io::pipe().map_err(|e| Unavailable::because(format!("pipe: {e}")))?;
-        if let Some(buffer) = self.buffer {
-            let wanted = i32::try_from(buffer).unwrap_or(i32::MAX);
-            fcntl(&sender, FcntlArg::F_SETPIPE_SZ(wanted)).map_err(|e| {
-                let most =
-                    std::fs::read_to_string("/proc/sys/fs/pipe-max-size").unwrap_or_default();
-                Unavailable::because(format!(
-                    "a pipe of {buffer} bytes: {e} (the system's limit is {})",
-                    most.trim()
-                ))
-            })?;
-        }
-        Ok(Link::of_descriptors(sender, receiver))
+        connect(self.buffer)
     }
 
     fn sender(&self, end: End) -> io::Result<Box<dyn Sender>> {
@@ -52,4 +42,20 @@ impl Transport for Pipe {
     fn receiver(&self, end: End) -> io::Result<Box<dyn Receiver>> {
         Ok(Box::new(Stream::new(end.descriptor()?)?))
     }
+}
+
+/// A pipe, with this buffer instead of the system's default.
+pub fn connect(buffer: Option<u64>) -> Result<Link, Unavailable> {
+    let (receiver, sender) = io::pipe().map_err(|e| Unavailable::because(format!("pipe: {e}")))?;
+    if let Some(buffer) = buffer {
+        let wanted = i32::try_from(buffer).unwrap_or(i32::MAX);
+        fcntl(&sender, FcntlArg::F_SETPIPE_SZ(wanted)).map_err(|e| {
+            let most = std::fs::read_to_string("/proc/sys/fs/pipe-max-size").unwrap_or_default();
+            Unavailable::because(format!(
+                "a pipe of {buffer} bytes: {e} (the system's limit is {})",
+                most.trim()
+            ))
+        })?;
+    }
+    Ok(Link::of_descriptors(sender, receiver))
 }

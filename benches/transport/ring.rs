@@ -1,14 +1,17 @@
-//! The ring of this library, without a name: its ends are handed over as descriptors.
+//! The ring of this library. Without a name, its ends are handed over as descriptors; `ring:posix` has one, as rings
+//! between unrelated processes do.
 //!
 //! Files go straight between the ring and read(2) or write(2), and blocks are made and used in the ring itself.
 
 use std::io::{self, Read, Write};
 use std::os::fd::BorrowedFd;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use shmpipe::stream::{Reader, TransferError, Writer};
 use shmpipe::{Options, Unclaimed, Wait};
 
-use super::{End, Link, Receiver, Sender, Transport, Unavailable, size};
+use super::doomed::Doomed;
+use super::{End, Link, Receiver, Sender, Transport, Unavailable, size, tally};
 
 /// At most this much is handed over at a time: enough that calls do not count, and little enough that both sides work on
 /// the ring at once, on parts of it that are still in a cache.
@@ -17,16 +20,50 @@ const PIECE: usize = 256 << 10;
 struct Ring {
     capacity: usize,
     wait: Wait,
+    place: Place,
 }
 
-/// `ring`, `ring:SIZE`, `ring:SIZE:WAIT` or `ring:WAIT`.
+/// Where its memory comes from. **To add a backend**: a variant here, a word for it in [`make`], and what it is called
+/// and named in [`Place::title`] and [`Place::name`].
+#[derive(Clone, Copy, PartialEq)]
+enum Place {
+    /// A memfd, without a name.
+    Anonymous,
+    /// Shared memory of POSIX.
+    Posix,
+}
+
+impl Place {
+    /// What a table adds.
+    fn title(self) -> &'static str {
+        match self {
+            Place::Anonymous => "",
+            Place::Posix => ", POSIX",
+        }
+    }
+
+    /// A name that no ring has, as the library wants it; `None` if it has none.
+    fn name(self) -> Option<String> {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let token = format!("dataflow-{}-ring-{number}", std::process::id());
+        match self {
+            Place::Anonymous => None,
+            Place::Posix => Some(format!("/{token}")),
+        }
+    }
+}
+
+/// `ring` with any of these behind it, each after a colon: a size, a way to wait, `posix`.
 pub fn make(options: &str) -> Result<Box<dyn Transport>, Unavailable> {
-    let mut ring = Ring { capacity: Options::DEFAULT_CAPACITY, wait: Wait::Adaptive };
+    let (capacity, wait) = (Options::DEFAULT_CAPACITY, Wait::Adaptive);
+    let mut ring = Ring { capacity, wait, place: Place::Anonymous };
     for option in options.split(':').filter(|option| !option.is_empty()) {
         match option {
             "adaptive" => ring.wait = Wait::Adaptive,
             "spin" => ring.wait = Wait::Spin,
             "sleep" => ring.wait = Wait::Sleep,
+            "posix" => ring.place = Place::Posix,
             capacity => {
                 let capacity = size::parse(capacity).map_err(Unavailable::because)?;
                 ring.capacity = usize::try_from(capacity).unwrap_or(usize::MAX);
@@ -54,10 +91,16 @@ impl Transport for Ring {
             Wait::Sleep => ", sleeping",
             _ => "",
         };
-        format!("ring of {}{wait}", size::show(self.capacity as u64))
+        format!("ring of {}{}{wait}", size::show(self.capacity as u64), self.place.title())
     }
 
     fn connect(&self) -> Result<Link, Unavailable> {
+        if let Some(name) = self.place.name() {
+            // Each end makes it or opens it, whoever is first; the last one removes it, unless it is killed.
+            let end = || End::Name(name.clone());
+            let (sender, receiver) = (end(), end());
+            return Ok(Link { sender, receiver, guard: Some(Box::new(Doomed::ring(name))) });
+        }
         let (writer, reader) = self
             .options()
             .anonymous::<Writer>()
@@ -66,14 +109,20 @@ impl Transport for Ring {
     }
 
     fn sender(&self, end: End) -> io::Result<Box<dyn Sender>> {
-        let end = Unclaimed::<Writer>::from(end.descriptor()?);
-        let writer = end.claim_with(&self.options()).map_err(io::Error::other)?;
+        let writer = match end {
+            End::Name(name) => self.options().open_or_create(&name),
+            end => Unclaimed::<Writer>::from(end.descriptor()?).claim_with(&self.options()),
+        };
+        let writer = writer.map_err(io::Error::other)?;
         Ok(Box::new(RingSender { writer, piece: self.piece() }))
     }
 
     fn receiver(&self, end: End) -> io::Result<Box<dyn Receiver>> {
-        let end = Unclaimed::<Reader>::from(end.descriptor()?);
-        let reader = end.claim_with(&self.options()).map_err(io::Error::other)?;
+        let reader = match end {
+            End::Name(name) => self.options().open_or_create(&name),
+            end => Unclaimed::<Reader>::from(end.descriptor()?).claim_with(&self.options()),
+        };
+        let reader = reader.map_err(io::Error::other)?;
         Ok(Box::new(RingReceiver { reader, piece: self.piece() }))
     }
 }
@@ -105,6 +154,7 @@ impl Sender for RingSender {
     }
 
     fn finish(self: Box<Self>) -> io::Result<()> {
+        tally::count(tally::CALLS_OF_A_RING_S_SLEEP * self.writer.stats().sleeps, 0);
         Ok(self.writer.finish()?)
     }
 }
@@ -135,6 +185,12 @@ impl Receiver for RingReceiver {
             sum = sum.wrapping_add(u64::from_le_bytes(word));
         }
         Ok(sum)
+    }
+}
+
+impl Drop for RingReceiver {
+    fn drop(&mut self) {
+        tally::count(tally::CALLS_OF_A_RING_S_SLEEP * self.reader.stats().sleeps, 0);
     }
 }
 

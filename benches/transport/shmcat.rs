@@ -1,9 +1,8 @@
 //! The tool itself, given by its path: `shmcat --to NAME < input` and `shmcat --from NAME > output`.
 
-use std::path::Path;
-use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use super::doomed::Doomed;
 use super::stage::{Stage, output_of};
 use super::{Flow, Input, Output, Transport, Unavailable, installed};
 
@@ -23,6 +22,10 @@ impl Transport for Shmcat {
         format!("shmcat --to, --from ({})", self.version)
     }
 
+    fn carries_memory(&self) -> bool {
+        false
+    }
+
     fn programs(&self, input: &Input, output: &dyn Output) -> Option<Result<Flow, Unavailable>> {
         // A name for each run: a run that failed must not be met by the next.
         static RUN: AtomicU32 = AtomicU32::new(0);
@@ -32,26 +35,10 @@ impl Transport for Shmcat {
             let (mut to, mut from) = (Stage::program(&self.path), Stage::program(&self.path));
             to.arg("--to").arg(&name).stdin(input.open()?);
             from.arg("--from").arg(&name).stdout(output_of(output)?);
-            let guard = Leftover { program: self.path.clone(), name };
-            Ok(Flow { stages: vec![to, from], guard: Some(Box::new(guard)) })
+            // Both may be killed, and leave it.
+            let guard = Some(Box::new(Doomed::ring(name)) as _);
+            Ok(Flow { guard, ..vec![to, from].into() })
         };
         Some(stages())
-    }
-}
-
-/// Removes the named ring if both ends were killed and left it.
-struct Leftover {
-    program: String,
-    name: String,
-}
-
-impl Drop for Leftover {
-    fn drop(&mut self) {
-        if Path::new(&format!("/dev/shm{}", self.name)).exists() {
-            let mut remove = Command::new(&self.program);
-            remove.args(["--remove", &self.name]).stdout(Stdio::null()).stderr(Stdio::null());
-            // It was to tidy up after a failure that is reported already.
-            let _ = remove.status();
-        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -11,7 +11,7 @@ use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::unistd::Pid;
 
-use super::{Flow, FromRawFd, Input, Output, Unavailable};
+use super::{Flow, Input, Output, Unavailable, doomed};
 
 /// The first argument of a process of ours in a hidden role.
 pub const ROLE_FLAG: &str = "--transport-role";
@@ -90,6 +90,7 @@ impl Stage {
 
     /// Starts the process. It gets SIGTERM should the thread that called this end first, however that ends.
     pub fn start(mut self) -> io::Result<Child> {
+        doomed::stay_if_ending();
         let parent = Pid::this();
         let numbers: Vec<RawFd> = self.passed.iter().map(AsRawFd::as_raw_fd).collect();
         let mut cpus = CpuSet::new();

@@ -33,8 +33,21 @@ impl Transport for Upgrade {
     fn title(&self) -> String {
         match self {
             Upgrade::Program { version, .. } => format!("shmcat | shmcat ({version})"),
-            Upgrade::Library { why } => format!("shmcat | shmcat (by the library; shmcat {why})"),
+            Upgrade::Library { .. } => "shmcat | shmcat (in-tree)".into(),
         }
+    }
+
+    fn remark(&self) -> Option<String> {
+        match self {
+            Upgrade::Program { .. } => None,
+            Upgrade::Library { why } => {
+                Some(format!("by the library in processes of this program, for shmcat {why}"))
+            }
+        }
+    }
+
+    fn carries_memory(&self) -> bool {
+        false
     }
 
     fn programs(&self, input: &Input, output: &dyn Output) -> Option<Result<Flow, Unavailable>> {

@@ -12,7 +12,12 @@ use crate::transport::{Input, size};
 const MIB: u64 = 1 << 20;
 
 /// The size of the file that is made, if memory has room for four of them.
-const MADE: u64 = 1 << 30;
+const MADE: u64 = 256 << 20;
+
+/// How much to move if the user does not say: so much, or a quarter of the memory that is free if that is less.
+pub fn usual_size() -> u64 {
+    MADE.min(free_memory().unwrap_or(MADE) / 4 / MIB * MIB).max(1)
+}
 
 /// A file to move, and what is known of it.
 pub struct Source {
@@ -41,33 +46,19 @@ impl Source {
         if found.len() == 0 {
             return Err(format!("{}: empty, so there is nothing to move", path.display()));
         }
-        let source = Source {
+        Ok(Source {
             file,
             input: Input { path: path.to_owned() },
             len: found.len(),
             name: format!("{} ({} bytes)", path.display(), found.len()),
-        };
-        source.warm_up().map_err(failed)?;
-        Ok(source)
+        })
     }
 
-    /// Makes a file without a name in `directory`; `twice` if as much room is needed again for what is moved.
-    pub fn make(directory: &Path, size: Option<u64>, twice: bool) -> Result<Self, String> {
-        let len =
-            size.unwrap_or_else(|| MADE.min(free_memory().unwrap_or(MADE) / 4 / MIB * MIB)).max(1);
-        let needed = len * if twice { 2 } else { 1 };
+    /// Makes a file without a name in `directory`.
+    pub fn make(directory: &Path, len: u64) -> Result<Self, String> {
         let failed = |e: io::Error| {
             format!("making a file of {} in {}: {e}", size::show(len), directory.display())
         };
-        let free = volume::free(directory).map_err(failed)?;
-        if free < needed {
-            return Err(format!(
-                "{} has room for {} MiB, and {} MiB are needed; set TMPDIR, or give a FILE or a smaller --size",
-                directory.display(),
-                free / MIB,
-                needed.div_ceil(MIB),
-            ));
-        }
         let file = tempfile::tempfile_in(directory).map_err(failed)?;
         fill(&file, len).map_err(failed)?;
         let path = format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd()).into();
@@ -81,7 +72,7 @@ impl Source {
     }
 
     /// Reads it once, so that no rival has to fetch it from the disk.
-    fn warm_up(&self) -> io::Result<()> {
+    pub fn warm_up(&self) -> io::Result<()> {
         let bar = bar::of_bytes("reading the file", self.len);
         let mut buffer = vec![0; MIB as usize];
         let mut file = &self.file;

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 
 use crate::harness::volume;
 use crate::input::Source;
-use crate::tidy::Doomed;
 use crate::transport::Output;
+use crate::transport::doomed::Doomed;
 use crate::transport::stage::Stage;
 
 /// What `--to` names.
@@ -26,8 +26,7 @@ pub enum Sink {
 impl Sink {
     /// Looks at what `path` is.
     pub fn at(path: &Path) -> Result<Self, String> {
-        let parent =
-            path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let parent = directory_of(path);
         match fs::metadata(path) {
             Ok(found) if found.is_dir() => Ok(Sink::Directory(path.to_owned())),
             Ok(found) if found.is_file() => Ok(Sink::File(path.to_owned())),
@@ -53,9 +52,16 @@ impl Sink {
         }
     }
 
-    /// Whether what arrives takes room where temporary files are.
-    pub fn needs_room(&self) -> bool {
-        !matches!(self, Sink::Device(_))
+    /// Where what arrives takes room, and how much is freed there by what it replaces; `None` if it takes none.
+    pub fn takes_room_in(&self) -> Option<(&Path, u64)> {
+        match self {
+            Sink::Device(_) => None,
+            Sink::Directory(path) => Some((path, 0)),
+            Sink::File(path) => match fs::metadata(path) {
+                Ok(found) => Some((path, found.len())),
+                Err(_) => Some((directory_of(path), 0)),
+            },
+        }
     }
 
     /// Whether what arrives can be compared only in a run of its own.
@@ -213,6 +219,11 @@ pub fn compare(mut arrived: impl Read, source: &Source) -> Result<(), String> {
     }
 }
 
+/// The directory that a file of that name is in.
+pub fn directory_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 fn read_up_to(from: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
     let mut got = 0;
     while got < buffer.len() {
@@ -238,8 +249,7 @@ mod tests {
     #[test]
     fn what_is_missing_wrong_or_too_much_is_noticed() {
         let len = (3 << 20) + 5;
-        let source =
-            Source::make(&std::env::temp_dir(), Some(len), false).expect("a file of 3 MiB");
+        let source = Source::make(&std::env::temp_dir(), len).expect("a file of 3 MiB");
         let sent = fs::read(&source.input.path).expect("the file that was just made");
         assert_eq!(compare(&sent[..], &source), Ok(()));
         assert!(compare(&sent[..sent.len() - 1], &source).is_err());

@@ -6,12 +6,13 @@ use std::io::{self, Write};
 
 use comfy_table::{CellAlignment, Table, presets};
 
-use crate::contest::{Entry, Setback, once};
+use crate::contest::{Entry, Setback};
 use crate::harness::order::Cost;
 use crate::harness::paired::{Pair, in_turns, summaries};
 use crate::input::Source;
 use crate::output::Sink;
 use crate::transport::Rival;
+use crate::work::Work;
 
 /// Runs the pairs, prints each as it comes, and a table at the end. Whether no rival failed.
 pub fn run(
@@ -77,15 +78,17 @@ fn measure(
     pairs: u32,
     cpus: Option<[usize; 2]>,
 ) -> Result<Vec<Pair<Cost>>, Setback> {
+    let work = Work::File(source, sink);
+    let once = |rival, inspected| work.once(rival, cpus, inspected).map(|run| run.cost);
     // Inspected on its first run, which is not that of a pair.
-    once(subject, source, sink, cpus, true)?;
-    once(rival, source, sink, cpus, true)?;
+    once(subject, true)?;
+    once(rival, true)?;
     let speed = |cost: &Cost| cost.gigabytes_per_second(source.len);
     let printed = Cell::new(Ok(()));
     let measured = in_turns(
         pairs as usize,
-        || once(subject, source, sink, cpus, false),
-        || once(rival, source, sink, cpus, false),
+        || once(subject, false),
+        || once(rival, false),
         |index, pair| {
             let ([before, between, after], first, second) =
                 (pair.trips, speed(&pair.first), speed(&pair.second));

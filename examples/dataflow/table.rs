@@ -4,66 +4,87 @@ use std::io::{self, Write};
 
 use comfy_table::{CellAlignment, Row, Table, presets};
 
-use crate::contest::{Setback, Standing};
-use crate::input::Source;
-use crate::output::Sink;
+use crate::contest::{Outcome, Setback, Standing};
+use crate::harness::cpu::RoundTrip;
 
-const BAR: usize = 32;
+/// How many characters the longest bar has: with it the table is no wider than 100.
+const BAR: usize = 12;
 
-/// Prints one line for each rival, the fastest first, against the first in `standings`.
-pub fn print(standings: &[Standing], source: &Source, sink: &Sink, rounds: u32) -> io::Result<()> {
-    let speed = |standing: &Standing| standing.median(|cost| cost.gigabytes_per_second(source.len));
-    let subject = standings.first();
-    let first = subject.and_then(speed);
-    let most = standings.iter().filter_map(speed).fold(0.0, f64::max);
+/// Prints one line for each rival, the fastest first, against the first.
+pub fn print(outcome: &Outcome, rounds: u32) -> io::Result<()> {
+    let subject = outcome.standings.first();
+    let first = subject.and_then(|subject| outcome.speed(subject));
+    let speed = |standing: &Standing| outcome.speed(standing).unwrap_or(0.0);
+    let most = outcome.standings.iter().map(speed).fold(0.0, f64::max);
 
-    let mut order: Vec<&Standing> = standings.iter().collect();
-    order.sort_by(|a, b| speed(b).unwrap_or(0.0).total_cmp(&speed(a).unwrap_or(0.0)));
+    let mut order: Vec<&Standing> = outcome.standings.iter().collect();
+    order.sort_by(|a, b| speed(b).total_cmp(&speed(a)));
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
-    table.set_header(["", "GB/s", "", "CPU s/GB", "ratio"]);
+    table.set_header(["", "GB/s", "", "CPU s/GB", "calls/MB", "crossed", "ratio"]);
     let mut notes = Vec::new();
     for standing in order {
-        let cpu = standing.median(|cost| cost.cpu_per_gigabyte(source.len));
-        match (&standing.result, speed(standing), cpu) {
-            (Err(Setback::Unavailable(reason)), ..) => {
-                notes.push(format!("{}: {reason}", standing.title));
-                continue;
+        let title = &standing.title;
+        notes.extend(standing.remark.iter().map(|remark| format!("{title}: {remark}")));
+        match &standing.result {
+            Err(Setback::Unavailable(reason)) => notes.push(format!("{title}: {reason}")),
+            Err(Setback::Failed(reason)) => {
+                notes.push(format!("{title} FAILED: {reason}"));
+                table.add_row([title.as_str(), "", "FAILED"]);
             }
-            (Err(Setback::Failed(reason)), ..) => {
-                notes.push(format!("{} FAILED: {reason}", standing.title));
-                table.add_row([standing.title.as_str(), "", "FAILED"])
+            Ok(_) => {
+                table.add_row(row(outcome, standing, first, most));
             }
-            (Ok(_), Some(speed), Some(cpu)) => table.add_row(Row::from([
-                standing.title.clone(),
-                format!("{speed:.2}"),
-                bar(speed / most),
-                format!("{cpu:.2}"),
-                first.map_or_else(String::new, |first| format!("{:.2}", first / speed)),
-            ])),
-            (Ok(_), ..) => continue,
-        };
+        }
     }
-    for column in [1, 3, 4] {
+    for column in [1, 3, 4, 5, 6] {
         if let Some(column) = table.column_mut(column) {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
     let mut out = io::stdout().lock();
-    let how = if rounds == 1 {
-        "one round".into()
-    } else {
-        format!("median of {rounds} rounds in turns")
+    let how = match rounds {
+        1 => "one round".into(),
+        _ => format!("median of {rounds} rounds in turns"),
     };
-    writeln!(out, "\n{} to {}, {how}\n\n{}\n", source.name, sink.name(), table.trim_fmt())?;
+    writeln!(out, "\n{}, {how}\n\n{}\n", outcome.work, table.trim_fmt())?;
     notes.iter().try_for_each(|note| writeln!(out, "{note}"))?;
     if let Some(subject) = subject.filter(|_| first.is_some()) {
         writeln!(out, "Ratio: how many times as fast as this is: {}.", subject.title)?;
     }
-    match checked(standings, sink) {
-        Some(checked) => writeln!(out, "{checked}"),
-        None => Ok(()),
+    match outcome.trips {
+        [RoundTrip::OneCpu, _] => writeln!(
+            out,
+            "This process may use one CPU only: all processes took turns on it, so nothing ran side by side."
+        )?,
+        [before, after] => {
+            writeln!(
+                out,
+                "A cache line went to the other CPU and back in {before}, {after} after."
+            )?;
+        }
     }
+    checked(outcome).map_or(Ok(()), |checked| writeln!(out, "{checked}"))
+}
+
+fn row(outcome: &Outcome, standing: &Standing, first: Option<f64>, most: f64) -> Row {
+    let number = |value: Option<f64>| value.map_or("–".into(), |value| format!("{value:.2}"));
+    let (speed, traffic) = (outcome.speed(standing), outcome.traffic(standing));
+    let counted = |which: usize| match traffic {
+        Some((figures, more)) => {
+            format!("{}{}", if more { "≥" } else { "" }, number(Some(figures[which])))
+        }
+        None => "–".to_owned(),
+    };
+    Row::from([
+        standing.title.clone(),
+        number(speed),
+        bar(speed.unwrap_or(0.0) / most),
+        number(outcome.cpu(standing)),
+        counted(0),
+        counted(1),
+        first.zip(speed).map_or_else(String::new, |(first, speed)| format!("{:.2}", first / speed)),
+    ])
 }
 
 /// A bar of `share` of its full width, in eighths of a character.
@@ -74,19 +95,11 @@ fn bar(share: f64) -> String {
 }
 
 /// How the outputs were checked; `None` if there were none.
-fn checked(standings: &[Standing], sink: &Sink) -> Option<String> {
-    let how = if sink.is_device() {
-        "Checked in a run of its own into a pipe, not timed, because this sink cannot be read back"
-    } else {
-        "Every output was compared with the input"
-    };
-    let count = |wanted: &dyn Fn(&Standing) -> bool| {
-        standings.iter().filter(|standing| wanted(standing)).count()
-    };
-    let failed = count(&|standing| matches!(standing.result, Err(Setback::Failed(_))));
+fn checked(outcome: &Outcome) -> Option<String> {
+    let failed = outcome.standings.iter().filter(|standing| standing.failed()).count();
     match failed {
-        0 if count(&|standing| standing.result.is_ok()) == 0 => None,
-        0 => Some(format!("{how}: all bytes arrived.")),
-        failed => Some(format!("{how}: {failed} FAILED.")),
+        0 if outcome.standings.iter().all(|standing| standing.result.is_err()) => None,
+        0 => Some(format!("{}: all bytes arrived.", outcome.how_checked)),
+        failed => Some(format!("{}: {failed} FAILED.", outcome.how_checked)),
     }
 }

@@ -13,8 +13,28 @@ use crate::harness::volume;
 /// The capacities of the sweep.
 pub const CAPACITIES: [&str; 9] = ["64K", "128K", "256K", "512K", "1M", "2M", "4M", "8M", "16M"];
 
-/// The blocks that are made and used in memory.
+/// The blocks that are made and used in memory where capacities are compared.
 pub const BLOCKS: [usize; 2] = [64 << 10, 1 << 20];
+
+/// The messages and blocks that are made and used in memory where rivals are.
+pub const SIZES: [usize; 6] = [8, 64, 512, 4 << 10, 64 << 10, 1 << 20];
+
+/// What moves them. The first is what the others are compared with.
+pub const RIVALS: [&str; 13] = [
+    "ring",
+    "ring:posix",
+    "pipe",
+    "pipe:1M",
+    "fifo",
+    "unix",
+    "unix-bound",
+    "seqpacket",
+    "sysv-queue",
+    "posix-queue",
+    "shared-file",
+    "sysv-memory",
+    "vmsplice",
+];
 
 /// One kind of work, of any amount.
 #[derive(Clone)]

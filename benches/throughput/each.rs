@@ -9,7 +9,7 @@ use crate::harness::content::{Checker, Maker};
 use crate::harness::cpu;
 use crate::harness::duo::{Duo, Placement};
 use crate::transport::{Rival, Unavailable, size};
-use crate::work::{BLOCKS, CAPACITIES, Files, Work};
+use crate::work::{BLOCKS, CAPACITIES, Files, RIVALS, SIZES, Work};
 
 /// The length of the file in the sweep of capacities, and where `cargo test` only wants to see that all of it works.
 const FILE: [u64; 2] = [256 << 20, 1 << 20];
@@ -21,11 +21,12 @@ pub fn run() {
         .measurement_time(Duration::from_secs(2))
         .sample_size(20)
         .configure_from_args();
-    for block in BLOCKS {
+    println!("{}", cpu::model());
+    for block in SIZES {
         let name = format!("blocks of {}", size::show(block as u64));
         group(&mut criterion, &name, |group| {
             one_process(group, block);
-            for spec in ["ring", "pipe", "pipe:1M", "unix"] {
+            for spec in RIVALS {
                 two_processes(group, spec, &Work::Blocks(block));
             }
         });

@@ -1,42 +1,52 @@
 //! Rivals in turns, in pairs of neighbouring samples.
 
-use std::error::Error;
 use std::time::Duration;
 
 use comfy_table::{CellAlignment, Table, presets};
+use serde_json::Value;
 
 use crate::harness::duo::{Duo, Placement};
 use crate::harness::order::Cost;
 use crate::harness::paired::{Pair, in_turns, summaries};
+use crate::harness::row::{Comparison, Unit};
 use crate::transport::{Rival, size};
-use crate::work::{BLOCKS, Work};
+use crate::work::{BLOCKS, RIVALS, SIZES, Work};
 
 /// After a rival: its processes are not pinned.
 const FREE: &str = "@free";
 
+/// Beside each other left to the scheduler, which suits some better.
+const FREE_TOO: [&str; 3] = ["pipe@free", "pipe:1M@free", "unix@free"];
+
+/// What [`run`] came to.
+#[derive(Default)]
+pub struct Report {
+    /// For other programs.
+    pub rows: Vec<Value>,
+    /// How many rivals did not bring what was sent.
+    pub failed: usize,
+}
+
 /// Runs every comparison whose name contains `only`, and prints a table of medians at the end. `rivals` are compared in
 /// every kind of work, the first with each other one; if there are none, those that BENCHMARKS.md is about.
-pub fn run(
-    pairs: usize,
-    sample: Duration,
-    only: &str,
-    rivals: &[String],
-) -> Result<(), Box<dyn Error>> {
-    let blocks = BLOCKS
-        .map(|block| (Work::Blocks(block), format!("blocks of {}", size::show(block as u64))));
-    let words = (Work::Words, "8 bytes at a time".to_owned());
+pub fn run(pairs: usize, sample: Duration, only: &str, rivals: &[String]) -> Report {
     let mut comparisons: Vec<(Work, String, &str, &str)> = Vec::new();
     let rivals: Vec<&str> = rivals.iter().map(String::as_str).collect();
-    for (work, name) in blocks.into_iter().chain([words]) {
-        let usual: &[&str] = match work {
-            Work::Words => &["ring:4M:adaptive", "ring:4M:spin"],
-            _ => &["ring", "pipe", "pipe@free", "pipe:1M", "pipe:1M@free", "unix", "unix@free"],
+    let works = SIZES.map(Work::Blocks).into_iter().chain([Work::Words]);
+    for work in works {
+        let (name, usual) = match work {
+            Work::Blocks(block) => {
+                let free = if BLOCKS.contains(&block) { &FREE_TOO[..] } else { &[] };
+                (format!("blocks of {}", size::show(block as u64)), [&RIVALS[..], free].concat())
+            }
+            _ => ("8 bytes at a time".to_owned(), vec!["ring:4M:adaptive", "ring:4M:spin"]),
         };
-        let rivals = if rivals.is_empty() { usual } else { &rivals };
+        let rivals = if rivals.is_empty() { &usual } else { &rivals };
         for other in rivals.iter().skip(1) {
             comparisons.push((work.clone(), name.clone(), rivals[0], other));
         }
     }
+    let mut report = Report::default();
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     table.set_header([
@@ -57,15 +67,36 @@ pub fn run(
         }
         println!("\n{name}");
         match compare(&work, first, second, pairs, sample) {
-            Ok(measured) => add(&mut table, &name, &measured),
-            Err(error) => println!("{error}"),
+            Ok((measured, row)) => {
+                add(&mut table, &name, &measured);
+                let (size, unit) = (work.unit(), Unit::BytesPerSecond);
+                let comparison = Comparison { table: "throughput", row, size, unit };
+                report.rows.extend(comparison.rows(
+                    &measured,
+                    |sample| 1e9 * sample.speed(),
+                    Some(&|sample| sample.cost.cpu_per_gigabyte(sample.bytes)),
+                ));
+            }
+            Err(Setback::Unavailable(reason)) => println!("{reason}"),
+            Err(Setback::Failed(reason)) => {
+                println!("FAILED: {reason}");
+                report.failed += 1;
+            }
         }
     }
     for column in table.column_iter_mut().skip(2) {
         column.set_cell_alignment(CellAlignment::Right);
     }
     println!("\n{}", table.trim_fmt());
-    Ok(())
+    report
+}
+
+/// Why there is nothing to compare, as a sentence.
+enum Setback {
+    /// A rival cannot be used here.
+    Unavailable(String),
+    /// One did not bring what was sent.
+    Failed(String),
 }
 
 /// What a sample took, and how many bytes it moved.
@@ -87,9 +118,10 @@ fn compare(
     second: &str,
     pairs: usize,
     sample: Duration,
-) -> Result<Vec<Pair<Sample>>, Box<dyn Error>> {
+) -> Result<(Vec<Pair<Sample>>, String), Setback> {
     let mut first = Side::start(work, first, sample)?;
     let mut second = Side::start(work, second, sample)?;
+    let row = second.title.clone();
     let measured = in_turns(
         pairs,
         || first.sample(work),
@@ -103,27 +135,33 @@ fn compare(
                 index + 1
             );
         },
-    )?;
-    Ok(measured)
+    );
+    Ok((measured.map_err(Setback::Failed)?, row))
 }
 
 /// A rival with its workers, and how much they do in a sample.
 struct Side {
+    title: String,
     duo: Duo,
     amount: u64,
 }
 
 impl Side {
-    fn start(work: &Work, spec: &str, sample: Duration) -> Result<Self, String> {
-        let named = |what: String| format!("{spec}: {what}");
+    fn start(work: &Work, spec: &str, sample: Duration) -> Result<Self, Setback> {
         let (transport, placement) = match spec.strip_suffix(FREE) {
             Some(transport) => (transport, Placement::Free),
             None => (spec, Placement::Apart),
         };
-        let rival = Rival::parse(transport).map_err(|reason| named(reason.to_string()))?;
-        let mut duo = Duo::start(&rival, placement).map_err(|reason| named(reason.to_string()))?;
-        let amount = work.calibrate(&mut duo, sample).map_err(named)?;
-        Ok(Side { duo, amount })
+        let started = Rival::parse(transport).and_then(|rival| {
+            let free = if placement == Placement::Free { ", free" } else { "" };
+            let title = format!("{}{free}", rival.transport.title());
+            Ok((title, Duo::start(&rival, placement)?))
+        });
+        let (title, mut duo) =
+            started.map_err(|reason| Setback::Unavailable(format!("{spec}: {reason}")))?;
+        let amount = work.calibrate(&mut duo, sample);
+        let amount = amount.map_err(|error| Setback::Failed(format!("{spec}: {error}")))?;
+        Ok(Side { title, duo, amount })
     }
 
     fn sample(&mut self, work: &Work) -> Result<Sample, String> {
