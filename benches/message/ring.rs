@@ -3,10 +3,10 @@
 use std::io;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use shmpipe::inspect::{self, Force};
 use shmpipe::{Key, Options, Unclaimed, Wait};
 
 use super::{End, Link};
+use crate::transport::doomed::Doomed;
 use crate::transport::{self, Unavailable, size};
 
 /// What follows the name of a face: `1M`, `spin`, `sleep`, `adaptive`, `posix`, `sysv`, `sysv-shared`, in any order.
@@ -75,7 +75,7 @@ impl Ring {
                 AsRef::<std::ffi::OsStr>::as_ref(&key).to_string_lossy().into_owned()
             }
         };
-        Ok(Link::of_names(&name, &name, Named(name.clone())))
+        Ok(Link::of_names(&name, &name, Doomed::ring(name.clone())))
     }
 
     /// Takes an end.
@@ -103,15 +103,5 @@ impl Ring {
             Home::SystemVShared => ", System V, for other users, too",
         };
         format!("shmpipe {face}{home}{wait}")
-    }
-}
-
-/// The name of a ring, removed with its user.
-struct Named(String);
-
-impl Drop for Named {
-    fn drop(&mut self) {
-        // Usually the last end has done that.
-        let _ = inspect::remove(&self.0, Force::Yes);
     }
 }

@@ -20,9 +20,10 @@ pub const BLOCKS: [usize; 2] = [64 << 10, 1 << 20];
 pub const SIZES: [usize; 6] = [8, 64, 512, 4 << 10, 64 << 10, 1 << 20];
 
 /// What moves them. The first is what the others are compared with.
-pub const RIVALS: [&str; 13] = [
+pub const RIVALS: [&str; 14] = [
     "ring",
     "ring:posix",
+    "ring:sysv",
     "pipe",
     "pipe:1M",
     "fifo",

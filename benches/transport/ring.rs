@@ -1,14 +1,15 @@
-//! The ring of this library. Without a name, its ends are handed over as descriptors; `ring:posix` has one, as rings
-//! between unrelated processes do.
+//! The ring of this library. Without a name, its ends are handed over as descriptors; `ring:posix` and
+//! `ring:sysv` have one, as rings between unrelated processes do.
 //!
 //! Files go straight between the ring and read(2) or write(2), and blocks are made and used in the ring itself.
 
+use std::ffi::OsStr;
 use std::io::{self, Read, Write};
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use shmpipe::stream::{Reader, TransferError, Writer};
-use shmpipe::{Options, Unclaimed, Wait};
+use shmpipe::{Key, Options, Unclaimed, Wait};
 
 use super::doomed::Doomed;
 use super::{End, Link, Receiver, Sender, Transport, Unavailable, size, tally};
@@ -31,6 +32,8 @@ enum Place {
     Anonymous,
     /// Shared memory of POSIX.
     Posix,
+    /// A segment of System V.
+    SystemV,
 }
 
 impl Place {
@@ -39,6 +42,7 @@ impl Place {
         match self {
             Place::Anonymous => "",
             Place::Posix => ", POSIX",
+            Place::SystemV => ", System V",
         }
     }
 
@@ -50,11 +54,15 @@ impl Place {
         match self {
             Place::Anonymous => None,
             Place::Posix => Some(format!("/{token}")),
+            Place::SystemV => {
+                let key = Key::raw((std::process::id() << 8 | number & 0xff).cast_signed());
+                Some(AsRef::<OsStr>::as_ref(&key).to_string_lossy().into_owned())
+            }
         }
     }
 }
 
-/// `ring` with any of these behind it, each after a colon: a size, a way to wait, `posix`.
+/// `ring` with any of these behind it, each after a colon: a size, a way to wait, `posix` or `sysv`.
 pub fn make(options: &str) -> Result<Box<dyn Transport>, Unavailable> {
     let (capacity, wait) = (Options::DEFAULT_CAPACITY, Wait::Adaptive);
     let mut ring = Ring { capacity, wait, place: Place::Anonymous };
@@ -64,6 +72,7 @@ pub fn make(options: &str) -> Result<Box<dyn Transport>, Unavailable> {
             "spin" => ring.wait = Wait::Spin,
             "sleep" => ring.wait = Wait::Sleep,
             "posix" => ring.place = Place::Posix,
+            "sysv" => ring.place = Place::SystemV,
             capacity => {
                 let capacity = size::parse(capacity).map_err(Unavailable::because)?;
                 ring.capacity = usize::try_from(capacity).unwrap_or(usize::MAX);

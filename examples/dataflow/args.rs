@@ -8,9 +8,10 @@ use crate::harness::cpu;
 use crate::transport::{Rival, size};
 
 /// What is compared when nothing else is asked for. The first is what the others are compared with.
-const RIVALS: [&str; 21] = [
+const RIVALS: [&str; 22] = [
     "ring",
     "ring:posix",
+    "ring:sysv",
     "upgrade",
     "pipe",
     "pipe:1M",
