@@ -13,11 +13,7 @@ use shmpipe::{
     record::{Receiver, Sender, WriteError},
 };
 use std::{
-    fs::File,
-    os::{
-        fd::{AsFd, OwnedFd},
-        unix::fs::FileExt,
-    },
+    os::fd::{AsFd, OwnedFd},
 };
 
 /// All that payloads can be aligned to.
@@ -213,7 +209,7 @@ impl RecordSite {
     pub fn words(&self) -> Words {
         Words(match self.memory() {
             Some(memory) => memory.into(),
-            None => File::options().read(true).write(true).open(self.name.path()).unwrap(),
+            None => self.name.memory(),
         })
     }
 
