@@ -144,10 +144,9 @@ fn is_ready_for(
         return Err(refused(LayoutError::NotARing.into()));
     }
     check_access(&facts, settings).map_err(refused)?;
-    if segment.find_locks()? {
-        return Ok(true);
-    }
-    match segment.stage()? {
+    let Some(stage) = segment.find_locks_or_stage()? else { return Ok(true) };
+    match stage {
+        Stage::Foreign => Err(refused(LayoutError::NotARing.into())),
         Stage::New if existence == Existence::Required => Err(OpenErrorKind::NotFound),
         Stage::New => {
             segment.make_locks(peer::sysv::count(geometry.producers), settings.mode)?;

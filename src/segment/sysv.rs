@@ -20,7 +20,7 @@
 
 use super::{Facts, SegmentError, name::NameError};
 use crate::{
-    layout::identity::{GONE, READY},
+    layout::identity::{BUILDING, GONE, READY},
     peer::sysv::{Locks, Set},
     sys::{OsError, memory, sysv},
 };
@@ -215,8 +215,10 @@ fn create_set(segment: i32, count: usize, mode: u32) -> Result<(), SegmentError>
 /// What a segment's first word says of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
-    /// It is not a ring yet.
+    /// It is not a ring yet: zeros, or the mark of a builder.
     New,
+    /// Another program's.
+    Foreign,
     Ready,
     /// Its removal has begun.
     Gone,
@@ -287,8 +289,43 @@ impl Segment {
         Ok(match magic {
             READY => Stage::Ready,
             GONE => Stage::Gone,
-            _ => Stage::New,
+            BUILDING | [0, 0, 0, 0, 0, 0, 0, 0] => Stage::New,
+            _ => Stage::Foreign,
         })
+    }
+
+    /// Finds the set; where there is none, says what the segment is.
+    pub(crate) fn find_locks_or_stage(&mut self) -> Result<Option<Stage>, OsError> {
+        loop {
+            let stage = self.stage()?;
+            if self.find_locks()? {
+                return Ok(None);
+            }
+            // There is a set before it is ready and until it is gone: if it was ready all the time, the set was not
+            // merely looked for too early or too late.
+            if self.stage()? == stage {
+                return Ok(Some(stage));
+            }
+        }
+    }
+
+    /// Whether nobody comes to it any more. To be asked under the build lock; finishes a removal that had begun, and
+    /// removes a set that was made by somebody who had found the segment new and was overtaken by its removal.
+    pub(super) fn is_removed(&self) -> Result<bool, OsError> {
+        match self.stage() {
+            Err(error) if error.is_removed() => {
+                // Whoever waits for a lock of it finds out likewise.
+                let _ = sysv::sem_remove(self.locks().set().id);
+                Ok(true)
+            }
+            stage => match stage? {
+                Stage::Gone => self.remove().map(|()| true),
+                _ => match self.facts() {
+                    Err(error) if error.is_removed() => self.is_removed(),
+                    facts => Ok(facts?.removed),
+                },
+            },
+        }
     }
 
     /// See [`Object::can_become`](super::Object::can_become).

@@ -12,9 +12,7 @@ use shmpipe::{
     OpenError, Options, Unclaimed,
     record::{Receiver, Sender, WriteError},
 };
-use std::{
-    os::fd::{AsFd, OwnedFd},
-};
+use std::os::fd::{AsFd, OwnedFd};
 
 /// All that payloads can be aligned to.
 pub const ALIGNS: [usize; 10] = [8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096];

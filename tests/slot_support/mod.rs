@@ -12,9 +12,7 @@ use shmpipe::{
     OpenError, Options, Unclaimed,
     slot::{Consumer, Producer},
 };
-use std::{
-    os::fd::{AsFd, OwnedFd},
-};
+use std::os::fd::{AsFd, OwnedFd};
 
 /// Three words: 24 bytes, which no power of two is a multiple of.
 pub type Three = [u64; 3];

@@ -16,7 +16,7 @@ mod process;
 pub mod system_v;
 
 pub use memory::Memory;
-pub use name::{RingName, is_system_v, posix_only};
+pub use name::{RingName, count_own, is_system_v, posix_only};
 pub use process::{Child, Line, Orphan, wait_to_be_killed};
 
 use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous};
@@ -191,9 +191,8 @@ impl Holdings {
             .collect();
         descriptors.sort();
         let maps = fs::read_to_string("/proc/self/maps").unwrap();
-        let shared = |line: &&str| {
-            ["/dev/shm/", "/memfd:", "/SYSV"].iter().any(|kind| line.contains(kind))
-        };
+        let shared =
+            |line: &&str| ["/dev/shm/", "/memfd:", "/SYSV"].iter().any(|kind| line.contains(kind));
         let mappings = maps.lines().filter(shared).map(str::to_owned).collect();
         Self { descriptors, mappings }
     }

@@ -105,7 +105,8 @@ impl RingName {
 
     /// Makes an object with this content, which need not be a ring.
     ///
-    /// A System V segment has the size of a ring's, if there are whole pages of content, and another if not.
+    /// A System V segment has the size of a ring's, if there are whole pages of content, and another if not; beside it
+    /// is a set of locks as a ring has, if the content says that it is one.
     pub fn make(&self, content: &[u8]) {
         use std::{io::Write, os::unix::fs::OpenOptionsExt};
         if self.key.is_none() {
@@ -116,6 +117,27 @@ impl RingName {
         let short = if is_like_a_ring { system_v::SHORT } else { 0 };
         let id = system_v::make(self.key(), content.len() - short, 0o600);
         system_v::Attached::new(id).unwrap().write(content, 0).unwrap();
+        if content.starts_with(b"shmpipe\n") {
+            system_v::make_set(system_v::set_key(id), 3, 0o600);
+        }
+    }
+
+    /// What tells the object from others that have or had this name.
+    #[track_caller]
+    pub fn identity(&self) -> u64 {
+        use std::os::unix::fs::MetadataExt;
+        match self.key {
+            None => fs::metadata(self.path()).unwrap().ino(),
+            Some(_) => self.id() as u64,
+        }
+    }
+
+    /// What /proc/PID/maps calls it.
+    pub fn mapped_as(&self) -> String {
+        match &self.key {
+            None => self.path().to_str().unwrap().to_owned(),
+            Some(key) => format!("/SYSV{:08x}", key.0),
+        }
     }
 
     /// Its permission bits.
@@ -228,7 +250,8 @@ impl Key {
             let number = used[15].fetch_add(1, Ordering::Relaxed) as u32 % Self::MOST;
             let bit = 1 << (number % 64);
             // 0 is no key; with a process's number in front this one is not, but is not worth a thought.
-            if number > 0 && used[number as usize / 64].fetch_or(bit, Ordering::Relaxed) & bit == 0 {
+            if number > 0 && used[number as usize / 64].fetch_or(bit, Ordering::Relaxed) & bit == 0
+            {
                 return Self(Self::of(test_process(), number));
             }
         }
@@ -250,15 +273,25 @@ pub(super) fn test_process() -> u32 {
     })
 }
 
+/// How many objects there are by names of this test.
+pub fn count_own() -> usize {
+    files(test_process()).count() + segments(test_process()).count()
+}
+
 /// Removes what a test that crashed left behind.
 pub(super) fn remove_leftovers(test: u32) {
+    files(test).for_each(|file| drop(fs::remove_file(file)));
+    segments(test).for_each(system_v::remove);
+}
+
+fn files(test: u32) -> impl Iterator<Item = PathBuf> {
     let prefix = format!("{PREFIX}-{test}-");
-    for entry in fs::read_dir("/dev/shm").into_iter().flatten().flatten() {
-        if entry.file_name().to_string_lossy().starts_with(&prefix) {
-            let _ = fs::remove_file(entry.path());
-        }
-    }
-    (0..Key::MOST)
-        .filter_map(|number| system_v::find(Key::of(test, number)))
-        .for_each(system_v::remove);
+    let entries = fs::read_dir("/dev/shm").into_iter().flatten().flatten();
+    entries
+        .filter(move |entry| entry.file_name().to_string_lossy().starts_with(&prefix))
+        .map(|entry| entry.path())
+}
+
+fn segments(test: u32) -> impl Iterator<Item = i32> {
+    (0..Key::MOST).filter_map(move |number| system_v::find(Key::of(test, number)))
 }

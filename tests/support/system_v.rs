@@ -36,6 +36,43 @@ pub fn make(key: i32, bytes: usize, mode: i32) -> i32 {
     id
 }
 
+/// Makes a set of so many semaphores, all zero.
+pub fn make_set(key: i32, count: i32, mode: i32) -> i32 {
+    // SAFETY: takes and returns numbers.
+    let id = unsafe { libc::semget(key, count, libc::IPC_CREAT | libc::IPC_EXCL | mode) };
+    assert_ne!(id, -1, "semget: {}", io::Error::last_os_error());
+    id
+}
+
+/// The value of a semaphore.
+pub fn value(set: i32, number: i32) -> i32 {
+    // SAFETY: GETVAL needs no further argument.
+    let value = unsafe { libc::semctl(set, number, libc::GETVAL) };
+    assert_ne!(value, -1, "semctl(GETVAL): {}", io::Error::last_os_error());
+    value
+}
+
+/// The id of the segment with this key, if it has at least so many bytes.
+pub fn get(key: i32, bytes: usize) -> io::Result<i32> {
+    // SAFETY: takes and returns numbers.
+    match unsafe { libc::shmget(key, bytes, 0) } {
+        -1 => Err(io::Error::last_os_error()),
+        id => Ok(id),
+    }
+}
+
+/// The permission bits of a set.
+pub fn set_mode(set: i32) -> u32 {
+    let mut stat = MaybeUninit::<libc::semid_ds>::zeroed();
+    // SAFETY: the kernel fills in the struct that it is given; zeros are valid for it, too.
+    let stat = unsafe {
+        let done = libc::semctl(set, 0, libc::IPC_STAT, stat.as_mut_ptr());
+        assert_eq!(done, 0, "semctl(IPC_STAT): {}", io::Error::last_os_error());
+        stat.assume_init()
+    };
+    stat.sem_perm.mode.into()
+}
+
 /// What the kernel tells of a segment.
 pub fn stat(id: i32) -> io::Result<libc::shmid_ds> {
     let mut stat = MaybeUninit::<libc::shmid_ds>::zeroed();
