@@ -43,37 +43,46 @@ fn a_ring_in_use_is_removed_by_force_only() {
 
 #[test]
 fn what_is_no_ring_or_anothers_is_not_removed() {
-    let name = RingName::new("no-ring");
-    for content in [&b"text of another program"[..], b"shm"] {
-        name.make(&as_large_as_a_ring(content));
-        for force in [Force::No, Force::Yes] {
-            assert!(matches!(
-                inspect::remove(&name, force).unwrap_err().kind(),
-                ErrorKind::Ring(_)
-            ));
+    alone(|| {
+        let name = RingName::new("no-ring");
+        for content in [&b"text of another program"[..], b"shm"] {
+            name.make(&as_large_as_a_ring(content));
+            for force in [Force::No, Force::Yes] {
+                assert!(matches!(
+                    inspect::remove(&name, force).unwrap_err().kind(),
+                    ErrorKind::Ring(_)
+                ));
+            }
+            assert!(inspect::repair(&name).is_err());
+            name.remove().unwrap();
         }
-        assert!(inspect::repair(&name).is_err());
-        name.remove().unwrap();
-    }
-    if posix_only("emptiness") {
-        name.make(b"");
-        assert!(inspect::remove(&name, Force::No).is_err());
-        inspect::remove(&name, Force::Yes).unwrap();
-        name.assert_gone();
-    }
+        if posix_only("emptiness") {
+            name.make(b"");
+            assert!(inspect::remove(&name, Force::No).is_err());
+            inspect::remove(&name, Force::Yes).unwrap();
+            name.assert_gone();
+        }
 
-    if !nix::unistd::geteuid().is_root() {
-        return crate::support::skip("only root can make what is another's");
-    }
-    let name = RingName::new("anothers");
-    drop(Options::new().persistent(true).create_new::<Writer>(&name).unwrap());
-    name.set_owner(OTHER);
-    for force in [Force::No, Force::Yes] {
-        let error = inspect::remove(&name, force).unwrap_err();
-        assert!(matches!(error.kind(), ErrorKind::NotOwner { owner: OTHER, own: 0 }), "{error}");
-    }
-    assert!(inspect::remove_orphaned(&name).unwrap().is_empty());
-    name.assert_exists();
+        if !nix::unistd::geteuid().is_root() {
+            return crate::support::skip("only root can make what is another's");
+        }
+        let name = RingName::new("anothers");
+        // Who made a System V object is not a stranger to it, whoever owns it.
+        let child = Child::fork(|_| {
+            nix::unistd::setuid(OTHER.into()).unwrap();
+            drop(Options::new().persistent(true).create_new::<Writer>(&name).unwrap());
+        });
+        child.join();
+        for force in [Force::No, Force::Yes] {
+            let error = inspect::remove(&name, force).unwrap_err();
+            assert!(
+                matches!(error.kind(), ErrorKind::NotOwner { owner: OTHER, own: 0 }),
+                "{error}"
+            );
+        }
+        assert!(inspect::remove_orphaned(&name).unwrap().is_empty());
+        name.assert_exists();
+    });
 }
 
 /// What the names begin with of two rings and of no other test's: of a key, all of it.
