@@ -16,8 +16,9 @@ mod process;
 pub mod system_v;
 
 pub use memory::Memory;
-pub use name::{RingName, count_own, is_system_v, posix_only};
+pub use name::{RingName, count_own, posix_only};
 pub use process::{Child, Line, Orphan, wait_to_be_killed};
+pub use system_v::is_system_v;
 
 use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous};
 use std::{

@@ -1,6 +1,11 @@
 //! Names of rings that no other test uses.
 
-use super::{Shared, memory::Memory, skip, system_v};
+use super::{
+    Shared,
+    memory::Memory,
+    skip,
+    system_v::{self, is_system_v},
+};
 use std::{
     ffi::OsStr,
     fs::{self, File},
@@ -14,19 +19,6 @@ use std::{
 
 /// What the names of this crate's tests begin with, in /dev/shm.
 const PREFIX: &str = "shmpipe-test";
-
-/// Says where rings with names are to be made: `posix`, as if it were not set, or `sysv`.
-const BACKEND: &str = "SHMPIPE_TEST_BACKEND";
-
-/// Whether rings with names are System V objects in this run of the tests.
-pub fn is_system_v() -> bool {
-    static SYSTEM_V: OnceLock<bool> = OnceLock::new();
-    *SYSTEM_V.get_or_init(|| match std::env::var(BACKEND).as_deref() {
-        Err(_) | Ok("" | "posix") => false,
-        Ok("sysv") => true,
-        Ok(other) => panic!("{BACKEND} is {other:?}, and can be posix or sysv"),
-    })
-}
 
 /// Whether rings with names are POSIX objects in this run, for a test of what these alone have; says that it is
 /// skipped if they are not.

@@ -5,8 +5,24 @@ use std::{
     fs, io,
     mem::MaybeUninit,
     ptr::NonNull,
-    sync::atomic::{AtomicU8, AtomicU64, Ordering},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU8, AtomicU64, Ordering},
+    },
 };
+
+/// Says where rings with names are to be made: `posix`, as if it were not set, or `sysv`.
+const BACKEND: &str = "SHMPIPE_TEST_BACKEND";
+
+/// Whether rings with names are System V objects in this run of the tests.
+pub fn is_system_v() -> bool {
+    static SYSTEM_V: OnceLock<bool> = OnceLock::new();
+    *SYSTEM_V.get_or_init(|| match std::env::var(BACKEND).as_deref() {
+        Err(_) | Ok("" | "posix") => false,
+        Ok("sysv") => true,
+        Ok(other) => panic!("{BACKEND} is {other:?}, and can be posix or sysv"),
+    })
+}
 
 /// By how much a ring's segment is smaller than its pages.
 pub const SHORT: usize = 77;
