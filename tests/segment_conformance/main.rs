@@ -14,7 +14,9 @@ use std::{
     io::{Read, Write},
     thread,
 };
-use support::{Child, DEADLINE, Holdings, Orphan, alone, eventually, page_size, wait_to_be_killed};
+use support::{
+    Child, DEADLINE, Holdings, Orphan, alone, eventually, page_size, skip, wait_to_be_killed,
+};
 
 macro_rules! conformance {
     ($($case:ident)*) => {
@@ -25,7 +27,12 @@ macro_rules! conformance {
             $(#[test] fn $case() { super::alone(|| super::$case::<super::Memfd>()); })*
         }
         mod system_v {
-            $(#[test] fn $case() { super::alone(|| super::$case::<super::SystemV>()); })*
+            $(#[test] fn $case() {
+                super::alone(|| match super::support::system_v::is_available() {
+                    true => super::$case::<super::SystemV>(),
+                    false => super::skip("no System V IPC here"),
+                });
+            })*
         }
     };
 }

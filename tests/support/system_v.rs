@@ -24,6 +24,11 @@ pub fn is_system_v() -> bool {
     })
 }
 
+/// Whether the kernel has System V IPC.
+pub fn is_available() -> bool {
+    fs::exists("/proc/sysvipc/shm").unwrap_or(false)
+}
+
 /// By how much a ring's segment is smaller than its pages.
 pub const SHORT: usize = 77;
 
