@@ -128,7 +128,7 @@ impl Ring for SystemV {
         let id = self.name.id();
         let stat = system_v::stat(id).unwrap();
         let set = system_v::find_set(system_v::set_key(id)).expect("it has locks");
-        assert_eq!(system_v::set_mode(set), u32::from(stat.shm_perm.mode), "as the segment's");
+        assert_eq!(system_v::stat_set(set).sem_perm.mode, stat.shm_perm.mode, "as the segment's");
         // Shown as the kernel counts it: in whole pages.
         Facts {
             size: stat.shm_segsz.next_multiple_of(page_size()),

@@ -110,7 +110,7 @@ impl RingName {
         let id = system_v::make(self.key(), content.len() - short, 0o600);
         system_v::Attached::new(id).unwrap().write(content, 0).unwrap();
         if content.starts_with(b"shmpipe\n") {
-            system_v::make_set(system_v::set_key(id), 3, 0o600);
+            system_v::make_set(system_v::set_key(id), semaphores(), 0o600);
         }
     }
 
@@ -262,6 +262,18 @@ pub(super) fn test_process() -> u32 {
     *TEST.get_or_init(|| {
         Key::used();
         std::process::id()
+    })
+}
+
+/// How many semaphores a ring's set has.
+fn semaphores() -> i32 {
+    static COUNT: OnceLock<i32> = OnceLock::new();
+    *COUNT.get_or_init(|| {
+        let name = RingName::system_v();
+        let options = shmpipe::Options::new().capacity(super::page_size());
+        let _ring: shmpipe::stream::Writer = options.create_new(&name).unwrap();
+        system_v::stat_set(system_v::find_set(system_v::set_key(name.id())).unwrap()).sem_nsems
+            as i32
     })
 }
 

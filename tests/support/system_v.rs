@@ -82,16 +82,15 @@ pub fn get(key: i32, bytes: usize) -> io::Result<i32> {
     }
 }
 
-/// The permission bits of a set.
-pub fn set_mode(set: i32) -> u32 {
+/// What the kernel tells of a set.
+pub fn stat_set(set: i32) -> libc::semid_ds {
     let mut stat = MaybeUninit::<libc::semid_ds>::zeroed();
     // SAFETY: the kernel fills in the struct that it is given; zeros are valid for it, too.
-    let stat = unsafe {
+    unsafe {
         let done = libc::semctl(set, 0, libc::IPC_STAT, stat.as_mut_ptr());
         assert_eq!(done, 0, "semctl(IPC_STAT): {}", io::Error::last_os_error());
         stat.assume_init()
-    };
-    stat.sem_perm.mode.into()
+    }
 }
 
 /// What the kernel tells of a segment.
