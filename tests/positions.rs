@@ -12,7 +12,6 @@ use shmpipe::{
     stream::{ReadError, Reader, TransferError, WriteError, Writer},
 };
 use std::{
-    fs::File,
     io::{Read, Seek, Write},
     os::fd::{AsFd, OwnedFd},
 };
@@ -30,7 +29,7 @@ fn ring_at(position: u64, named: bool) -> (RingName, Writer, Reader, Words) {
     };
     if named {
         drop(options.create_new::<Reader>(&name).unwrap());
-        let words = Words(File::options().read(true).write(true).open(name.path()).unwrap());
+        let words = Words(name.memory());
         begin_at(&words);
         let writer = options.open(&name).unwrap();
         let reader = options.open(&name).unwrap();

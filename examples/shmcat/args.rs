@@ -21,6 +21,7 @@ Examples:
   shmcat --stats=json --from /r      one line of JSON on standard error at the end
   shmcat --list                      which rings there are, and who is at them
   shmcat --remove --orphaned         be rid of those whose ends are all dead
+  shmcat --to sysv:0x2A01 big        a System V ring, which ipcs and ipcrm know
 
 With any other program at its other end a pipe stays a pipe, and with --no-upgrade
 or SHMPIPE_UPGRADE=0 in the environment of either end. --stats tells which it was.
@@ -42,20 +43,24 @@ Then no byte is changed after it was looked at, but as with any file that both m
 to, either can spoil the stream, or end the other by cutting the ring short. When its
 owner is not the last one at it, the name stays, for only he, or root, can remove it.
 
---list shows rings in /dev/shm, and the anonymous ones of programs and upgraded pipes as
-/proc/PID/fd/N, a descriptor that leads there; --status takes either. They are live with
+--list shows rings in /dev/shm, those of System V, and the anonymous ones of programs and
+upgraded pipes as /proc/PID/fd/N, a descriptor that leads there; --status takes any. They
+are live with
 an end at either side, waiting with one, orphaned with none. To look costs a ring nothing.
 --remove and --repair touch only what is yours, and --orphaned leaves persistent rings.
 
 JSON: --list is an array of rings and --status one, with rates. A ring has place, name,
-backend, face, element {name, size, align}, owner, mode (octal), capacity, unread,
-published, released (bytes), persistent, upgraded, condition (live, waiting, orphaned,
-building, abandoned, replaced, damaged), damage, ends and many. An end has role (writer,
-reader), number, pid, state (none-yet, alive, waiting, finished, failed, dropped, died,
-replaced), code, attached, last_progress_seconds, operations, bytes, sleeps,
-blocked_seconds, late_wakeups, dropped, aborted, leaked, as of its last wait. many, of
-rings of many writers: seats, joined, held_up_by (an end's number), repaired. rates, per
-second: seconds, bytes_in, bytes_out, items_in, items_out. What there is not is null. --remove:
+backend (posix, memfd, sysv), face, element {name, size, align}, owner, group, mode
+(octal), capacity, unread, published, released (bytes), persistent, upgraded, condition
+(live, waiting, orphaned, building, abandoned, replaced, damaged), damage, sysv, ends and
+many. sysv, of System V rings, is as ipcs shows it: key (hexadecimal), id, set (of
+semaphores), creator, creator_pid, attached (twice by each end), last_pid, changed (Unix
+time). An end has role (writer, reader), number, pid, state (none-yet, alive, waiting,
+finished, failed, dropped, died, replaced), code, attached, last_progress_seconds,
+operations, bytes, sleeps, blocked_seconds, late_wakeups, dropped, aborted, leaked, as of
+its last wait. many, of rings of many writers: seats, joined, held_up_by (an end's
+number), repaired. rates, per second: seconds, bytes_in, bytes_out, items_in, items_out.
+What there is not is null. --remove:
 {removed: [names]}. --repair: {name, repaired: [{what: remains-removed or seat-freed, pid}]}.
 
 Exit status: 0, or 1 if anything could not be read or written or made no sense.";
@@ -169,7 +174,7 @@ pub struct Inspect {
     #[arg(long, conflicts_with = "orphaned")]
     pub force: bool,
 
-    /// With --remove, in place of a NAME: all rings without an end whose names begin with PREFIX
+    /// With --remove, in place of a NAME: all rings without an end, or those whose names begin with PREFIX
     #[arg(long, value_name = "PREFIX", num_args = 0..=1, default_missing_value = "")]
     pub orphaned: Option<OsString>,
 

@@ -10,7 +10,7 @@ use nix::errno::Errno;
 use shmpipe::OpenError;
 
 use crate::inherited;
-use crate::quote::quoted;
+use crate::quote::quoted_ring;
 use crate::report::{reason, say};
 
 /// What ended a transfer before its time.
@@ -29,7 +29,7 @@ impl Failure {
 
     /// A ring cannot be opened.
     pub fn open(ring: &OsStr, error: &OpenError) -> Self {
-        Self::said(format_args!("{}: {}", quoted(ring), error.kind()))
+        Self::said(format_args!("{}: {}", quoted_ring(ring), error.kind()))
     }
 
     /// Standard output takes no more.

@@ -11,7 +11,7 @@ use crate::either::{self, Either};
 use crate::exit::Failure;
 use crate::inherited;
 use crate::many;
-use crate::quote::quoted;
+use crate::quote::quoted_ring;
 use crate::report::{Console, reason};
 use crate::signals::{Watch, await_death};
 use crate::stats::{Totals, Transport};
@@ -58,7 +58,7 @@ fn stream(
     totals: &mut Totals,
 ) -> Result<bool, Failure> {
     if matches!(reader.peer(), Ok(Peer::NoneYet)) {
-        console.say_on_terminal(format_args!("{}: waiting for a writer", quoted(ring)));
+        console.say_on_terminal(format_args!("{}: waiting for a writer", quoted_ring(ring)));
     }
 
     let kind = Transport::of(stdout);
@@ -80,7 +80,7 @@ fn stream(
 
 /// What ended the reading of a ring.
 pub fn failure(ring: &OsStr, error: ReadError) -> Failure {
-    let ring = quoted(ring);
+    let ring = quoted_ring(ring);
     match error {
         ReadError::Aborted => await_death(),
         ReadError::Died => Failure::said(format_args!("{ring}: the writer died in mid-stream")),

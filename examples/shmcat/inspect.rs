@@ -11,7 +11,7 @@ use shmpipe::inspect::{self, Force, Repair, RingInfo};
 
 use crate::args::Inspect;
 use crate::exit::Failure;
-use crate::quote::quoted;
+use crate::quote::quoted_ring;
 use crate::report::reason;
 use crate::show;
 
@@ -81,7 +81,7 @@ fn remove(name: &OsStr, force: bool, json: bool) -> Result<(), Failure> {
 }
 
 fn remove_orphaned(asked: &Inspect) -> Result<(), Failure> {
-    let prefix = asked.orphaned.as_deref().unwrap_or(OsStr::new("/"));
+    let prefix = asked.orphaned.as_deref().unwrap_or_default();
     let removed = inspect::remove_orphaned(prefix);
     let removed = removed.map_err(|error| match error.ring() {
         Some(name) => failure(name, &error),
@@ -93,7 +93,9 @@ fn remove_orphaned(asked: &Inspect) -> Result<(), Failure> {
             let names: Vec<_> = names.map(OsStr::to_string_lossy).collect();
             print(json!({ "removed": names }))
         }
-        false => print(names.map(|name| format!("removed {}\n", quoted(name))).collect::<String>()),
+        false => {
+            print(names.map(|name| format!("removed {}\n", quoted_ring(name))).collect::<String>())
+        }
     }
 }
 
@@ -110,7 +112,7 @@ fn repair(name: &OsStr, json: bool) -> Result<(), Failure> {
             .collect();
         return print(json!({ "name": name.to_string_lossy(), "repaired": done }));
     }
-    let name = quoted(name);
+    let name = quoted_ring(name);
     let line = |repair: &Repair| match repair {
         Repair::RemainsRemoved => format!("{name}: removed what its dead builder left\n"),
         Repair::SeatFreed { pid } => {
@@ -129,7 +131,7 @@ fn failure(place: &OsStr, error: &inspect::Error) -> Failure {
         inspect::ErrorKind::InUse { .. } => "; --force removes it all the same",
         _ => "",
     };
-    Failure::said(format_args!("{}: {}{hint}", quoted(place), error.kind()))
+    Failure::said(format_args!("{}: {}{hint}", quoted_ring(place), error.kind()))
 }
 
 /// To standard output. JSON is one line.

@@ -14,7 +14,7 @@ use shmpipe::{EndReason, Peer};
 use crate::exit::Failure;
 use crate::input::{self, Stop};
 use crate::lines::Lines;
-use crate::quote::quoted;
+use crate::quote::quoted_ring;
 use crate::report::Console;
 use crate::stats::{Totals, Transport};
 use crate::{from, to};
@@ -38,7 +38,7 @@ pub fn send(
     totals: &mut Totals,
 ) -> Result<bool, Failure> {
     if matches!(sender.peer(), Ok(Peer::NoneYet)) {
-        console.say_on_terminal(format_args!("{}: waiting for a reader", quoted(ring)));
+        console.say_on_terminal(format_args!("{}: waiting for a reader", quoted_ring(ring)));
     }
     let mut lines = Lines::new(sender.max_len());
     let mut kind = Transport::File;
@@ -79,7 +79,7 @@ pub fn receive(
     totals: &mut Totals,
 ) -> Result<bool, Failure> {
     if matches!(receiver.peer(), Ok(Peer::NoneYet)) {
-        console.say_on_terminal(format_args!("{}: waiting for a writer", quoted(ring)));
+        console.say_on_terminal(format_args!("{}: waiting for a writer", quoted_ring(ring)));
     }
     let outcome = deliver(ring, &mut receiver, stdout, console, totals);
     let stats = receiver.stats();
@@ -131,7 +131,7 @@ fn say_who_broke_off(ring: &OsStr, receiver: &Receiver, console: &Console) {
             0 => "a writer".to_owned(),
             pid => format!("the writer with pid {pid}"),
         };
-        console.say(format_args!("{}: {who} {what} in mid-stream", quoted(ring)));
+        console.say(format_args!("{}: {who} {what} in mid-stream", quoted_ring(ring)));
     }
 }
 

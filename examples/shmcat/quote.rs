@@ -19,6 +19,15 @@ pub fn quoted(name: &OsStr) -> String {
     }
 }
 
+/// The same for a ring's name, in which `sysv:` and `id=` are nothing that a shell would not read.
+pub fn quoted_ring(name: &OsStr) -> String {
+    let Some(rest) = name.as_bytes().strip_prefix(b"sysv:") else { return quoted(name) };
+    match is_plain(rest.strip_prefix(b"id=").unwrap_or(rest)) {
+        true => name.to_string_lossy().into_owned(),
+        false => quoted(name),
+    }
+}
+
 fn is_plain(name: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(name) else {
         return false;

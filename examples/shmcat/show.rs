@@ -1,28 +1,29 @@
 //! What a ring looks like from outside, for people and for programs.
 
 use std::fmt::Write;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use comfy_table::{CellAlignment, Table, presets};
 use indicatif::BinaryBytes;
 use serde_json::{Value, json};
-use shmpipe::inspect::{Condition, EndInfo, Face, Rates, RingInfo, Role};
+use shmpipe::inspect::{Condition, EndInfo, Face, Rates, RingInfo, Role, SysvInfo};
 use shmpipe::{Backend, Peer};
 
-use crate::quote::quoted;
+use crate::quote::quoted_ring;
 
 /// One line for each ring.
 pub fn table(rings: &[RingInfo]) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     table.set_header([
-        "NAME", "BACKEND", "FACE", "OWNER", "MODE", "CAPACITY", "UNREAD", "WRITERS", "READER",
-        "STATE", "PROGRESS",
+        "NAME", "ID", "BACKEND", "FACE", "OWNER", "MODE", "CAPACITY", "UNREAD", "WRITERS",
+        "READER", "STATE", "PROGRESS",
     ]);
     for ring in rings {
         let last = ring.ends.iter().filter_map(|end| end.last_progress).min();
         table.add_row([
             place(ring),
+            ring.sysv.as_ref().map_or_else(|| "-".to_owned(), |sysv| sysv.id.to_string()),
             backend(ring.backend).to_owned(),
             ring.face.map_or("-", face).to_owned(),
             ring.owner.to_string(),
@@ -35,7 +36,7 @@ pub fn table(rings: &[RingInfo]) -> String {
             last.map_or_else(|| "-".to_owned(), age),
         ]);
     }
-    for column in [3, 5, 6, 10] {
+    for column in [1, 4, 6, 7, 11] {
         if let Some(column) = table.column_mut(column) {
             column.set_cell_alignment(CellAlignment::Right);
         }
@@ -58,7 +59,16 @@ pub fn status(ring: &RingInfo, rates: Option<&Rates>) -> String {
             condition => condition.to_string(),
         },
     );
-    line("owner", format!("{}, mode {:04o}", ring.owner, ring.mode));
+    line("owner", format!("{}, group {}, mode {:04o}", ring.owner, ring.group, ring.mode));
+    if let Some(sysv) = &ring.sysv {
+        line("key", key(sysv).unwrap_or_else(|| "none".to_owned()));
+        let set = sysv.set.map_or_else(|| "none".to_owned(), |set| set.to_string());
+        line("id", format!("{}, of its semaphores {set}", sysv.id));
+        line("created", format!("by user {}, pid {}", sysv.creator, sysv.creator_pid));
+        let since = SystemTime::now().duration_since(sysv.changed).unwrap_or_default();
+        line("changed", format!("{} ago", age(since)));
+        line("attached", format!("{} times, last by pid {}", sysv.attached, sysv.last_pid));
+    }
     let Some(kind) = ring.face else { return text };
     line(
         "face",
@@ -130,6 +140,7 @@ pub fn ring_json(ring: &RingInfo) -> Value {
             json!({ "name": element.name, "size": element.size, "align": element.align })
         }),
         "owner": ring.owner,
+        "group": ring.group,
         "mode": format!("{:04o}", ring.mode),
         "capacity": ring.capacity,
         "unread": ring.unread,
@@ -143,6 +154,16 @@ pub fn ring_json(ring: &RingInfo) -> Value {
             _ => None,
         },
         "ends": ring.ends.iter().map(end_json).collect::<Vec<_>>(),
+        "sysv": ring.sysv.as_ref().map(|sysv| json!({
+            "key": key(sysv),
+            "id": sysv.id,
+            "set": sysv.set,
+            "creator": sysv.creator,
+            "creator_pid": sysv.creator_pid,
+            "attached": sysv.attached,
+            "last_pid": sysv.last_pid,
+            "changed": sysv.changed.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+        })),
         "many": ring.many.as_ref().map(|many| json!({
             "seats": many.seats,
             "joined": many.joined,
@@ -185,9 +206,14 @@ fn end_json(end: &EndInfo) -> Value {
     })
 }
 
+/// As ipcs shows it.
+fn key(sysv: &SysvInfo) -> Option<String> {
+    (sysv.key != 0).then(|| format!("{:#010x}", sysv.key))
+}
+
 fn place(ring: &RingInfo) -> String {
     match ring.place.name() {
-        Some(name) => quoted(name),
+        Some(name) => quoted_ring(name),
         None => ring.place.to_string(),
     }
 }
@@ -244,6 +270,7 @@ fn backend(backend: Backend) -> &'static str {
     match backend {
         Backend::Posix => "posix",
         Backend::Memfd => "memfd",
+        Backend::SystemV => "sysv",
         _ => "other",
     }
 }

@@ -14,7 +14,7 @@ use crate::either::{self, Either};
 use crate::exit::Failure;
 use crate::input::{self, Stop};
 use crate::many;
-use crate::quote::quoted;
+use crate::quote::quoted_ring;
 use crate::report::Console;
 use crate::signals::{Watch, await_death};
 use crate::stats::{Totals, Transport};
@@ -56,7 +56,7 @@ fn stream(
     totals: &mut Totals,
 ) -> Result<bool, Failure> {
     if matches!(writer.peer(), Ok(Peer::NoneYet)) {
-        console.say_on_terminal(format_args!("{}: waiting for a reader", quoted(ring)));
+        console.say_on_terminal(format_args!("{}: waiting for a reader", quoted_ring(ring)));
     }
 
     let copied = input::for_each(names, None, console, |_, input| {
@@ -93,7 +93,7 @@ fn open(
     let mut told = false;
     let mut wait = |what: &dyn Display| {
         if !mem::replace(&mut told, true) {
-            console.say_on_terminal(format_args!("{}: waiting for {what}", quoted(ring)));
+            console.say_on_terminal(format_args!("{}: waiting for {what}", quoted_ring(ring)));
         }
         thread::sleep(LOOK_AGAIN);
     };
@@ -125,7 +125,7 @@ fn open(
 
 /// What ended the writing into a ring.
 pub fn failure(ring: &OsStr, error: WriteError) -> Failure {
-    let ring = quoted(ring);
+    let ring = quoted_ring(ring);
     match error {
         WriteError::Aborted => await_death(),
         WriteError::ReaderLeft => Failure::BrokenPipe,

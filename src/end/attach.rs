@@ -39,7 +39,10 @@ use crate::{
     wait::{fence::AsymmetricFence, gate::ANYTHING},
 };
 use bytemuck::Zeroable;
-use std::sync::{Arc, atomic::AtomicU64};
+use std::{
+    sync::{Arc, atomic::AtomicU64},
+    time::{Duration, Instant},
+};
 
 /// Whether an object must, must not, or may exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +74,7 @@ pub(crate) fn named(
     }
     check_wishes(content, settings)?;
     let mut existence = existence;
+    let started = Instant::now();
     loop {
         let object = match name {
             Name::Posix(posix) => {
@@ -91,8 +95,20 @@ pub(crate) fn named(
             lock => lock?,
         };
         let object = lock.object();
-        if object.is_removed()? {
-            continue;
+        match object.is_removed() {
+            // It is not ours to finish its removal: whoever began that does, if he lives.
+            Err(error)
+                if error.errno() == Some(libc::EPERM) && started.elapsed() < obtain::BEING_MADE =>
+            {
+                drop(lock);
+                std::thread::sleep(Duration::from_millis(1));
+                continue;
+            }
+            removed => {
+                if removed? {
+                    continue;
+                }
+            }
         }
         let found = look_at(object, settings);
         if replace::is_unfinished(object, &found)? {

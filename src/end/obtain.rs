@@ -27,8 +27,9 @@ fn first_mode(settings: &Settings) -> u32 {
     }
 }
 
-/// Longer than a builder takes from creating the object to giving it its mode.
-const BEING_MADE: Duration = Duration::from_millis(200);
+/// Longer than a builder takes from creating the object to giving it its mode, or who removes it from saying so to
+/// having done it.
+pub(super) const BEING_MADE: Duration = Duration::from_millis(200);
 
 /// Opens the object that the name leads to, or makes an empty one.
 pub(super) fn posix(
@@ -89,7 +90,8 @@ pub(super) fn sysv(
             },
         };
         let mut segment = Segment::new(id, true);
-        match is_ready_for(&mut segment, existence, geometry, settings) {
+        let is_young = started.elapsed() < BEING_MADE;
+        match is_ready_for(&mut segment, is_young, existence, geometry, settings) {
             Ok(true) => return Ok(Object::of_segment(segment, name)),
             Ok(false) => {}
             Err(OpenErrorKind::Os(error)) if error.is_removed() => {}
@@ -133,9 +135,11 @@ fn with_key(
     }
 }
 
-/// Whether a segment's build lock can be taken; false if it has gone meanwhile.
+/// Whether a segment's build lock can be taken; false if it has gone meanwhile, or another user is about to make it,
+/// for whom that is to wait as long as `is_young`.
 fn is_ready_for(
     segment: &mut Segment,
+    is_young: bool,
     existence: Existence,
     geometry: Geometry,
     settings: &Settings,
@@ -152,11 +156,15 @@ fn is_ready_for(
         return Err(refused(LayoutError::NotARing.into()));
     }
     check_access(&facts, settings).map_err(refused)?;
-    if segment.find_locks()? {
-        return Ok(true);
-    }
-    match segment.stage()? {
+    let Some(stage) = segment.find_locks_or_stage()? else { return Ok(true) };
+    match stage {
+        Stage::Foreign => Err(refused(LayoutError::NotARing.into())),
         Stage::New if existence == Existence::Required => Err(OpenErrorKind::NotFound),
+        // Locks of another user's than the segment's could not be removed by that one.
+        Stage::New if is_young && facts.creator != nix::unistd::geteuid().as_raw() => {
+            std::thread::sleep(Duration::from_millis(1));
+            Ok(false)
+        }
         Stage::New => {
             segment.make_locks(peer::sysv::count(geometry.producers), first_mode(settings))?;
             Ok(true)

@@ -82,16 +82,16 @@ fn open_segment(id: i32) -> Result<Segment, ErrorKind> {
         return Err(LayoutError::NotARing.into());
     }
     check_owner(facts.owner, facts.creator)?;
-    if !segment.find_locks()? {
-        match segment.stage()? {
-            Stage::Ready => return Err(OpenErrorKind::NoLocks.into()),
-            Stage::New => {
-                segment.make_locks(peer::sysv::count(0), facts.mode).map_err(OpenErrorKind::from)?
-            }
-            Stage::Gone => {
-                segment.remove()?;
-                return Err(ErrorKind::NotFound);
-            }
+    match segment.find_locks_or_stage()? {
+        None => {}
+        Some(Stage::Foreign) => return Err(LayoutError::NotARing.into()),
+        Some(Stage::Ready) => return Err(OpenErrorKind::NoLocks.into()),
+        Some(Stage::New) => {
+            segment.make_locks(peer::sysv::count(0), facts.mode).map_err(OpenErrorKind::from)?;
+        }
+        Some(Stage::Gone) => {
+            segment.remove()?;
+            return Err(ErrorKind::NotFound);
         }
     }
     Ok(segment)

@@ -24,7 +24,7 @@ pub(super) enum Spot {
 }
 
 impl Place {
-    /// Its name, `/NAME`, if it has one.
+    /// Its name, `/NAME` or `sysv:...`, if it has one.
     #[must_use]
     pub fn name(&self) -> Option<&OsStr> {
         match &self.0 {
@@ -43,7 +43,7 @@ impl Place {
     }
 }
 
-/// `/NAME`, or `/proc/PID/fd/FD`.
+/// `/NAME`, `sysv:0x...` (a key) or `sysv:id=...`, or `/proc/PID/fd/FD`.
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {

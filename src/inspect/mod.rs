@@ -99,10 +99,11 @@ pub fn remove(name: impl AsRef<OsStr>, force: Force) -> Result<(), Error> {
     named(name.as_ref(), |name| change::remove(name, force))
 }
 
-/// Removes every ring of this user whose name begins with `prefix` (`"/"`: every one) and that is
-/// [`Condition::Orphaned`], [`Condition::Abandoned`], or [`Condition::Replaced`] with nobody at it, also if there is
-/// something in it that nobody has read; but not persistent ones, whose names are to outlive their ends. Returns
-/// what they were.
+/// Removes every ring of this user whose name begins with `prefix` (`""`: every one; `"/"`: those in /dev/shm; `"sysv:"`:
+/// those of System V) and that is [`Condition::Orphaned`], [`Condition::Abandoned`], or [`Condition::Replaced`] with
+/// nobody at it, also if there is something in it that nobody has read; but not persistent ones, whose names are to
+/// outlive their ends. Returns what they were. Semaphores of System V rings of this user that are no longer there go,
+/// too, whatever the prefix.
 ///
 /// # Errors
 /// As [`remove`]. Those before it have been removed.

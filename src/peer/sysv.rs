@@ -50,10 +50,13 @@ const PRODUCER: u16 = 1;
 const CONSUMER: u16 = 2;
 const FIRST_SEAT: u16 = 3;
 
+/// The most that a ring has, for a look at all of them that takes no memory: ends look while they wait.
+const MOST: usize = count(u8::MAX as usize);
+
 /// How many semaphores the set of a ring with so many seats has: the locks, and behind them those at which its ends
 /// may sleep, for data, for space, and for each seat.
-pub(crate) fn count(producers: usize) -> usize {
-    usize::from(FIRST_SEAT) + 2 + 2 * producers
+pub(crate) const fn count(producers: usize) -> usize {
+    FIRST_SEAT as usize + 2 + 2 * producers
 }
 
 impl Set {
@@ -140,11 +143,12 @@ impl Locks {
     }
 
     pub(super) fn is_any_held(&self) -> Result<bool, OsError> {
-        let values = sysv::sem_values(self.set.id, self.set.count)?;
+        let mut values = [0; MOST];
+        let values = sysv::sem_values(self.set.id, self.set.count, &mut values)?;
         let held = self.held.lock();
         let of_others = |(n, value): (u16, &u16)| n != BUILD && *value != 0 && !held.contains(&n);
         let candidates: Vec<u16> = (0..)
-            .zip(&values)
+            .zip(values)
             .take(self.set.first_sleeper())
             .filter(|pair| of_others(*pair))
             .map(|(n, _)| n)
@@ -160,7 +164,8 @@ impl Locks {
 
     /// Whether a lock that is held is that of a process that has the ring no longer.
     fn is_without_ring(&self, n: u16) -> Result<bool, OsError> {
-        let values = sysv::sem_values(self.set.id, self.set.count)?;
+        let mut values = [0; MOST];
+        let values = sysv::sem_values(self.set.id, self.set.count, &mut values)?;
         let locks = &values[..self.set.first_sleeper().min(values.len())];
         let ends = locks.iter().skip(1).filter(|value| **value != 0).count();
         let attached = sysv::shm_stat(self.set.segment)?.shm_nattch;

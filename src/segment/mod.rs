@@ -147,16 +147,9 @@ impl Object {
     /// Whether the object was removed, so that nobody comes to it any more. To be asked under the build lock: a removal that
     /// somebody had begun is finished here.
     pub(crate) fn is_removed(&self) -> Result<bool, OsError> {
-        let removed = match self.facts() {
-            Err(error) if error.is_removed() => return Ok(true),
-            facts => facts?.removed,
-        };
         match &self.memory {
-            Memory::SystemV(segment) if !removed && segment.stage()? == sysv::Stage::Gone => {
-                segment.remove()?;
-                Ok(true)
-            }
-            _ => Ok(removed),
+            Memory::File(_) => Ok(self.facts()?.removed),
+            Memory::SystemV(segment) => segment.is_removed(),
         }
     }
 

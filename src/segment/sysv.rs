@@ -20,7 +20,7 @@
 
 use super::{Facts, SegmentError, name::NameError};
 use crate::{
-    layout::identity::{GONE, READY},
+    layout::identity::{BUILDING, GONE, READY},
     peer::sysv::{Locks, Set},
     sys::{OsError, memory, sysv},
 };
@@ -32,7 +32,7 @@ use std::{
     path::Path,
     ptr::NonNull,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU8, AtomicU64, Ordering},
     },
 };
@@ -125,13 +125,15 @@ pub(crate) fn set_key(segment: i32) -> i32 {
 }
 
 /// A segment as one description, in the sense of [`crate::peer`].
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Segment {
     id: i32,
     /// Whether it may be written to.
     write: bool,
     /// None as long as there is no set.
     locks: Option<Arc<Locks>>,
+    /// Of one that is to be read alone: where it is attached since it was read for the first time. Who looks reads often.
+    view: OnceLock<Attachment>,
 }
 
 /// Finds the segment with this key.
@@ -215,8 +217,10 @@ fn create_set(segment: i32, count: usize, mode: u32) -> Result<(), SegmentError>
 /// What a segment's first word says of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
-    /// It is not a ring yet.
+    /// It is not a ring yet: zeros, or the mark of a builder.
     New,
+    /// Another program's.
+    Foreign,
     Ready,
     /// Its removal has begun.
     Gone,
@@ -225,7 +229,7 @@ pub(crate) enum Stage {
 impl Segment {
     /// One that exists, without a set yet. Nothing is asked of the kernel.
     pub(crate) fn new(id: i32, write: bool) -> Self {
-        Self { id, write, locks: None }
+        Self { id, write, locks: None, view: OnceLock::new() }
     }
 
     pub(crate) fn id(&self) -> i32 {
@@ -259,7 +263,7 @@ impl Segment {
     /// The same as another description.
     pub(super) fn reopen(&self) -> Self {
         let locks = self.locks.as_ref().map(|locks| Arc::new(Locks::new(locks.set())));
-        Self { id: self.id, write: self.write, locks }
+        Self { id: self.id, write: self.write, locks, view: OnceLock::new() }
     }
 
     pub(crate) fn facts(&self) -> Result<Facts, OsError> {
@@ -287,8 +291,50 @@ impl Segment {
         Ok(match magic {
             READY => Stage::Ready,
             GONE => Stage::Gone,
-            _ => Stage::New,
+            BUILDING | [0, 0, 0, 0, 0, 0, 0, 0] => Stage::New,
+            _ => Stage::Foreign,
         })
+    }
+
+    /// Finds the set; where there is none, says what the segment is.
+    pub(crate) fn find_locks_or_stage(&mut self) -> Result<Option<Stage>, OsError> {
+        loop {
+            let stage = self.stage()?;
+            if self.find_locks()? {
+                return Ok(None);
+            }
+            // There is a set before it is ready and until it is gone: if it was ready all the time, the set was not
+            // merely looked for too early or too late.
+            if self.stage()? == stage {
+                return Ok(Some(stage));
+            }
+        }
+    }
+
+    /// Whether nobody comes to it any more. To be asked under the build lock; finishes a removal that had begun, and
+    /// removes a set that was made by somebody who had found the segment new and was overtaken by its removal.
+    pub(super) fn is_removed(&self) -> Result<bool, OsError> {
+        match self.stage() {
+            Err(error) if error.is_removed() => {
+                // Whoever waits for a lock of it finds out likewise.
+                let _ = sysv::sem_remove(self.locks().set().id);
+                Ok(true)
+            }
+            stage => match stage? {
+                Stage::Gone => {
+                    let removed = self.remove();
+                    if removed.is_err() {
+                        // Another user's, who is at it. If the set is ours, it is one that was made too late.
+                        let _ = sysv::sem_remove(self.locks().set().id);
+                    }
+                    removed.map(|()| true)
+                }
+                _ => match self.facts() {
+                    Err(error) if error.is_removed() => self.is_removed(),
+                    facts => Ok(facts?.removed),
+                },
+            },
+        }
     }
 
     /// See [`Object::can_become`](super::Object::can_become).
@@ -300,26 +346,30 @@ impl Segment {
         Ok(fits && magic == [0; 8])
     }
 
-    /// Gives it and its set an owner, a group, a mode, as far as they are said.
+    /// Gives it and its set an owner, a group, a mode, as far as they are said. What is as it shall be is left alone: it may
+    /// be another user's, whose segment this one has found new.
     pub(super) fn set_access(
         &self,
         owner: Option<u32>,
         group: Option<u32>,
         mode: Option<u32>,
     ) -> Result<(), OsError> {
-        let set = |perm: &mut libc::ipc_perm| {
-            perm.uid = owner.unwrap_or(perm.uid);
-            perm.gid = group.unwrap_or(perm.gid);
-            if let Some(mode) = mode {
-                perm.mode = mode as libc::c_ushort;
-            }
+        let changes = |perm: &mut libc::ipc_perm| {
+            let mode = mode.map_or(perm.mode, |mode| mode as libc::c_ushort);
+            let wanted = (owner.unwrap_or(perm.uid), group.unwrap_or(perm.gid), mode);
+            let differs = wanted != (perm.uid, perm.gid, perm.mode);
+            (perm.uid, perm.gid, perm.mode) = wanted;
+            differs
         };
         let mut locks = sysv::sem_stat(self.locks().set().id)?;
-        set(&mut locks.sem_perm);
-        sysv::sem_set(self.locks().set().id, &mut locks)?;
+        if changes(&mut locks.sem_perm) {
+            sysv::sem_set(self.locks().set().id, &mut locks)?;
+        }
         let mut segment = sysv::shm_stat(self.id)?;
-        set(&mut segment.shm_perm);
-        sysv::shm_set(self.id, &mut segment)
+        match changes(&mut segment.shm_perm) {
+            true => sysv::shm_set(self.id, &mut segment),
+            false => Ok(()),
+        }
     }
 
     /// Makes sure that the pages are there.
@@ -349,8 +399,20 @@ impl Segment {
     }
 
     pub(super) fn read_at(&self, bytes: &mut [u8], offset: u64) -> Result<usize, OsError> {
-        let size = usize::try_from(self.facts()?.size).unwrap_or(0);
-        let attached = Attachment::new(self.id, self.write)?;
+        let for_now;
+        let attached = match self.view.get() {
+            Some(attached) => attached,
+            None => {
+                let attached = Attachment::new(self.id, self.write)?;
+                if self.write {
+                    for_now = attached;
+                    &for_now
+                } else {
+                    self.view.get_or_init(|| attached)
+                }
+            }
+        };
+        let size = attached.size;
         let offset = usize::try_from(offset).unwrap_or(size).min(size);
         let length = bytes.len().min(size - offset);
         attached.read(&mut bytes[..length], offset);
@@ -440,29 +502,41 @@ fn ignore_gone(result: Result<(), OsError>) -> Result<(), OsError> {
 }
 
 /// A segment in this process, for a moment.
-struct Attachment(NonNull<c_void>);
+#[derive(Debug)]
+struct Attachment {
+    base: NonNull<c_void>,
+    /// Up to the end of its last page.
+    size: usize,
+}
+
+// SAFETY: memory of the process, not of a thread, which is reached by atomics alone.
+unsafe impl Send for Attachment {}
+// SAFETY: as above.
+unsafe impl Sync for Attachment {}
 
 impl Attachment {
     fn new(id: i32, write: bool) -> Result<Self, OsError> {
-        sysv::shmat(id, write).map(Self)
+        let size = sysv::shm_stat(id)?.shm_segsz.next_multiple_of(memory::page_size());
+        Ok(Self { base: sysv::shmat(id, write)?, size })
     }
 
     fn populate(&self, length: usize) -> Result<(), Errno> {
         // SAFETY: the whole segment is attached there; the advice does not change its contents.
-        let result = unsafe { libc::madvise(self.0.as_ptr(), length, libc::MADV_POPULATE_WRITE) };
+        let result =
+            unsafe { libc::madvise(self.base.as_ptr(), length, libc::MADV_POPULATE_WRITE) };
         Errno::result(result).map(drop)
     }
 
     /// A byte that others may write, too. The caller keeps to the segment's size.
     fn byte(&self, at: usize) -> &AtomicU8 {
         // SAFETY: within what is attached, for as long as `self`.
-        unsafe { self.0.cast::<AtomicU8>().add(at).as_ref() }
+        unsafe { self.base.cast::<AtomicU8>().add(at).as_ref() }
     }
 
     /// Eight of them, if that is where a word begins.
     fn word(&self, at: usize) -> Option<&AtomicU64> {
         // SAFETY: as above; and aligned.
-        at.is_multiple_of(8).then(|| unsafe { self.0.byte_add(at).cast::<AtomicU64>().as_ref() })
+        at.is_multiple_of(8).then(|| unsafe { self.base.byte_add(at).cast::<AtomicU64>().as_ref() })
     }
 
     /// Copies bytes out, whole words where there are any.
@@ -503,6 +577,6 @@ impl Attachment {
 impl Drop for Attachment {
     fn drop(&mut self) {
         // SAFETY: what `new` attached; whoever had a reference had borrowed it.
-        unsafe { sysv::shmdt(self.0) };
+        unsafe { sysv::shmdt(self.base) };
     }
 }

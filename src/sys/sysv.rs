@@ -154,9 +154,15 @@ pub(crate) fn sem_set_value(set: c_int, number: u16, value: c_int) -> Result<(),
     semctl("semctl(SETVAL)", set, number, libc::SETVAL, value).map(drop)
 }
 
-/// semctl(2), GETALL, of a set of `count`.
-pub(crate) fn sem_values(set: c_int, count: usize) -> Result<Vec<c_ushort>, OsError> {
-    let mut values: Vec<c_ushort> = vec![0; count];
+/// semctl(2), GETALL, of a set of `count`, which are what it fills of `values`.
+pub(crate) fn sem_values(
+    set: c_int,
+    count: usize,
+    values: &mut [c_ushort],
+) -> Result<&[c_ushort], OsError> {
+    let Some(values) = values.get_mut(..count) else {
+        return Err(OsError::from_nix("semctl(GETALL)")(nix::errno::Errno::EINVAL));
+    };
     // SAFETY: the kernel writes as many values as the set has, which never changes.
     match unsafe { libc::semctl(set, 0, libc::GETALL, values.as_mut_ptr()) } {
         -1 => Err(of_id("semctl(GETALL)")),

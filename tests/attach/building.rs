@@ -1,13 +1,8 @@
 //! What builders leave that were killed half way, and builders that stand still.
 
 use super::*;
-use std::{
-    fs::{self, File},
-    os::{fd::AsFd, unix::fs::FileExt},
-    thread,
-    time::Instant,
-};
-use support::alone;
+use std::{fs::File, os::fd::AsFd, thread, time::Instant};
+use support::{Memory, alone, is_system_v, system_v};
 
 /// What a builder writes before all else.
 const BUILDING: &[u8; 8] = b"shmbuild";
@@ -18,7 +13,13 @@ const BUILD_LOCK: libc::off_t = 1 << 62;
 /// What a builder leaves that was killed at each of its steps.
 fn remains() -> Vec<Vec<u8>> {
     let mut remains = vec![Vec::new()];
-    for length in [8, 100, 256, 4096, page_size() * 2, page_size() + (1 << 20)] {
+    let mut lengths = vec![8, 100, 256, 4096, page_size() * 2, page_size() + (1 << 20)];
+    if is_system_v() {
+        // It has its size before anything is in it.
+        lengths.retain(|length| length.is_multiple_of(page_size()));
+        remains = lengths.iter().map(|length| vec![0; *length]).collect();
+    }
+    for length in lengths {
         let mut bytes = BUILDING.to_vec();
         // Whatever stands behind the mark is not to be believed.
         bytes.resize(length, 0xa5);
@@ -27,18 +28,12 @@ fn remains() -> Vec<Vec<u8>> {
     remains
 }
 
-fn leave_remains(name: &RingName, bytes: &[u8]) {
-    use std::os::unix::fs::OpenOptionsExt;
-    let file = File::options().write(true).create_new(true).mode(0o600).open(name.path());
-    file.unwrap().write_all(bytes).unwrap();
-}
-
 #[test]
 fn what_a_dead_builder_left_is_built_anew() {
     alone(|| {
         for (i, bytes) in remains().iter().enumerate() {
             let name = RingName::new("remains");
-            leave_remains(&name, bytes);
+            name.make(bytes);
             // Either side may be the next to come.
             let (mut writer, mut reader);
             if i % 2 == 0 {
@@ -48,8 +43,7 @@ fn what_a_dead_builder_left_is_built_anew() {
                 reader = super::reader(&name);
                 writer = super::writer(&name);
             }
-            let size = fs::metadata(name.path()).unwrap().len() as usize;
-            assert_eq!(size, 2 * page_size(), "{} bytes of remains", bytes.len());
+            assert_eq!(name.memory().length(), 2 * page_size(), "{} bytes of remains", bytes.len());
             assert_eq!((writer.len(), reader.len()), (0, 0));
             writer.write_all(&vec![i as u8; page_size()]).unwrap();
             writer.finish().unwrap();
@@ -65,10 +59,10 @@ fn what_a_dead_builder_left_is_no_ring() {
     alone(|| {
         for bytes in remains() {
             let name = RingName::new("no-ring");
-            leave_remains(&name, &bytes);
+            name.make(&bytes);
             let error = options().open::<Reader>(&name).unwrap_err();
             assert!(matches!(error.kind(), OpenErrorKind::NotFound), "{error:?}");
-            assert_eq!(fs::read(name.path()).unwrap(), bytes, "looked at only");
+            assert_eq!(name.memory().content(), bytes, "looked at only");
             // And so it can be made.
             let _writer: Writer = options().create_new(&name).unwrap();
         }
@@ -86,10 +80,14 @@ fn a_builder_that_stands_still_is_named_after_a_while() {
                 drop(reader(&name));
             }
         });
-        let file = File::options().read(true).write(true).open(name.path()).unwrap();
+        let memory = name.memory();
         loop {
             child.stop();
-            if is_locked(&file) {
+            let is_locked = match &memory {
+                Memory::File(file) => is_locked(file),
+                Memory::SystemV(_) => is_taken(name.id()),
+            };
+            if is_locked {
                 break;
             }
             child.signal(libc::SIGCONT);
@@ -111,7 +109,13 @@ fn a_builder_that_stands_still_is_named_after_a_while() {
     });
 }
 
-/// Whether somebody holds the build lock.
+/// Whether somebody holds the build lock of a segment: the first semaphore of its set.
+fn is_taken(segment: i32) -> bool {
+    let set = system_v::find_set(system_v::set_key(segment)).unwrap();
+    system_v::value(set, 0) != 0
+}
+
+/// Whether somebody holds the build lock of a file.
 fn is_locked(file: &File) -> bool {
     let mut lock = libc::flock {
         l_type: libc::F_WRLCK as libc::c_short,
@@ -131,7 +135,7 @@ fn the_marks_are_where_this_test_looks_for_them() {
         let name = RingName::new("marks");
         let _writer = writer(&name);
         let mut magic = [0; 8];
-        File::open(name.path()).unwrap().read_exact_at(&mut magic, 0).unwrap();
+        name.memory().read_exact_at(&mut magic, 0).unwrap();
         assert_eq!(&magic, b"shmpipe\n");
     });
 }

@@ -95,7 +95,7 @@ fn descriptors_of_something_else() {
 #[test]
 fn the_memory_of_a_named_ring() {
     alone(|| {
-        let name = RingName::new("named");
+        let name = RingName::posix("named");
         let _writer: Writer = options().create_new(&name).unwrap();
         let file = File::options().read(true).write(true).open(name.path()).unwrap();
         assert_eq!(refuse(file), Kind::NotSealed);

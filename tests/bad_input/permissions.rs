@@ -7,12 +7,10 @@ use nix::{
 };
 use shmpipe::Trust;
 use std::{
-    fs::{self, File, Permissions},
     io::{self, Read, Write},
-    os::unix::fs::{MetadataExt, PermissionsExt, fchown},
     sync::atomic::Ordering,
 };
-use support::{Child, DEADLINE, Shared, alone, skip};
+use support::{Child, DEADLINE, Shared, alone, is_system_v, skip};
 
 /// nobody.
 const OTHER: u32 = 65534;
@@ -31,6 +29,13 @@ fn become_other() {
     nix::unistd::setgroups(&[]).unwrap();
     setgid(OTHER.into()).unwrap();
     setuid(OTHER.into()).unwrap();
+}
+
+/// A text as it may lie in what a builder left: a System V segment has its size at once.
+fn left_by_a_builder(text: &[u8]) -> Vec<u8> {
+    let mut content = text.to_vec();
+    content.resize(if is_system_v() { 2 * page_size() } else { text.len() }, 0);
+    content
 }
 
 #[test]
@@ -59,19 +64,20 @@ fn a_mode_that_was_widened_later() {
     alone(|| {
         let name = RingName::new("widened");
         let writer: Writer = options().create_new(&name).unwrap();
-        fs::set_permissions(name.path(), Permissions::from_mode(0o622)).unwrap();
+        name.set_mode(0o622);
         refused(&options(), &name, &["0622", "0600"]);
-        fs::set_permissions(name.path(), Permissions::from_mode(0o600)).unwrap();
+        name.set_mode(0o600);
         drop(options().open::<Reader>(&name).unwrap());
         drop(writer);
         name.assert_gone();
 
         // Nor is a ring built upon what is open to others.
         let name = RingName::new("empty");
-        File::create(name.path()).unwrap();
-        fs::set_permissions(name.path(), Permissions::from_mode(0o666)).unwrap();
+        let nothing = left_by_a_builder(b"");
+        name.make(&nothing);
+        name.set_mode(0o666);
         refused(&options(), &name, &["0666", "0600"]);
-        assert_eq!(fs::metadata(name.path()).unwrap().len(), 0);
+        assert_eq!(name.memory().content(), nothing);
     });
 }
 
@@ -101,7 +107,8 @@ fn a_ring_of_another_user() {
         let _writer: Writer = options().create_new(&name).unwrap();
         Child::fork(|_| {
             become_other();
-            let error = refused(&options(), &name, &["shm_open", "Permission denied"]);
+            let call = if is_system_v() { "shmctl" } else { "shm_open" };
+            let error = refused(&options(), &name, &[call, "Permission denied"]);
             assert_eq!(io::Error::from(error).kind(), io::ErrorKind::PermissionDenied);
         })
         .join();
@@ -141,19 +148,19 @@ fn a_ring_of_another_user() {
 }
 
 #[test]
-fn a_file_of_another_user() {
+fn an_object_of_another_user() {
     alone(|| {
         if !is_root() {
             return;
         }
         for text in [&b""[..], b"shmbuild", b"precious"] {
-            let name = RingName::new("file");
-            fs::write(name.path(), text).unwrap();
-            fs::set_permissions(name.path(), Permissions::from_mode(0o600)).unwrap();
-            fchown(File::open(name.path()).unwrap(), Some(OTHER), None).unwrap();
+            let name = RingName::new("object");
+            let content = left_by_a_builder(text);
+            name.make(&content);
+            name.set_owner(OTHER);
             let error = refused(&options(), &name, &[&format!("user {OTHER}")]);
             assert!(matches!(error.kind(), OpenErrorKind::Owner { .. }));
-            assert_eq!(fs::read(name.path()).unwrap(), text);
+            assert_eq!(name.memory().content(), content);
         }
     });
 }
@@ -242,7 +249,7 @@ fn a_process_that_changed_its_user_is_the_new_user() {
             become_other();
             let mut writer: Writer = options().open_or_create(&name).unwrap();
             let mut reader: Reader = options().open_or_create(&name).unwrap();
-            assert_eq!(fs::metadata(name.path()).unwrap().uid(), OTHER);
+            assert_eq!(name.owner(), OTHER);
             writer.write_all(b"x").unwrap();
             assert_eq!(reader.fill_buf().unwrap(), b"x");
         })

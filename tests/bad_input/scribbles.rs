@@ -3,15 +3,8 @@
 
 use super::*;
 use shmpipe::{Wait, stream::ReadError};
-use std::{
-    fs::{self, File},
-    io::Write,
-    ops::Range,
-    os::unix::fs::{FileExt, OpenOptionsExt},
-    sync::atomic::Ordering,
-    time::Instant,
-};
-use support::{Child, DEADLINE, Shared, alone, wait_to_be_killed};
+use std::{io::Write, ops::Range, sync::atomic::Ordering, time::Instant};
+use support::{Child, DEADLINE, Memory, Shared, alone, wait_to_be_killed};
 
 /// Identity and control block.
 const WORDS: Range<usize> = 0..1152;
@@ -27,7 +20,7 @@ const MOMENT: Duration = Duration::from_micros(200);
 
 /// Runs `case` for every byte and every change, in processes of their own, and names those that
 /// such a process died of.
-fn each(case: impl Fn(&dyn Fn(&File))) {
+fn each(case: impl Fn(&dyn Fn(&Memory))) {
     let doing = Shared::new();
     let all: Vec<_> = WORDS.flat_map(|at| CHANGES.map(|change| (at, change))).collect();
     let mut deaths = Vec::new();
@@ -37,10 +30,10 @@ fn each(case: impl Fn(&dyn Fn(&File))) {
             for (i, (at, change)) in all.iter().enumerate().skip(next) {
                 doing[0].store(i as u64, Ordering::Relaxed);
                 let started = Instant::now();
-                case(&|file| {
+                case(&|memory| {
                     let mut byte = [0];
-                    file.read_exact_at(&mut byte, *at as u64).unwrap();
-                    file.write_all_at(&[byte[0] ^ change], *at as u64).unwrap();
+                    memory.read_exact_at(&mut byte, *at as u64).unwrap();
+                    memory.write_all_at(&[byte[0] ^ change], *at as u64).unwrap();
                 });
                 assert!(started.elapsed() < DEADLINE, "it took {:?}", started.elapsed());
             }
@@ -55,10 +48,6 @@ fn each(case: impl Fn(&dyn Fn(&File))) {
         next = died + 1;
     }
     assert!(deaths.is_empty(), "{deaths:#?}");
-}
-
-fn open(name: &RingName) -> File {
-    File::options().read(true).write(true).open(name.path()).unwrap()
 }
 
 /// Whatever a reader can do. What it says is its business.
@@ -100,20 +89,13 @@ fn a_ring_that_nobody_was_at() {
         let mut writer: Writer = options.create_new(&name).unwrap();
         writer.write_all(b"unread bytes").unwrap();
         drop(writer);
-        let template = fs::read(name.path()).unwrap();
+        let template = name.memory().content();
         let template = &template;
         let options = &options;
         each(|scribble| {
             let name = RingName::new("offline");
-            let mut file = File::options()
-                .read(true)
-                .write(true)
-                .create_new(true)
-                .mode(0o600)
-                .open(name.path())
-                .unwrap();
-            file.write_all(template).unwrap();
-            scribble(&file);
+            name.make(template);
+            scribble(&name.memory());
             let said = |error: OpenError| {
                 assert!(error.to_string().starts_with(&format!("ring {}", name.as_str())));
                 assert!(!matches!(error.kind(), OpenErrorKind::Os(_)), "{error}");
@@ -146,11 +128,11 @@ fn a_ring_at_work() {
             let name = RingName::new("online");
             let mut writer: Writer = options.create_new(&name).unwrap();
             let mut reader: Reader = options.open(&name).unwrap();
-            let file = open(&name);
+            let memory = name.memory();
             writer.write_all(b"some bytes").unwrap();
             assert_eq!(reader.fill_buf().unwrap().len(), 10);
             reader.consume(5);
-            scribble(&file);
+            scribble(&memory);
             use_reader(&mut reader);
             use_writer(&mut writer);
             use_reader(&mut reader);
@@ -173,7 +155,7 @@ fn a_flood_of_tokens_hides_no_death() {
             wait_to_be_killed();
         });
         child.expect("attached");
-        open(&name).write_all_at(&i32::MAX.to_ne_bytes(), DATA_TOKENS).unwrap();
+        name.memory().write_all_at(&i32::MAX.to_ne_bytes(), DATA_TOKENS).unwrap();
         child.kill();
         // Without a deadline of its own, at which it would look once more.
         let read = reader.fill_buf();

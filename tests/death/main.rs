@@ -9,6 +9,7 @@ mod support;
 
 mod blocked;
 mod reader_killed;
+mod restarted;
 mod taken_over;
 mod undead;
 mod writer_killed;

@@ -196,8 +196,8 @@ fn an_inherited_end_forgets_what_it_was_told_before() {
 /// Where this process has mapped shared memory objects, from first to last byte.
 fn mapped(name: &RingName) -> Vec<std::ops::Range<usize>> {
     let maps = fs::read_to_string("/proc/self/maps").unwrap();
-    let path = name.path();
-    let ours = maps.lines().filter(|line| line.contains(path.to_str().unwrap()));
+    let path = name.mapped_as();
+    let ours = maps.lines().filter(|line| line.contains(&path));
     ours.map(|line| {
         let (range, _) = line.split_once(' ').unwrap();
         let (from, to) = range.split_once('-').unwrap();

@@ -2,7 +2,7 @@
 
 use crate::{
     look,
-    support::{Child, RingName, alone, wait_to_be_killed},
+    support::{Child, RingName, alone, is_system_v, page_size, posix_only, wait_to_be_killed},
 };
 use shmpipe::{
     Options, Peer,
@@ -10,7 +10,18 @@ use shmpipe::{
     mpsc,
     stream::{Reader, Writer},
 };
-use std::{fs, os::unix::fs::chown};
+
+/// nobody.
+const OTHER: u32 = 65534;
+
+/// A System V segment that was not is not taken for one that is to be a ring's.
+fn as_large_as_a_ring(content: &[u8]) -> Vec<u8> {
+    let mut content = content.to_vec();
+    if is_system_v() {
+        content.resize(2 * page_size(), 0);
+    }
+    content
+}
 
 #[test]
 fn a_ring_in_use_is_removed_by_force_only() {
@@ -32,34 +43,54 @@ fn a_ring_in_use_is_removed_by_force_only() {
 
 #[test]
 fn what_is_no_ring_or_anothers_is_not_removed() {
-    let name = RingName::new("no-ring");
-    for content in [&b"text of another program"[..], b"shm"] {
-        fs::write(name.path(), content).unwrap();
-        for force in [Force::No, Force::Yes] {
-            assert!(matches!(
-                inspect::remove(&name, force).unwrap_err().kind(),
-                ErrorKind::Ring(_)
-            ));
+    alone(|| {
+        let name = RingName::new("no-ring");
+        for content in [&b"text of another program"[..], b"shm"] {
+            name.make(&as_large_as_a_ring(content));
+            for force in [Force::No, Force::Yes] {
+                assert!(matches!(
+                    inspect::remove(&name, force).unwrap_err().kind(),
+                    ErrorKind::Ring(_)
+                ));
+            }
+            assert!(inspect::repair(&name).is_err());
+            name.remove().unwrap();
         }
-        assert!(inspect::repair(&name).is_err());
-    }
-    fs::write(name.path(), b"").unwrap();
-    assert!(inspect::remove(&name, Force::No).is_err());
-    inspect::remove(&name, Force::Yes).unwrap();
-    name.assert_gone();
+        if posix_only("emptiness") {
+            name.make(b"");
+            assert!(inspect::remove(&name, Force::No).is_err());
+            inspect::remove(&name, Force::Yes).unwrap();
+            name.assert_gone();
+        }
 
-    if !nix::unistd::geteuid().is_root() {
-        return crate::support::skip("only root can make what is another's");
+        if !nix::unistd::geteuid().is_root() {
+            return crate::support::skip("only root can make what is another's");
+        }
+        let name = RingName::new("anothers");
+        // Who made a System V object is not a stranger to it, whoever owns it.
+        let child = Child::fork(|_| {
+            nix::unistd::setuid(OTHER.into()).unwrap();
+            drop(Options::new().persistent(true).create_new::<Writer>(&name).unwrap());
+        });
+        child.join();
+        for force in [Force::No, Force::Yes] {
+            let error = inspect::remove(&name, force).unwrap_err();
+            assert!(
+                matches!(error.kind(), ErrorKind::NotOwner { owner: OTHER, own: 0 }),
+                "{error}"
+            );
+        }
+        assert!(inspect::remove_orphaned(&name).unwrap().is_empty());
+        name.assert_exists();
+    });
+}
+
+/// What the names begin with of two rings and of no other test's: of a key, all of it.
+fn prefixes(one: &RingName, other: &RingName) -> Vec<String> {
+    match is_system_v() {
+        true => [one, other].map(|name| name.as_str().to_owned()).into(),
+        false => vec![one.as_str().split_inclusive('-').take(4).collect()],
     }
-    let name = RingName::new("anothers");
-    drop(Options::new().persistent(true).create_new::<Writer>(&name).unwrap());
-    chown(name.path(), Some(65534), Some(65534)).unwrap();
-    for force in [Force::No, Force::Yes] {
-        let error = inspect::remove(&name, force).unwrap_err();
-        assert!(matches!(error.kind(), ErrorKind::NotOwner { owner: 65534, own: 0 }), "{error}");
-    }
-    assert!(inspect::remove_orphaned(&name).unwrap().is_empty());
-    name.assert_exists();
 }
 
 #[test]
@@ -76,12 +107,14 @@ fn orphans_are_removed_and_nothing_else() {
         child.kill();
         let _live = make(&live);
         drop(Options::new().persistent(true).create_new::<Writer>(&kept).unwrap());
-        fs::write(half.path(), b"shmbuild and then the builder died").unwrap();
+        half.make(&as_large_as_a_ring(b"shmbuild and then the builder died"));
         assert_eq!(look(&half).condition, Condition::Abandoned);
 
-        let prefix = dead.as_str().split_inclusive('-').take(4).collect::<String>();
-        let removed = inspect::remove_orphaned(&prefix).unwrap();
-        let names: Vec<_> = removed.iter().map(|ring| ring.place.to_string()).collect();
+        let mut names = Vec::new();
+        for prefix in prefixes(&dead, &half) {
+            let removed = inspect::remove_orphaned(prefix).unwrap();
+            names.extend(removed.iter().map(|ring| ring.place.to_string()));
+        }
         assert_eq!(names, [dead.as_str(), half.as_str()]);
         dead.assert_gone();
         half.assert_gone();
@@ -94,7 +127,7 @@ fn orphans_are_removed_and_nothing_else() {
 fn remains_and_seats_of_the_dead() {
     alone(|| {
         let name = RingName::new("remains");
-        fs::write(name.path(), b"shmbuild").unwrap();
+        name.make(&as_large_as_a_ring(b"shmbuild"));
         assert_eq!(inspect::repair(&name).unwrap(), [Repair::RemainsRemoved]);
         name.assert_gone();
 

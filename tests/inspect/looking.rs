@@ -2,7 +2,7 @@
 
 use crate::{
     assert_states, end, look,
-    support::{Child, Holdings, RingName, alone, eventually, wait_to_be_killed},
+    support::{Child, Holdings, RingName, alone, eventually, is_system_v, wait_to_be_killed},
 };
 use shmpipe::{
     Backend, Options, Peer,
@@ -11,9 +11,8 @@ use shmpipe::{
     stream::{Reader, Writer},
 };
 use std::{
-    fs::{self, File},
+    fs::File,
     io::{Read, Write},
-    os::unix::fs::FileExt,
     thread,
     time::{Duration, Instant},
 };
@@ -35,7 +34,8 @@ fn every_state_of_the_ends_of_a_stream() {
         writer.expect("there");
         let ring = look(&name);
         assert_eq!((&ring.condition, ring.unread), (&Condition::Waiting, 5));
-        assert_eq!((ring.backend, ring.face), (Backend::Posix, Some(Face::Stream)));
+        let backend = if is_system_v() { Backend::SystemV } else { Backend::Posix };
+        assert_eq!((ring.backend, ring.face), (backend, Some(Face::Stream)));
         assert_eq!((ring.capacity, ring.mode, ring.persistent), (4096, 0o600, false));
         assert_states(&ring, Peer::Alive, Peer::NoneYet);
         assert_eq!(end(&ring, Role::Producer).pid, writer.pid());
@@ -146,12 +146,12 @@ fn an_observer_leaves_no_trace() {
         let name = RingName::new("trace");
         let mut writer: Writer = options().create_new(&name).unwrap();
         writer.write_all(b"abc").unwrap();
-        let before = (fs::read(name.path()).unwrap(), Holdings::now());
+        let before = (name.memory().content(), Holdings::now());
         for _ in 0..100 {
             look(&name);
             inspect::list().unwrap();
         }
-        assert_eq!((fs::read(name.path()).unwrap(), Holdings::now()), before);
+        assert_eq!((name.memory().content(), Holdings::now()), before);
         // Roles are free and the last end takes the name away while it is looked at.
         thread::scope(|scope| {
             let observer = scope.spawn(|| while inspect::status(&name).is_ok() {});
@@ -198,12 +198,20 @@ fn what_is_damaged_cut_short_or_not_ours() {
     };
     let name = RingName::new("foreign");
     for content in [&b""[..], b"shm", b"something else altogether"] {
-        fs::write(name.path(), content).unwrap();
+        if is_system_v() && content.is_empty() {
+            continue; // There is no such segment.
+        }
+        name.make(content);
         assert!(listed(&name).is_none());
         assert!(inspect::status(&name).is_err());
+        name.remove().unwrap();
     }
+    // A segment as large as a ring's may be another's, too.
+    name.make(&[b'x'; 4096]);
+    assert!(listed(&name).is_none());
     for (length, whole) in [(8, false), (100, false), (256, false), (1000, false), (5000, false)] {
-        let name = RingName::new("short");
+        // Nobody can cut a segment short.
+        let name = RingName::posix("short");
         drop(options().persistent(true).create_new::<Writer>(&name).unwrap());
         let file = File::options().write(true).open(name.path()).unwrap();
         file.set_len(length).unwrap();
@@ -214,14 +222,14 @@ fn what_is_damaged_cut_short_or_not_ours() {
     // Any word may be anything: it is told as a number, or as damage.
     let name = RingName::new("scribbled");
     drop(options().producers(2).persistent(true).create_new::<mpsc::Sender>(&name).unwrap());
-    let whole = fs::read(name.path()).unwrap();
-    let file = File::options().write(true).open(name.path()).unwrap();
+    let memory = name.memory();
+    let whole = memory.content();
     for at in (8..1408 + 2 * 384).step_by(8) {
         for value in [u64::MAX, 1 << 63, 0x0102_0304_0506_0708, 1] {
-            file.write_all_at(&value.to_ne_bytes(), at).unwrap();
+            memory.write_all_at(&value.to_ne_bytes(), at).unwrap();
             listed(&name).expect("it says that it is ours");
         }
-        file.write_all_at(&whole[at as usize..][..8], at).unwrap();
+        memory.write_all_at(&whole[at as usize..][..8], at).unwrap();
     }
     assert_eq!(look(&name).condition, Condition::Orphaned);
 }

@@ -10,7 +10,9 @@ mod stream_support;
 mod support;
 
 mod changing;
+mod faces;
 mod looking;
+mod system_v;
 
 use shmpipe::{
     Peer,

@@ -10,7 +10,6 @@ use shmpipe::{
 };
 use std::{
     collections::HashMap,
-    fs::File,
     os::fd::{AsFd, OwnedFd},
     time::{Duration, Instant, SystemTime},
 };
@@ -86,7 +85,7 @@ impl ManySite {
     pub fn words(&self) -> Words {
         Words(match self.memory() {
             Some(memory) => memory.into(),
-            None => File::options().read(true).write(true).open(self.name.path()).unwrap(),
+            None => self.name.memory(),
         })
     }
 

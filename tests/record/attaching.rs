@@ -152,7 +152,6 @@ fn rings_of_another_face() {
 #[test]
 fn a_ring_whose_alignment_is_damaged() {
     const ELEMENT_ALIGN: u64 = 68;
-    use std::os::unix::fs::FileExt;
     for bad in [0_u32, 1, 4, 9, 24, 8192, 1 << 31, u32::MAX] {
         let site = RecordSite::new(true, 64);
         site.words().0.write_all_at(&bad.to_ne_bytes(), ELEMENT_ALIGN).unwrap();

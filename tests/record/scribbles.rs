@@ -221,7 +221,6 @@ fn a_header_that_changes_under_the_guard() {
 /// Between users what was checked cannot be changed any more: it is a copy.
 #[test]
 fn a_payload_that_changes_under_the_guard() {
-    use std::os::unix::fs::FileExt;
     for align in SOME_ALIGNS {
         let site = RecordSite::new(true, align);
         let (mut sender, mut receiver, words) = ends(&site, Trust::AnyUser);

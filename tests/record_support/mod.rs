@@ -12,13 +12,7 @@ use shmpipe::{
     OpenError, Options, Unclaimed,
     record::{Receiver, Sender, WriteError},
 };
-use std::{
-    fs::File,
-    os::{
-        fd::{AsFd, OwnedFd},
-        unix::fs::FileExt,
-    },
-};
+use std::os::fd::{AsFd, OwnedFd};
 
 /// All that payloads can be aligned to.
 pub const ALIGNS: [usize; 10] = [8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096];
@@ -213,7 +207,7 @@ impl RecordSite {
     pub fn words(&self) -> Words {
         Words(match self.memory() {
             Some(memory) => memory.into(),
-            None => File::options().read(true).write(true).open(self.name.path()).unwrap(),
+            None => self.name.memory(),
         })
     }
 

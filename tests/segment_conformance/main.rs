@@ -4,7 +4,7 @@ mod backends;
 #[path = "../support/mod.rs"]
 mod support;
 
-use backends::{Memfd, Posix, Ring};
+use backends::{Memfd, Posix, Ring, SystemV};
 use nix::sys::stat::{Mode, umask};
 use shmpipe::{
     OpenError, OpenErrorKind, Options, Peer,
@@ -14,7 +14,9 @@ use std::{
     io::{Read, Write},
     thread,
 };
-use support::{Child, DEADLINE, Holdings, Orphan, alone, eventually, page_size, wait_to_be_killed};
+use support::{
+    Child, DEADLINE, Holdings, Orphan, alone, eventually, page_size, skip, wait_to_be_killed,
+};
 
 macro_rules! conformance {
     ($($case:ident)*) => {
@@ -23,6 +25,14 @@ macro_rules! conformance {
         }
         mod memfd {
             $(#[test] fn $case() { super::alone(|| super::$case::<super::Memfd>()); })*
+        }
+        mod system_v {
+            $(#[test] fn $case() {
+                super::alone(|| match super::support::system_v::is_available() {
+                    true => super::$case::<super::SystemV>(),
+                    false => super::skip("no System V IPC here"),
+                });
+            })*
         }
     };
 }
@@ -50,7 +60,7 @@ fn geometry_is_a_control_page_and_the_capacity<R: Ring>() {
         let ring = R::make(&Options::new().capacity(capacity));
         let writer = ring.writer().unwrap();
         assert_eq!(writer.capacity(), capacity);
-        assert_eq!(ring.stat().st_size as usize, page + capacity);
+        assert_eq!(ring.facts().size, page + capacity);
         let reader = ring.reader().unwrap();
         assert_eq!(reader.capacity(), capacity);
         assert_eq!((writer.free(), reader.free()), (capacity, capacity));
@@ -58,14 +68,14 @@ fn geometry_is_a_control_page_and_the_capacity<R: Ring>() {
     let ring = R::make(&Options::new());
     let writer = ring.writer().unwrap();
     assert_eq!(writer.capacity(), Options::DEFAULT_CAPACITY);
-    assert_eq!(ring.stat().st_size as usize, page + Options::DEFAULT_CAPACITY);
+    assert_eq!(ring.facts().size, page + Options::DEFAULT_CAPACITY);
 }
 
 fn pages_are_reserved_when_a_ring_is_made<R: Ring>() {
     let ring = R::make(&Options::new().capacity(1 << 20));
     let _writer = ring.writer().unwrap();
-    let stat = ring.stat();
-    assert!(stat.st_blocks * 512 >= stat.st_size, "{} blocks for {}", stat.st_blocks, stat.st_size);
+    let facts = ring.facts();
+    assert!(facts.reserved >= facts.size, "{facts:?}");
 }
 
 fn a_span_across_the_end_is_one_slice<R: Ring>() {
@@ -97,18 +107,18 @@ fn the_mode_is_what_was_asked_for_whatever_the_umask<R: Ring>() {
         for mode in [0o600, 0o640, 0o660, 0o666] {
             let ring = R::make(&Options::new().capacity(page_size()).mode(mode));
             let _writer = ring.writer().unwrap();
-            assert_eq!(ring.stat().st_mode & 0o7777, mode, "umask {mask:o}");
+            assert_eq!(ring.facts().mode, mode, "umask {mask:o}");
         }
         let ring = R::make(&Options::new().capacity(page_size()));
         let _writer = ring.writer().unwrap();
-        assert_eq!(ring.stat().st_mode & 0o7777, 0o600, "the default; umask {mask:o}");
+        assert_eq!(ring.facts().mode, 0o600, "the default; umask {mask:o}");
     }
 }
 
 fn the_owner_is_the_effective_user<R: Ring>() {
     let ring = R::make(&Options::new().capacity(page_size()));
     let _writer = ring.writer().unwrap();
-    assert_eq!(ring.stat().st_uid, nix::unistd::geteuid().as_raw());
+    assert_eq!(ring.facts().owner, nix::unistd::geteuid().as_raw());
 }
 
 fn memory_that_is_cut_short_is_an_error_and_no_crash<R: Ring>() {
@@ -120,7 +130,7 @@ fn memory_that_is_cut_short_is_an_error_and_no_crash<R: Ring>() {
         eventually("the reader to sleep", || {
             (writer.peer().unwrap() == Peer::Waiting).then_some(())
         });
-        let cut = ring.file().set_len(left as u64);
+        let cut = ring.resize(left as u64);
         assert_eq!(cut.is_ok(), R::CAN_BE_CUT, "{left}: {cut:?}");
         if R::CAN_BE_CUT {
             let read = waiting.join().unwrap();
@@ -137,7 +147,7 @@ fn memory_that_is_cut_short_is_an_error_and_no_crash<R: Ring>() {
         eventually("the writer to sleep", || {
             (reader.peer().unwrap() == Peer::Waiting).then_some(())
         });
-        assert_eq!(ring.file().set_len(left as u64).is_ok(), R::CAN_BE_CUT);
+        assert_eq!(ring.resize(left as u64).is_ok(), R::CAN_BE_CUT);
         if R::CAN_BE_CUT {
             let written = waiting.join().unwrap();
             assert!(matches!(written, Err(WriteError::Truncated)), "{left}: {written:?}");
@@ -153,7 +163,7 @@ fn memory_that_grows_is_ignored_or_impossible<R: Ring>() {
     let capacity = page_size();
     let ring = R::make(&Options::new().capacity(capacity));
     let mut writer = ring.writer().unwrap();
-    let grown = ring.file().set_len(1 << 20);
+    let grown = ring.resize(1 << 20);
     assert_eq!(grown.is_ok(), R::CAN_BE_CUT, "{grown:?}");
     let mut reader = ring.reader().unwrap();
     assert_eq!(reader.capacity(), capacity);

@@ -62,7 +62,7 @@ fn a_reader_killed_before_the_end_of_a_finished_stream() {
     until_waiting(writer.pid(), Waits::ForPeer);
     kill_now(reader);
     finish_soon(writer).exits(1).says("the reader died");
-    place.bash("rm -f /dev/shm$R").exits(0);
+    place.clear_shm();
 }
 
 #[test]

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::{
     process::{Waits, until_waiting},
-    support::{Place, Ran, until},
+    support::{Place, Ran, is_system_v, system_v, until},
 };
 
 #[track_caller]
@@ -34,16 +34,20 @@ fn a_ring_is_listed_with_its_ends_until_it_is_gone() {
     assert_eq!(ring["condition"], "waiting");
     assert_eq!(
         (&ring["backend"], &ring["face"], &ring["unread"]),
-        (&"posix".into(), &"bytes".into(), &6.into())
+        (&place.backend().into(), &"bytes".into(), &6.into())
     );
     assert_eq!((&ring["mode"], &ring["capacity"]), (&"0600".into(), &(4 << 20).into()));
+    match is_system_v() {
+        true => assert_eq!(ring["sysv"]["key"], place.ring()["sysv:".len()..]),
+        false => assert_eq!(ring["sysv"], Value::Null),
+    }
     let ends = ring["ends"].as_array().expect("its ends");
     assert_eq!((&ends[0]["role"], &ends[0]["state"]), (&"writer".into(), &"alive".into()));
     assert_eq!(ends[0]["pid"], writer.pid().as_raw());
     assert_eq!((&ends[1]["role"], &ends[1]["state"]), (&"reader".into(), &"none-yet".into()));
     let table = place.bash("shmcat --list").exits(0).silent().out();
     let line = table.lines().find(|line| line.contains(&place.ring())).expect("it is there");
-    assert!(line.contains("posix") && line.contains("waiting"), "{line}");
+    assert!(line.contains(place.backend()) && line.contains("waiting"), "{line}");
 
     let reader = place.start_shmcat("--from $R");
     until("the reader waits", || {
@@ -67,6 +71,69 @@ fn a_ring_is_listed_with_its_ends_until_it_is_gone() {
     reader.finish().exits(1).prints("hello\n");
     assert!(listed(&place).is_none());
     place.bash("shmcat --status $R").exits(1).prints("").says("there is no such ring");
+}
+
+/// Removes a System V ring, if it is still there at the end.
+struct Segment(i32);
+
+impl Drop for Segment {
+    fn drop(&mut self) {
+        system_v::remove(self.0);
+    }
+}
+
+#[test]
+fn a_system_v_ring_without_a_key_is_found_by_its_id() {
+    let place = Place::new();
+    let writer = place.start_shmcat("--to private --backend sysv --mode 0640 <<< hello");
+    until_waiting(writer.pid(), Waits::ForPeer);
+    let all = json(place.bash("shmcat --list --json"));
+    let is_its = |ring: &&Value| ring["ends"][0]["pid"] == writer.pid().as_raw();
+    let ring = all.as_array().expect("an array of rings").iter().find(is_its);
+    let sysv = &ring.expect("it is there")["sysv"];
+    let id = Segment(sysv["id"].as_i64().and_then(|id| id.try_into().ok()).expect("an id"));
+    let name = format!("sysv:id={}", id.0);
+
+    let mut status = Value::Null;
+    // Other tests may be looking at it, too, for which they attach it.
+    until("it is attached as its end attaches it", || {
+        status = json(place.bash(&format!("shmcat --status {name} --sample 0 --json")));
+        status["sysv"]["attached"] == 2
+    });
+    assert_eq!((&status["name"], &status["backend"]), (&name.clone().into(), &"sysv".into()));
+    let owner = nix::unistd::geteuid().as_raw();
+    let group = nix::unistd::getegid().as_raw();
+    assert_eq!((&status["owner"], &status["group"]), (&owner.into(), &group.into()));
+    assert_eq!(status["mode"], "0640");
+    let sysv = &status["sysv"];
+    let set = system_v::find_set(system_v::set_key(id.0)).expect("its semaphores");
+    assert_eq!((&sysv["key"], &sysv["set"]), (&Value::Null, &set.into()));
+    assert_eq!(sysv["creator"], owner);
+    assert_eq!(sysv["creator_pid"], writer.pid().as_raw());
+    assert_eq!(sysv["changed"], system_v::stat(id.0).expect("it is there").shm_ctime);
+
+    let text = place.bash(&format!("shmcat --status {name} --sample 0")).exits(0).silent().out();
+    let lines = [
+        format!("name         {name}\n"),
+        format!("owner        {owner}, group {group}, mode 0640\n"),
+        "key          none\n".to_owned(),
+        format!("id           {}, of its semaphores {set}\n", id.0),
+        format!("created      by user {owner}, pid {}\n", writer.pid()),
+        "attached     ".to_owned(),
+    ];
+    for line in lines {
+        assert!(text.contains(&line), "{line:?} is not in {text}");
+    }
+    let table = place.bash("shmcat --list").exits(0).silent().out();
+    let shown = |line: &&str| line.split_whitespace().next() == Some(&name);
+    let line = table.lines().find(shown).expect("it is there");
+    let words: Vec<_> = line.split_whitespace().collect();
+    assert_eq!(words[1..3], [&id.0.to_string(), "sysv"]);
+
+    place.bash(&format!("shmcat --from {name} --mode 0640")).exits(0).prints("hello\n").silent();
+    writer.finish().exits(0).silent();
+    place.bash(&format!("shmcat --status {name}")).exits(1).says("there is no such ring");
+    assert_eq!(system_v::find_set(system_v::set_key(id.0)), None);
 }
 
 #[test]
@@ -104,32 +171,32 @@ fn removal_is_refused_while_somebody_is_there() {
 #[test]
 fn orphaned_removes_the_dead_ones_only() {
     let place = Place::new();
-    let dead = place.start_bash("exec shmcat --to ${R}dead <<< hello");
+    let dead = place.start_bash("exec shmcat --to ${P}d <<< hello");
     until_waiting(dead.pid(), Waits::ForPeer);
-    let live = place.start_bash("exec shmcat --to ${R}live <<< hello");
+    let live = place.start_bash("exec shmcat --to ${P}e <<< hello");
     until_waiting(live.pid(), Waits::ForPeer);
     dead.signal(Signal::SIGKILL);
     dead.finish().dies_of(Signal::SIGKILL);
-    let said = format!("removed {}dead\n", place.ring());
-    place.bash("shmcat --remove --orphaned $R").exits(0).silent().prints(&said);
-    place.bash("shmcat --remove --orphaned $R").exits(0).silent().prints("");
-    place.bash("shmcat --from ${R}live").exits(0).prints("hello\n");
+    let said = format!("removed {}d\n", place.prefix());
+    place.bash("shmcat --remove --orphaned $P").exits(0).silent().prints(&said);
+    place.bash("shmcat --remove --orphaned $P").exits(0).silent().prints("");
+    place.bash("shmcat --from ${P}e").exits(0).prints("hello\n");
     live.finish().exits(0);
 }
 
 #[test]
 fn repair_says_what_it_did() {
     let place = Place::new();
-    let shm = format!("/dev/shm{}", place.ring());
-    fs::write(&shm, "shmbuild").expect("room in /dev/shm");
+    place.make_object("shmbuild");
     assert_eq!(listed(&place).expect("it is there")["condition"], "abandoned");
     let done = json(place.bash("shmcat --repair $R --json"));
     assert_eq!(done["repaired"][0]["what"], "remains-removed");
     place.bash("shmcat --repair $R").exits(1).says("there is no such ring");
-    fs::write(&shm, "another program's").expect("room in /dev/shm");
+    place.make_object("another program's");
     place.bash("shmcat --repair $R").exits(1).says("it is no shmpipe ring");
     place.bash("shmcat --remove $R --force").exits(1).says("it is no shmpipe ring");
-    fs::remove_file(&shm).expect("it is left alone");
+    assert_eq!(place.left_in_shm().len(), 1, "it is left alone");
+    place.clear_shm();
     let writer = place.start_writer_of("hello");
     until_waiting(writer.pid(), Waits::ToRead);
     place

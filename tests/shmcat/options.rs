@@ -1,23 +1,20 @@
 //! How rings are made and waited for, and command lines that make no sense.
 
-use std::os::unix::fs::MetadataExt;
-
 use crate::{
     process::{Waits, until_waiting},
-    support::Place,
+    support::{Place, is_system_v},
 };
 
 #[test]
 fn capacity_and_mode_of_a_new_ring() {
     let place = Place::new();
-    let object = format!("/dev/shm{}", place.ring());
     let made_with = |place: &Place, options: &str| {
         let writer = place.start_shmcat(&format!("--to $R {options} /dev/null"));
         until_waiting(writer.pid(), Waits::ForPeer);
-        let metadata = std::fs::metadata(&object).expect("the ring is there");
+        let found = place.size_and_mode();
         place.bash(&format!("shmcat --from $R {options}")).exits(0).silent();
         writer.finish().exits(0).silent();
-        (metadata.len(), metadata.mode() & 0o777)
+        found
     };
 
     let (control_and_4k, mode) = made_with(&place, "--capacity 4096");
@@ -45,9 +42,23 @@ fn each_way_to_wait() {
 #[test]
 fn the_backend_can_be_named() {
     let place = Place::new();
-    let script =
-        "shmcat --to $R --backend posix <<< hello & shmcat --from $R --backend=posix; wait $!";
+    let said = "shmcat --to $N --backend $B <<< hello & shmcat --from $N --backend=$B; wait $!";
+    let through = |name: &str, backend| {
+        place.bash(&format!("N={name} B={backend}; {said}")).exits(0).prints("hello\n").silent();
+    };
+    if !is_system_v() {
+        return through("$R", "posix");
+    }
+    through("$R", "sysv");
+    // Where it is named, the prefix is not needed. Keys have other forms, and one end need not say as the other does.
+    through("${R#sysv:}", "sysv");
+    through("$((${R#sysv:}))", "sysv");
+    place.bash("touch file").exits(0);
+    through("$PWD/file:7", "sysv");
+    let script = "shmcat --to $R <<< hello & shmcat --from ${R#sysv:} --backend sysv; wait $!";
     place.bash(script).exits(0).prints("hello\n").silent();
+    place.bash("shmcat --from $PWD/missing:7 --backend sysv").exits(1).says("missing");
+    place.bash("shmcat --to /name --backend sysv <<< x").exits(1).says("sysv:0x2A01");
 }
 
 #[test]
@@ -58,7 +69,7 @@ fn a_persistent_name_stays_until_it_is_removed() {
         place.bash(script).exits(0).prints("hello\n").silent();
         assert_eq!(place.left_in_shm().len(), 1);
     }
-    place.bash("rm /dev/shm$R").exits(0);
+    place.clear_shm();
 }
 
 #[test]

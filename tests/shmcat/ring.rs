@@ -6,7 +6,7 @@ use nix::sys::signal::{Signal, kill};
 
 use crate::{
     process::{self, Waits, until_waiting},
-    support::{Place, SIZES, until},
+    support::{Place, SIZES, is_system_v, until},
 };
 
 #[test]
@@ -232,6 +232,9 @@ fn interrupted_calls_are_repeated() {
 
 #[test]
 fn a_ring_with_a_name_that_is_not_utf8() {
+    if is_system_v() {
+        return println!("skipped: names of POSIX objects alone can be anything");
+    }
     let place = Place::new();
     let script = r#"shmcat --to "$R"$'\xff' <<< hello & shmcat --from "$R"$'\xff'; wait $!"#;
     place.bash(script).exits(0).prints("hello\n").silent();

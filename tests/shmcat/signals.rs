@@ -4,7 +4,7 @@ use nix::sys::signal::Signal;
 
 use crate::{
     process::{Waits, is_held_up, until_waiting},
-    support::{Place, Running, until},
+    support::{Place, Running, is_system_v, until},
 };
 
 const SIGNALS: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
@@ -135,8 +135,11 @@ fn ends_that_are_about_to_leave() {
     }
     // An end that leaves writes its pid beside the lock under which it removes the name. There both
     // are held up, as they can be by the scheduler; one of them has the lock, the other waits for it.
-    let held_up = "strace -D -f -o /dev/null -e trace=pwrite64 \
-                   -e inject=pwrite64:delay_exit=300000 shmcat";
+    // (Of System V rings the lock is all that has a call of its own.)
+    let call = if is_system_v() { "semtimedop" } else { "pwrite64" };
+    let held_up = format!(
+        "strace -D -f -o /dev/null -e trace={call} -e inject={call}:delay_exit=300000 shmcat"
+    );
     for signal in SIGNALS {
         let writer = place.start_bash(&format!("exec {held_up} --to $R <<< hello"));
         until_waiting(writer.pid(), Waits::ForPeer);

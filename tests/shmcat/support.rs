@@ -1,20 +1,23 @@
 //! What every test here needs: a place of its own, bash, and a look at what a process is doing.
 
+#[allow(dead_code, reason = "it is for other tests, too")]
+#[path = "../support/system_v.rs"]
+pub mod system_v;
+
+pub use system_v::is_system_v;
+
 use std::{
     env,
     ffi::OsString,
     fs,
     io::Read,
     os::unix::{
-        fs::symlink,
+        fs::{MetadataExt, symlink},
         process::{CommandExt, ExitStatusExt},
     },
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
-    sync::{
-        Mutex, Once, OnceLock, PoisonError,
-        atomic::{AtomicU32, Ordering},
-    },
+    sync::{Mutex, Once, OnceLock, PoisonError},
     thread::{self, JoinHandle},
     time::{Duration, Instant, SystemTime},
 };
@@ -71,28 +74,32 @@ fn changed(file: &Path) -> Option<SystemTime> {
     fs::metadata(file).ok()?.modified().ok()
 }
 
-/// A directory and the name of a ring that no other test uses. At the end nothing may be left of the
-/// ring, and nothing is left of the processes and files whatever happened.
+/// A directory and names of rings that no other test uses: `$P` and one more hexadecimal digit, of which 0 makes `$R`.
+/// At the end nothing may be left of the rings, and nothing is left of the processes and files whatever happened.
+///
+/// With `SHMPIPE_TEST_BACKEND=sysv` in the environment they are the names of System V rings.
 pub struct Place {
     directory: TempDir,
     /// In front of the PATH: the programs to be tested and nothing else that is built beside them, which
     /// could have the name of a tool.
     programs: TempDir,
-    token: String,
+    /// This process has no other with it at the same time.
+    number: u32,
 }
+
+/// The numbers of the places that there are, as bits.
+static NUMBERS: Mutex<u64> = Mutex::new(0);
 
 impl Place {
     pub fn new() -> Self {
         static TOOLS: Once = Once::new();
         TOOLS.call_once(assert_tools);
-        static COUNTER: AtomicU32 = AtomicU32::new(0);
-        let number = COUNTER.fetch_add(1, Ordering::Relaxed);
+        let mut numbers = NUMBERS.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = numbers.trailing_ones();
+        *numbers |= 1_u64.checked_shl(number).expect("not so many tests run at once");
+        drop(numbers);
         let directory = || tempfile::tempdir().expect("a directory for temporary files");
-        let place = Self {
-            directory: directory(),
-            programs: directory(),
-            token: format!("shmcat-test-{}-{number}", std::process::id()),
-        };
+        let place = Self { directory: directory(), programs: directory(), number };
         place.add_program(shmcat(), "shmcat");
         place
     }
@@ -102,8 +109,47 @@ impl Place {
         symlink(program, self.programs.path().join(name)).expect("a new link");
     }
 
+    /// What the names of its rings begin with.
+    pub fn prefix(&self) -> String {
+        match is_system_v() {
+            // Pids have 22 bits.
+            true => format!("sysv:0x{:07x}", std::process::id() << 6 | self.number),
+            false => format!("/shmcat-test-{}-{}-", std::process::id(), self.number),
+        }
+    }
+
     pub fn ring(&self) -> String {
-        format!("/{}", self.token)
+        format!("{}0", self.prefix())
+    }
+
+    /// As `--list` tells where it is made.
+    pub fn backend(&self) -> &'static str {
+        if is_system_v() { "sysv" } else { "posix" }
+    }
+
+    /// The size of its ring's memory, and the permission bits.
+    #[track_caller]
+    pub fn size_and_mode(&self) -> (u64, u32) {
+        if is_system_v() {
+            let id = system_v::find(key(&self.ring())).expect("the ring is there");
+            let stat = system_v::stat(id).expect("the ring is there");
+            let size = stat.shm_segsz.next_multiple_of(page_size()) as u64;
+            return (size, u32::from(stat.shm_perm.mode) & 0o777);
+        }
+        let metadata = fs::metadata(format!("/dev/shm{}", self.ring())).expect("the ring is there");
+        (metadata.len(), metadata.mode() & 0o777)
+    }
+
+    /// Makes what its ring is made of, with this content. (A System V segment is as large as a ring's.)
+    pub fn make_object(&self, content: &str) {
+        if !is_system_v() {
+            let file = format!("/dev/shm{}", self.ring());
+            return fs::write(file, content).expect("room in /dev/shm");
+        }
+        let size = 2 * page_size() - system_v::SHORT;
+        let id = system_v::make(key(&self.ring()), size, 0o600);
+        let attached = system_v::Attached::new(id).expect("just made");
+        attached.write(content.as_bytes(), 0).expect("it is large enough");
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -136,26 +182,30 @@ impl Place {
         possible
     }
 
-    /// What lies in /dev/shm under this place's name.
+    /// The rings that there are by this place's names.
     pub fn left_in_shm(&self) -> Vec<OsString> {
+        let prefix = self.prefix();
+        if is_system_v() {
+            let names = (0..16).map(|digit| format!("{prefix}{digit:x}"));
+            let is_there = |name: &String| system_v::find(key(name)).is_some();
+            return names.filter(is_there).map(OsString::from).collect();
+        }
         let entries = fs::read_dir("/dev/shm").expect("/dev/shm is mounted");
         let names = entries.filter_map(|entry| Some(entry.ok()?.file_name()));
-        // The number must not be the beginning of a longer one.
-        let ours = |name: &OsString| {
-            name.to_string_lossy()
-                .rsplit_once(&self.token)
-                .is_some_and(|(_, rest)| !rest.starts_with(|c: char| c.is_ascii_digit()))
-        };
-        names.filter(ours).collect()
+        names.filter(|name| name.to_string_lossy().starts_with(&prefix[1..])).collect()
     }
 
-    fn clear_shm(&self) {
+    /// Removes them.
+    pub fn clear_shm(&self) {
         for name in self.left_in_shm() {
-            let _ = fs::remove_file(Path::new("/dev/shm").join(name));
+            match is_system_v() {
+                true => drop(system_v::find(key(&name.to_string_lossy())).map(system_v::remove)),
+                false => drop(fs::remove_file(Path::new("/dev/shm").join(name))),
+            }
         }
     }
 
-    /// A command in this place: `shmcat` is in the PATH and `$R` is the ring. It starts a process group,
+    /// A command in this place: `shmcat` is in the PATH, `$R` is the ring and `$P` what names begin with. It starts a process group,
     /// so that it can be ended with all that it started, and with the signals at their defaults,
     /// whatever the test runner was told to ignore.
     pub fn command(&self, program: &str) -> Command {
@@ -167,6 +217,7 @@ impl Place {
             .env("PATH", env::join_paths(path).expect("a PATH from a PATH"))
             .env("LC_ALL", "C.UTF-8")
             .env("R", self.ring())
+            .env("P", self.prefix())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -210,12 +261,24 @@ impl Place {
     }
 }
 
+/// The key in the name of a System V ring.
+fn key(name: &str) -> i32 {
+    let (_, digits) = name.split_once("0x").expect("names have keys here");
+    u32::from_str_radix(digits, 16).expect("a key").cast_signed()
+}
+
+fn page_size() -> usize {
+    // SAFETY: takes a constant, returns a number.
+    unsafe { libc::sysconf(libc::_SC_PAGESIZE) as usize }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
         let left = self.left_in_shm();
         self.clear_shm();
+        *NUMBERS.lock().unwrap_or_else(PoisonError::into_inner) &= !(1 << self.number);
         if !thread::panicking() {
-            assert!(left.is_empty(), "left in /dev/shm: {left:?}");
+            assert!(left.is_empty(), "left in shared memory: {left:?}");
         }
     }
 }

@@ -12,10 +12,7 @@ use shmpipe::{
     OpenError, Options, Unclaimed,
     slot::{Consumer, Producer},
 };
-use std::{
-    fs::File,
-    os::fd::{AsFd, OwnedFd},
-};
+use std::os::fd::{AsFd, OwnedFd};
 
 /// Three words: 24 bytes, which no power of two is a multiple of.
 pub type Three = [u64; 3];
@@ -208,7 +205,7 @@ impl SlotSite {
     pub fn words(&self) -> Words {
         Words(match self.memory() {
             Some(memory) => memory.into(),
-            None => File::options().read(true).write(true).open(self.name.path()).unwrap(),
+            None => self.name.memory(),
         })
     }
 }

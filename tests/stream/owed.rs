@@ -85,7 +85,7 @@ fn an_end_that_a_killed_reader_is_owed_outlives_the_next_writer() {
     assert_fails!(reader.fill_buf(), ReadError::Failed(7));
     assert_fails!(reader.fill_buf(), ReadError::Dropped);
     drop(reader);
-    assert!(!site.name.path().exists(), "everybody was told everything");
+    site.name.assert_gone(); // Everybody was told everything.
 }
 
 /// A reader was killed while it waited, and then the writer failed before it published anything.

@@ -1,17 +1,12 @@
 //! A ring that several processes come to, and a look into it from outside.
 
 use super::{RingName, page};
+use crate::support::Memory;
 use shmpipe::{
     OpenError, Options, Unclaimed,
     stream::{Reader, Writer},
 };
-use std::{
-    fs::File,
-    os::{
-        fd::{AsFd, OwnedFd},
-        unix::fs::FileExt,
-    },
-};
+use std::os::fd::{AsFd, OwnedFd};
 
 /// A ring, named or anonymous, that any process forked after it was made can take an end of.
 #[derive(Debug)]
@@ -74,14 +69,14 @@ impl Site {
     pub fn words(&self) -> Words {
         Words(match self.memory() {
             Some(memory) => memory.into(),
-            None => File::options().read(true).write(true).open(self.name.path()).unwrap(),
+            None => self.name.memory(),
         })
     }
 }
 
 /// The shared words of a ring, from outside: `src/layout/control.rs` shows where they are.
 #[derive(Debug)]
-pub struct Words(pub File);
+pub struct Words(pub Memory);
 
 /// Offsets in the segment, layout version 1.
 pub const PRODUCER: u64 = 256;

@@ -1,19 +1,27 @@
 //! What the integration tests share.
 //!
 //! - [`alone`] runs a test in a process of its own, and fails it if that process crashes or hangs.
-//! - [`RingName`] is a name nobody else uses, removed again also if the test fails.
+//! - [`RingName`] is a name nobody else uses, removed again also if the test fails; [`Memory`] is what it leads to.
 //! - [`Child`] is a forked process that runs a part of a test and can be killed at any moment.
 //! - [`eventually`] polls for a condition.
+//!
+//! With `SHMPIPE_TEST_BACKEND=sysv` in the environment the rings with names are System V objects, and the same tests
+//! are tests of these. The few that are about files alone say so then ([`posix_only`]).
 
 #![allow(dead_code, unused_imports, reason = "each test binary uses a part of it")]
 
+mod memory;
+mod name;
 mod process;
+pub mod system_v;
 
+pub use memory::Memory;
+pub use name::{RingName, count_own, posix_only};
 pub use process::{Child, Line, Orphan, wait_to_be_killed};
+pub use system_v::is_system_v;
 
 use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous};
 use std::{
-    ffi::OsStr,
     fs,
     io::{self, BufRead, BufReader, Write},
     num::NonZeroUsize,
@@ -22,11 +30,7 @@ use std::{
     path::PathBuf,
     process::{Command, Stdio},
     ptr::NonNull,
-    sync::{
-        OnceLock,
-        atomic::{AtomicU32, AtomicU64, Ordering},
-        mpsc,
-    },
+    sync::{atomic::AtomicU64, mpsc},
     thread,
     time::{Duration, Instant},
 };
@@ -36,9 +40,6 @@ pub const DEADLINE: Duration = Duration::from_secs(30);
 
 /// By when a whole test must have come to its end.
 const TEST_DEADLINE: Duration = Duration::from_secs(150);
-
-/// What the names of this crate's tests begin with, in /dev/shm.
-const PREFIX: &str = "shmpipe-test";
 
 /// Set in the process of a test that runs [`alone`].
 const ALONE: &str = "SHMPIPE_TEST_ALONE";
@@ -58,7 +59,7 @@ pub fn alone<F: FnOnce()>(body: F) {
 /// As [`alone`], for a test that takes its time.
 pub fn alone_within<F: FnOnce()>(deadline: Duration, body: F) {
     if std::env::var_os(ALONE).is_some() {
-        test_process();
+        name::test_process();
         return body();
     }
     let path = std::any::type_name::<F>();
@@ -100,7 +101,7 @@ pub fn alone_within<F: FnOnce()>(deadline: Duration, body: F) {
     let status = child.wait().unwrap();
     let hung = text.is_err();
     let text = text.or_else(|_| receive.recv_timeout(DEADLINE)).unwrap_or_default();
-    remove_leftovers(pid);
+    name::remove_leftovers(pid);
     for line in text.lines().filter(|line| line.contains("skipped: ")) {
         // Not by eprintln, which the harness would keep to itself.
         let _ = writeln!(io::stderr(), "{test}: {line}");
@@ -122,77 +123,6 @@ const PROGRESS: &str = "progress: ";
 /// Says at once how far a test that runs [`alone`], and for long, has come.
 pub fn progress(text: impl std::fmt::Display) {
     println!("{PROGRESS}{text}");
-}
-
-/// The name of a ring that no other test uses. Removed when dropped, if it is there.
-#[derive(Debug)]
-pub struct RingName {
-    name: String,
-    owner: u32,
-}
-
-impl RingName {
-    pub fn new(hint: &str) -> Self {
-        static COUNTER: AtomicU32 = AtomicU32::new(0);
-        let (test, owner) = (test_process(), std::process::id());
-        let number = COUNTER.fetch_add(1, Ordering::Relaxed);
-        Self { name: format!("/{PREFIX}-{test}-{owner}-{number}-{hint}"), owner }
-    }
-
-    /// `/shmpipe-test-...`
-    pub fn as_str(&self) -> &str {
-        &self.name
-    }
-
-    /// The object as a file.
-    pub fn path(&self) -> PathBuf {
-        PathBuf::from(format!("/dev/shm{}", self.name))
-    }
-
-    pub fn exists(&self) -> bool {
-        self.path().exists()
-    }
-
-    #[track_caller]
-    pub fn assert_gone(&self) {
-        assert!(!self.exists(), "{} was left over", self.name);
-    }
-
-    #[track_caller]
-    pub fn assert_exists(&self) {
-        assert!(self.exists(), "{} is gone", self.name);
-    }
-}
-
-impl AsRef<OsStr> for RingName {
-    fn as_ref(&self) -> &OsStr {
-        self.name.as_ref()
-    }
-}
-
-impl Drop for RingName {
-    fn drop(&mut self) {
-        // Not in a forked child: the test goes on.
-        if self.owner == std::process::id() {
-            let _ = fs::remove_file(self.path());
-        }
-    }
-}
-
-/// The pid of the process that the test began in, also in those it forked.
-fn test_process() -> u32 {
-    static TEST: OnceLock<u32> = OnceLock::new();
-    *TEST.get_or_init(std::process::id)
-}
-
-/// What a test that crashed left behind.
-fn remove_leftovers(pid: u32) {
-    let prefix = format!("{PREFIX}-{pid}-");
-    for entry in fs::read_dir("/dev/shm").into_iter().flatten().flatten() {
-        if entry.file_name().to_string_lossy().starts_with(&prefix) {
-            let _ = fs::remove_file(entry.path());
-        }
-    }
 }
 
 /// Asks again and again until there is an answer.
@@ -262,7 +192,8 @@ impl Holdings {
             .collect();
         descriptors.sort();
         let maps = fs::read_to_string("/proc/self/maps").unwrap();
-        let shared = |line: &&str| line.contains("/dev/shm/") || line.contains("/memfd:");
+        let shared =
+            |line: &&str| ["/dev/shm/", "/memfd:", "/SYSV"].iter().any(|kind| line.contains(kind));
         let mappings = maps.lines().filter(shared).map(str::to_owned).collect();
         Self { descriptors, mappings }
     }
