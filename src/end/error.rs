@@ -53,7 +53,7 @@ impl From<OpenError> for std::io::Error {
         let kind = match &error.kind {
             OpenErrorKind::Os(cause) => cause.source.kind(),
             OpenErrorKind::NotFound => Kind::NotFound,
-            OpenErrorKind::AlreadyExists => Kind::AlreadyExists,
+            OpenErrorKind::AlreadyExists | OpenErrorKind::LocksKey { .. } => Kind::AlreadyExists,
             OpenErrorKind::NoSpace { .. } | OpenErrorKind::Limit { .. } => Kind::StorageFull,
             OpenErrorKind::Owner { .. } | OpenErrorKind::Mode { .. } => Kind::PermissionDenied,
             OpenErrorKind::RoleTaken { .. }
@@ -178,6 +178,14 @@ pub enum OpenErrorKind {
         /// By which it is set, after `kernel.`
         sysctl: &'static str,
     },
+    /// A System V ring cannot have the semaphores that are its locks, because another program's have their key.
+    #[error(
+        "its semaphores, which are its locks, must have the key {key:#010x}, which those of another program have; try again, or remove those (ipcrm -S {key:#010x})"
+    )]
+    LocksKey {
+        /// It is made of the segment's id, which is another each time.
+        key: i32,
+    },
     /// A System V ring whose semaphores somebody has removed.
     #[error("its semaphores, which are its locks, were removed; remove it, too")]
     NoLocks,
@@ -267,6 +275,7 @@ impl From<SegmentError> for OpenErrorKind {
         match error {
             SegmentError::NoSpace { needed, available } => Self::NoSpace { needed, available },
             SegmentError::Limit { name, value, sysctl } => Self::Limit { name, value, sysctl },
+            SegmentError::LocksKey { key } => Self::LocksKey { key },
             SegmentError::Os(error) => error.into(),
         }
     }

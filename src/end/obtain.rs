@@ -20,7 +20,10 @@ use crate::{
 use std::time::{Duration, Instant};
 
 /// Longer than a builder takes from creating the object to giving it its mode.
-const BEING_MADE: Duration = Duration::from_millis(200);
+pub(super) const BEING_MADE: Duration = Duration::from_millis(200);
+
+/// So many segments whose locks' keys are another program's are given up before we are.
+const TRIES: u32 = 8;
 
 /// Opens the object that the name leads to, or makes an empty one.
 pub(super) fn posix(
@@ -64,7 +67,7 @@ pub(super) fn sysv(
     geometry: Geometry,
     settings: &Settings,
 ) -> Result<Object, OpenErrorKind> {
-    let started = Instant::now();
+    let mut tries = 0;
     loop {
         let (id, name, made) = match sysv_name.at {
             SysvAt::Id(id) => (id, name.clone(), false),
@@ -85,18 +88,17 @@ pub(super) fn sysv(
             Ok(true) => return Ok(Object::of_segment(segment, name)),
             Ok(false) => {}
             Err(OpenErrorKind::Os(error)) if error.is_removed() => {}
-            // It is not ours to finish its removal: whoever began that does, if he lives.
-            Err(OpenErrorKind::Os(error))
-                if error.errno() == Some(libc::EPERM) && started.elapsed() < BEING_MADE =>
-            {
-                std::thread::sleep(Duration::from_millis(1));
-            }
             Err(error) => {
                 // What we have made and could not give locks must not stay.
-                if made && matches!(segment.find_locks(), Ok(false)) {
-                    let _ = segment.remove();
+                if made {
+                    let _ = segment.abandon();
                 }
-                return Err(error);
+                // The next segment's locks have another key.
+                tries += 1;
+                let again = made && matches!(error, OpenErrorKind::LocksKey { .. });
+                if !again || tries == TRIES {
+                    return Err(error);
+                }
             }
         }
         if matches!(sysv_name.at, SysvAt::Id(_)) {
@@ -148,6 +150,7 @@ fn is_ready_for(
         return Ok(true);
     }
     match segment.stage()? {
+        Stage::Foreign => Err(refused(LayoutError::NotARing.into())),
         Stage::New if existence == Existence::Required => Err(OpenErrorKind::NotFound),
         Stage::New => {
             segment.make_locks(peer::sysv::count(geometry.producers), settings.mode)?;

@@ -99,9 +99,11 @@ pub fn remove(name: impl AsRef<OsStr>, force: Force) -> Result<(), Error> {
     named(name.as_ref(), |name| change::remove(name, force))
 }
 
-/// Removes every ring of this user whose name begins with `prefix` (`"/"`: every one) and that is
-/// [`Condition::Orphaned`] or [`Condition::Abandoned`], also if there is something in it that nobody has read;
-/// but not persistent ones, whose names are to outlive their ends. Returns what they were.
+/// Removes every ring of this user whose name begins with `prefix` (`""`: every one, `"/"` and `"sysv:"`: those of one
+/// backend) and that is [`Condition::Orphaned`] or [`Condition::Abandoned`], also if there is something in it that
+/// nobody has read; but not persistent ones, whose names are to outlive their ends. Returns what they were.
+///
+/// Whatever the prefix, semaphore sets of this user go, too, that were System V rings' which are no more.
 ///
 /// # Errors
 /// As [`remove`]. Those before it have been removed.
