@@ -81,7 +81,7 @@ fn remove(name: &OsStr, force: bool, json: bool) -> Result<(), Failure> {
 }
 
 fn remove_orphaned(asked: &Inspect) -> Result<(), Failure> {
-    let prefix = asked.orphaned.as_deref().unwrap_or_default();
+    let prefix = asked.orphaned.as_deref().unwrap_or(OsStr::new("/"));
     let removed = inspect::remove_orphaned(prefix);
     let removed = removed.map_err(|error| match error.ring() {
         Some(name) => failure(name, &error),

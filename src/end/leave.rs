@@ -65,16 +65,13 @@ impl End {
     /// Removes the name if nobody is left who uses it. Whatever fails here leaves a name behind
     /// that the next to attach takes over; there is nobody to be told.
     fn remove_name_if_last(&self, lock: &BuildLock<'_>, aborted: bool) {
-        // One that somebody has removed nobody can want; but the locks of a System V one may be left.
-        let is_removed = lock.object().facts().is_ok_and(|facts| facts.removed);
-        if self.persistent && !is_removed {
+        if self.persistent {
             return;
         }
         if !self.others().all(|other| self.is_gone(other)) {
             return;
         }
         let unwanted = match aborted {
-            _ if is_removed => true,
             true => self.is_alone(),
             false => !self.is_wanted().unwrap_or(true),
         };

@@ -156,7 +156,10 @@ fn is_ready_for(
             segment.make_locks(peer::sysv::count(geometry.producers), settings.mode)?;
             Ok(true)
         }
-        Stage::Ready => Err(OpenErrorKind::NoLocks),
+        // Built since we looked for them; or removed since, as one that has begun to go.
+        Stage::Ready if segment.find_locks()? => Ok(true),
+        Stage::Ready if segment.stage()? == Stage::Ready => Err(OpenErrorKind::NoLocks),
+        Stage::Ready => Ok(false),
         Stage::Gone => {
             segment.remove()?;
             Ok(false)

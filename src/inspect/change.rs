@@ -84,7 +84,12 @@ fn open_segment(id: i32) -> Result<Segment, ErrorKind> {
     if !segment.find_locks()? {
         match segment.stage()? {
             Stage::Foreign => return Err(LayoutError::NotARing.into()),
-            Stage::Ready => return Err(OpenErrorKind::NoLocks.into()),
+            // Built since we looked for them; or removed since, as one that has begun to go.
+            Stage::Ready if segment.find_locks()? => {}
+            Stage::Ready if segment.stage()? == Stage::Ready => {
+                return Err(OpenErrorKind::NoLocks.into());
+            }
+            Stage::Ready => return open_segment(id),
             Stage::New => {
                 segment.make_locks(peer::sysv::count(0), facts.mode).map_err(OpenErrorKind::from)?
             }

@@ -336,6 +336,15 @@ impl Object {
         }
     }
 
+    /// Takes the locks away that lie beside an object which is no more. To be called under the build lock, before it is
+    /// given back.
+    pub(crate) fn remove_stray_locks(&self) -> Result<(), OsError> {
+        match &self.memory {
+            Memory::File(_) => Ok(()),
+            Memory::SystemV(segment) => segment.remove_stray_locks(),
+        }
+    }
+
     /// Gives the descriptor away, if there is one.
     pub(crate) fn into_fd(self) -> Option<OwnedFd> {
         match self.memory {

@@ -16,9 +16,10 @@
 //! Whoever waits for the build lock of a set that goes away is told so by the kernel (EIDRM), and starts again.
 //!
 //! Only the user who made a segment makes its set and builds on it: another could give neither its mode nor remove it
-//! again, and would wait for him ([`Facts::creator`]). Without the build lock something is changed in two cases only: who
-//! could make no set takes his segment away, and who has made one for a segment that had gone takes that away. The
-//! first word is changed from zero by compare-and-swap, to "building" or to "gone", so the former meets no builder.
+//! again, and would wait for him ([`Facts::creator`]). Who gives the build lock back looks whether there still is a
+//! segment, which ipcrm(1) may have removed, and takes the set away if not. Without the build lock something is changed in two
+//! cases only: who could make no set takes his segment away, and who has made one for a segment that had gone meanwhile takes
+//! that away. The first word is changed from zero by compare-and-swap, to "building" or to "gone", so the former meets no builder.
 //!
 //! Zeros may be anybody's, so what is ours must be told from what is not before anything is written to it: a ring's
 //! segment is so many bytes short of whole pages ([`SHORT`]), which the kernel keeps to the byte, and its set as many
@@ -277,26 +278,26 @@ impl Segment {
     /// EPERM to others; EIDRM if the segment is gone.
     pub(crate) fn make_locks(&mut self, count: usize, mode: u32) -> Result<(), SegmentError> {
         self.facts()?.check_creator()?;
-        loop {
+        let set = loop {
             match self.find_set()? {
-                Found::Ours(set) => {
-                    self.locks = Some(Arc::new(Locks::new(set)));
-                    return Ok(());
-                }
+                Found::Ours(set) => break set,
                 Found::Foreign => return Err(SegmentError::LocksKey { key: set_key(self.id) }),
                 Found::Nothing => {}
             }
-            if let Some(set) = create_set(self.id, count, mode)? {
-                // It may have been removed since we looked, by who knew of no set.
-                match self.facts() {
-                    Ok(facts) if !facts.removed => {}
-                    _ => {
-                        remove_stray(Set { id: set, count, segment: self.id }, Some(self.id))?;
-                        return Err(OsError::from_nix("semget")(Errno::EIDRM).into());
-                    }
+            let Some(id) = create_set(self.id, count, mode)? else { continue };
+            let set = Set { id, count, segment: self.id };
+            // It may have been removed since we looked, by who knew of no set. (From here on, whoever has the
+            // build lock finds that out.)
+            match self.facts() {
+                Ok(facts) if !facts.removed => break set,
+                _ => {
+                    remove_stray(set, Some(self.id))?;
+                    return Err(OsError::from_nix("semget")(Errno::EIDRM).into());
                 }
             }
-        }
+        };
+        self.locks = Some(Arc::new(Locks::new(set)));
+        Ok(())
     }
 
     /// Takes away a segment that its maker could not give a set, unless another has and builds.
@@ -438,6 +439,17 @@ impl Segment {
         let attached = Attachment::new(self.id, true)?;
         attached.write(bytes, usize::try_from(offset).unwrap_or(usize::MAX));
         Ok(())
+    }
+
+    /// Removes the set of a segment that is no more. To be called under the build lock: others may have come to the set for
+    /// another segment, and begin anew.
+    pub(super) fn remove_stray_locks(&self) -> Result<(), OsError> {
+        match self.facts() {
+            Err(error) if error.is_removed() => {}
+            facts => return facts.map(drop),
+        }
+        let locks = self.locks();
+        ignore_gone(locks.check().and_then(|()| sysv::sem_remove(locks.set().id)))
     }
 
     /// Removes segment and set. To be called under the build lock, or where a removal had begun.
