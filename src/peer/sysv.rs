@@ -159,31 +159,30 @@ impl Locks {
 
     pub(super) fn is_any_held(&self) -> Result<bool, OsError> {
         let held = self.held.lock().clone();
-        for n in self.taken()?.into_iter().filter(|n| !held.contains(n)) {
-            if !self.is_without_ring(n, 0)? {
+        for n in self.numbers().filter(|n| !held.contains(n)) {
+            if sysv::sem_value(self.set.id, n)? != 0 && !self.is_without_ring(n, 0)? {
                 return Ok(true);
             }
         }
         Ok(false)
     }
 
-    /// Those that somebody has, but for the build lock. (One by one: GETALL writes as many as the set has, and
-    /// who knows whose set it is by then.)
-    fn taken(&self) -> Result<Vec<u16>, OsError> {
-        let locks = self.set.count.saturating_sub(SPARE) as u16;
-        let mut taken = Vec::new();
-        for n in PRODUCER..locks {
-            if sysv::sem_value(self.set.id, n)? != 0 {
-                taken.push(n);
-            }
-        }
-        Ok(taken)
+    /// The locks of ends.
+    fn numbers(&self) -> impl Iterator<Item = u16> + use<> {
+        PRODUCER..self.set.count.saturating_sub(SPARE) as u16
+    }
+
+    /// How many ends there are, by their locks. (One by one, and without taking memory, as an end that waits looks: GETALL
+    /// writes as many as the set has, and who knows whose set it is by then.)
+    fn ends(&self) -> Result<usize, OsError> {
+        let values = self.numbers().map(|n| sysv::sem_value(self.set.id, n));
+        values.map(|value| value.map(|value| usize::from(value != 0))).sum()
     }
 
     /// Whether a lock that is held is that of a process that has the ring no longer. Of the attachments so many are
     /// the caller's, who has no lock for them yet.
     fn is_without_ring(&self, n: u16, callers: usize) -> Result<bool, OsError> {
-        let ends = self.taken()?.len();
+        let ends = self.ends()?;
         let attached = sysv::shm_stat(self.set.segment)?.shm_nattch;
         if attached >= (VIEWS * ends + callers) as u64 {
             return Ok(false);

@@ -457,13 +457,21 @@ impl Segment {
         // First of all, whether we may: who may not must not say that it is gone.
         let mut facts = sysv::shm_stat(self.id)?;
         sysv::shm_set(self.id, &mut facts)?;
+        let set = match find_set(self.id, facts.shm_perm.cuid) {
+            Ok(Found::Ours(set)) => Some(set),
+            Ok(Found::Nothing | Found::Foreign) => None,
+            Err(error) => ignore_gone(Err(error)).map(|()| None)?,
+        };
+        if let Some(set) = set {
+            let may =
+                sysv::sem_stat(set.id).and_then(|mut facts| sysv::sem_set(set.id, &mut facts));
+            ignore_gone(may)?;
+        }
         if Attachment::new(self.id, true).is_ok() {
             self.write_at(&GONE, 0)?;
         }
-        match find_set(self.id, facts.shm_perm.cuid) {
-            Ok(Found::Ours(set)) => ignore_gone(sysv::sem_remove(set.id))?,
-            Ok(Found::Nothing | Found::Foreign) => {}
-            Err(error) => ignore_gone(Err(error))?,
+        if let Some(set) = set {
+            ignore_gone(sysv::sem_remove(set.id))?;
         }
         ignore_gone(sysv::shm_remove(self.id))
     }

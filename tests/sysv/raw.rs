@@ -117,6 +117,15 @@ pub fn sem_stat(id: i32) -> libc::semid_ds {
     facts
 }
 
+/// Gives a set away.
+pub fn sem_give(id: i32, owner: u32) {
+    let mut facts = sem_stat(id);
+    facts.sem_perm.uid = owner;
+    // SAFETY: the struct that the call takes.
+    checked(unsafe { libc::semctl(id, 0, libc::IPC_SET, &mut facts as *mut libc::semid_ds) })
+        .unwrap();
+}
+
 /// Does something to a segment's bytes.
 pub fn with_bytes<T>(id: i32, act: impl FnOnce(&mut [u8]) -> T) -> T {
     // SAFETY: attached at no particular address.

@@ -100,6 +100,35 @@ fn a_stranger_removes_nothing() {
     });
 }
 
+/// A ring that was given to another user: he may remove it, if its locks were given to him, too.
+#[test]
+fn the_owner_removes_what_another_has_made() {
+    alone(|| {
+        if !is_root() {
+            return;
+        }
+        let Some(place) = Place::own() else { return };
+        let (key, name) = place.key();
+        drop(options().persistent(true).create_new::<Writer>(&name).unwrap());
+        let id = raw::segment(key).unwrap();
+        raw::shm_give(id, OTHER);
+        let remove = || {
+            Child::fork(|line| {
+                become_other();
+                line.say(
+                    inspect::remove(&name, Force::No)
+                        .map_or_else(|error| error.to_string(), |()| "removed".into()),
+                );
+            })
+            .hear()
+        };
+        assert!(remove().contains("not permitted"));
+        assert!(raw::bytes(id).starts_with(b"shmpipe\n"), "nothing has changed");
+        raw::sem_give(raw::set(id).unwrap(), OTHER);
+        assert_eq!(remove(), "removed");
+    });
+}
+
 /// Remains, unfinished removals and stray sets: of this user, never of others.
 #[test]
 fn a_strangers_remains_are_left_alone() {
