@@ -33,7 +33,11 @@ use crate::{
         view,
     },
     peer,
-    segment::{Backend, Facts, Object, Place, memfd, mirror::Mapping, name::Name},
+    segment::{
+        Backend, Facts, Object, Place, memfd,
+        mirror::Mapping,
+        name::{Name, SysvAt},
+    },
     sync::Ordering,
     sys::memory,
     wait::{fence::AsymmetricFence, gate::ANYTHING},
@@ -72,78 +76,89 @@ pub(crate) fn named(
     if settings.backend == Backend::Memfd {
         return Err(OpenErrorKind::NoName);
     }
+    if settings.replace && matches!(name, Name::SystemV(name) if matches!(name.at, SysvAt::Id(_))) {
+        return Err(OpenErrorKind::NotReplaceable);
+    }
     check_wishes(content, settings)?;
     let mut existence = existence;
     let started = Instant::now();
     loop {
-        let object = match name {
-            Name::Posix(posix) => {
-                let object = obtain::posix(name, posix, existence, settings)?;
-                if let Err(error) = check_access(&object.facts()?, settings) {
-                    let exists = existence == Existence::Refused;
-                    return Err(if exists { OpenErrorKind::AlreadyExists } else { error });
-                }
-                object
-            }
-            Name::SystemV(sysv) => {
-                let geometry = wished(content, settings);
-                obtain::sysv(name, sysv, existence, geometry, settings)?
-            }
-        };
-        let lock = match BuildLock::take(&object) {
-            Err(OpenErrorKind::Os(error)) if error.is_removed() => continue,
-            lock => lock?,
-        };
-        let object = lock.object();
-        match object.is_removed() {
-            // It is not ours to finish its removal: whoever began that does, if he lives.
-            Err(error)
-                if error.errno() == Some(libc::EPERM) && started.elapsed() < obtain::BEING_MADE =>
+        match try_named(name, &mut existence, role, content, settings) {
+            Ok(Some(attached)) => return Ok(attached),
+            Ok(None) => {}
+            // A System V ring was removed while we were at it.
+            Err(OpenErrorKind::Os(error)) if error.is_removed() => {}
+            // Another user makes or removes it, which we cannot do for him.
+            Err(OpenErrorKind::Os(error))
+                if error.errno() == Some(libc::EPERM)
+                    && matches!(name, Name::SystemV(_))
+                    && started.elapsed() < obtain::BEING_MADE =>
             {
-                drop(lock);
                 std::thread::sleep(Duration::from_millis(1));
-                continue;
             }
-            removed => {
-                if removed? {
-                    continue;
-                }
-            }
+            Err(error) => return Err(error),
         }
-        let found = look_at(object, settings);
-        if replace::is_unfinished(object, &found)? {
-            continue;
-        }
-        if settings.replace && existence != Existence::Refused {
-            let is_fit = |identity: &_| fit(object, identity, content, settings).is_ok();
-            if replace::makes_way(object, &found, role, is_fit)? {
-                existence = Existence::Either;
-                continue;
-            }
-        }
-        return match found {
-            Ok(None) if existence != Existence::Required => {
-                let geometry = wished(content, settings);
-                if !object.can_become(geometry.size(), peer::sysv::count(geometry.producers))? {
-                    object.remove_name()?;
-                    continue;
-                }
-                let built = build(object, content, settings);
-                built
-                    .and_then(|identity| attach(object, &identity, role, content, settings))
-                    .inspect_err(|_| {
-                        // What we made and could not finish must not stay. If even this fails,
-                        // what is left is marked as unfinished and the next to come builds on it.
-                        let _ = object.remove_name();
-                    })
-            }
-            // Remains of a builder that died; to us who may not build, there is nothing.
-            Ok(None) => Err(OpenErrorKind::NotFound),
-            _ if existence == Existence::Refused => Err(OpenErrorKind::AlreadyExists),
-            Ok(Some(identity)) => attach(object, &identity, role, content, settings),
-            Err(error) => Err(error),
-        };
     }
+}
+
+/// The same, once; `None` if what was found is not there any more.
+fn try_named(
+    name: &Name,
+    existence: &mut Existence,
+    role: Role,
+    content: &Content,
+    settings: &Settings,
+) -> Result<Option<Attached>, OpenErrorKind> {
+    let geometry = wished(content, settings);
+    let object = match name {
+        Name::Posix(posix) => {
+            let object = obtain::posix(name, posix, *existence, settings)?;
+            if let Err(error) = check_access(&object.facts()?, settings) {
+                let exists = *existence == Existence::Refused;
+                return Err(if exists { OpenErrorKind::AlreadyExists } else { error });
+            }
+            object
+        }
+        Name::SystemV(sysv) => obtain::sysv(name, sysv, *existence, geometry, settings)?,
+    };
+    let lock = BuildLock::take(&object)?;
+    let object = lock.object();
+    if object.is_removed()? {
+        return Ok(None);
+    }
+    let found = look_at(object, settings);
+    if replace::is_unfinished(object, &found)? {
+        return Ok(None);
+    }
+    if settings.replace && *existence != Existence::Refused {
+        let is_fit = |identity: &_| fit(object, identity, content, settings).is_ok();
+        if replace::makes_way(object, &found, role, is_fit)? {
+            *existence = Existence::Either;
+            return Ok(None);
+        }
+    }
+    let attached = match found {
+        Ok(None) if *existence != Existence::Required => {
+            if !object.begin(geometry.size(), peer::sysv::count(geometry.producers))? {
+                object.remove_name()?;
+                return Ok(None);
+            }
+            let built = build(object, content, settings);
+            built
+                .and_then(|identity| attach(object, &identity, role, content, settings))
+                .inspect_err(|_| {
+                    // What we made and could not finish must not stay. If even this fails,
+                    // what is left is marked as unfinished and the next to come builds on it.
+                    let _ = object.remove_name();
+                })
+        }
+        // Remains of a builder that died; to us who may not build, there is nothing.
+        Ok(None) => Err(OpenErrorKind::NotFound),
+        _ if *existence == Existence::Refused => Err(OpenErrorKind::AlreadyExists),
+        Ok(Some(identity)) => attach(object, &identity, role, content, settings),
+        Err(error) => Err(error),
+    };
+    attached.map(Some)
 }
 
 /// Makes an anonymous ring that no one is attached to.
@@ -257,8 +272,10 @@ fn look_at(object: &Object, settings: &Settings) -> Result<Option<Identity>, Ope
 pub(super) fn check_access(facts: &Facts, settings: &Settings) -> Result<(), OpenErrorKind> {
     if settings.trust == Trust::SameUser {
         let own = nix::unistd::geteuid().as_raw();
-        if facts.owner != own {
-            return Err(OpenErrorKind::Owner { found: facts.owner, own });
+        // Who made a System V segment and gave it away can still do everything with it. (Root can anyway.)
+        let not_own = |user: &u32| *user != own && (*user == facts.owner || *user != 0);
+        if let Some(found) = [facts.owner, facts.creator].into_iter().find(not_own) {
+            return Err(OpenErrorKind::Owner { found, own });
         }
         let found = facts.mode & 0o777;
         if found & !settings.mode != 0 {

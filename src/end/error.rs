@@ -57,7 +57,7 @@ impl From<OpenError> for std::io::Error {
                 cause.source.kind()
             }
             OpenErrorKind::NotFound => Kind::NotFound,
-            OpenErrorKind::AlreadyExists => Kind::AlreadyExists,
+            OpenErrorKind::AlreadyExists | OpenErrorKind::LocksKey { .. } => Kind::AlreadyExists,
             OpenErrorKind::NoSpace { .. } | OpenErrorKind::Limit { .. } => Kind::StorageFull,
             OpenErrorKind::Owner { .. }
             | OpenErrorKind::Mode { .. }
@@ -82,6 +82,7 @@ impl From<OpenError> for std::io::Error {
             | OpenErrorKind::ElementTooLarge { .. }
             | OpenErrorKind::UnusableMode(_)
             | OpenErrorKind::NoName
+            | OpenErrorKind::NotReplaceable
             | OpenErrorKind::NotSealed => Kind::InvalidInput,
         };
         Self::new(kind, error)
@@ -187,9 +188,20 @@ pub enum OpenErrorKind {
         /// By which it is set, after `kernel.`
         sysctl: &'static str,
     },
+    /// A System V ring cannot have the semaphores that are its locks, because another program's have their key.
+    #[error(
+        "its semaphores, which are its locks, must have the key {key:#010x}, which those of another program have; try again, or remove those (ipcrm -S {key:#010x})"
+    )]
+    LocksKey {
+        /// It is made of the segment's id, which is another each time.
+        key: i32,
+    },
     /// A System V ring whose semaphores somebody has removed.
     #[error("its semaphores, which are its locks, were removed; remove it, too")]
     NoLocks,
+    /// To be replaced, but named by an id, which no other ring can have.
+    #[error("it cannot be replaced by another of the same id; name it by a key")]
+    NotReplaceable,
     /// It belongs to another user.
     #[error(
         "it belongs to user {found} and not to you (user {own}); to use it all the same, trust any user"
@@ -327,6 +339,7 @@ impl From<SegmentError> for OpenErrorKind {
         match error {
             SegmentError::NoSpace { needed, available } => Self::NoSpace { needed, available },
             SegmentError::Limit { name, value, sysctl } => Self::Limit { name, value, sysctl },
+            SegmentError::LocksKey { key } => Self::LocksKey { key },
             SegmentError::Os(error) => error.into(),
         }
     }

@@ -11,6 +11,7 @@
 use super::{
     End, Own, Role,
     epoch::{EndReason, State, Word},
+    error::OpenErrorKind,
     fork::Process,
     lock::BuildLock,
 };
@@ -35,9 +36,15 @@ impl Drop for End {
             return;
         }
         let fresh = self.fresh_description();
-        let lock = BuildLock::take(fresh.as_ref().unwrap_or(&self.probe)).ok();
-        if let Some(lock) = lock.as_ref().filter(|_| self.is_mapped()) {
-            self.remove_name_if_last(lock, false);
+        let object = fresh.as_ref().unwrap_or(&self.probe);
+        let lock = BuildLock::take(object);
+        match &lock {
+            Ok(lock) if self.is_mapped() => self.remove_name_if_last(lock, false),
+            // Without locks nobody comes to a System V ring any more.
+            Err(OpenErrorKind::Os(error)) if error.is_removed() && !self.persistent => {
+                let _ = object.remove_name();
+            }
+            _ => {}
         }
         // SAFETY: dropped once, here; nobody can hold a pointer into it, for those who could
         // (the face, an aborter at work) hold the `Arc` that has just gone.

@@ -58,7 +58,8 @@ impl<'a> BuildLock<'a> {
 
 impl Drop for BuildLock<'_> {
     fn drop(&mut self) {
-        // It can only fail for a descriptor that is none.
+        let _ = self.object.remove_stray_locks();
+        // It can only fail for a descriptor that is none, or with what the lock was of.
         let _ = peer::unlock(self.object, Lock::Build);
     }
 }

@@ -27,9 +27,11 @@ fn first_mode(settings: &Settings) -> u32 {
     }
 }
 
-/// Longer than a builder takes from creating the object to giving it its mode, or who removes it from saying so to
-/// having done it.
+/// Longer than a builder takes from creating the object to giving it its mode.
 pub(super) const BEING_MADE: Duration = Duration::from_millis(200);
+
+/// So many segments whose locks' keys are another program's are given up before we are.
+const TRIES: u32 = 8;
 
 /// Opens the object that the name leads to, or makes an empty one.
 pub(super) fn posix(
@@ -73,7 +75,7 @@ pub(super) fn sysv(
     geometry: Geometry,
     settings: &Settings,
 ) -> Result<Object, OpenErrorKind> {
-    let started = Instant::now();
+    let mut tries = 0;
     loop {
         let (id, name, made) = match sysv_name.at {
             SysvAt::Id(id) => (id, name.clone(), false),
@@ -90,23 +92,21 @@ pub(super) fn sysv(
             },
         };
         let mut segment = Segment::new(id, true);
-        let is_young = started.elapsed() < BEING_MADE;
-        match is_ready_for(&mut segment, is_young, existence, geometry, settings) {
+        match is_ready_for(&mut segment, existence, geometry, settings) {
             Ok(true) => return Ok(Object::of_segment(segment, name)),
             Ok(false) => {}
             Err(OpenErrorKind::Os(error)) if error.is_removed() => {}
-            // It is not ours to finish its removal: whoever began that does, if he lives.
-            Err(OpenErrorKind::Os(error))
-                if error.errno() == Some(libc::EPERM) && started.elapsed() < BEING_MADE =>
-            {
-                std::thread::sleep(Duration::from_millis(1));
-            }
             Err(error) => {
                 // What we have made and could not give locks must not stay.
-                if made && matches!(segment.find_locks(), Ok(false)) {
-                    let _ = segment.remove();
+                if made {
+                    let _ = segment.abandon();
                 }
-                return Err(error);
+                // The next segment's locks have another key.
+                tries += 1;
+                let again = made && matches!(error, OpenErrorKind::LocksKey { .. });
+                if !again || tries == TRIES {
+                    return Err(error);
+                }
             }
         }
         if matches!(sysv_name.at, SysvAt::Id(_)) {
@@ -135,11 +135,9 @@ fn with_key(
     }
 }
 
-/// Whether a segment's build lock can be taken; false if it has gone meanwhile, or another user is about to make it,
-/// for whom that is to wait as long as `is_young`.
+/// Whether a segment's build lock can be taken; false if it has gone meanwhile.
 fn is_ready_for(
     segment: &mut Segment,
-    is_young: bool,
     existence: Existence,
     geometry: Geometry,
     settings: &Settings,
@@ -156,20 +154,20 @@ fn is_ready_for(
         return Err(refused(LayoutError::NotARing.into()));
     }
     check_access(&facts, settings).map_err(refused)?;
-    let Some(stage) = segment.find_locks_or_stage()? else { return Ok(true) };
-    match stage {
+    if segment.find_locks()? {
+        return Ok(true);
+    }
+    match segment.stage()? {
         Stage::Foreign => Err(refused(LayoutError::NotARing.into())),
         Stage::New if existence == Existence::Required => Err(OpenErrorKind::NotFound),
-        // Locks of another user's than the segment's could not be removed by that one.
-        Stage::New if is_young && facts.creator != nix::unistd::geteuid().as_raw() => {
-            std::thread::sleep(Duration::from_millis(1));
-            Ok(false)
-        }
         Stage::New => {
             segment.make_locks(peer::sysv::count(geometry.producers), first_mode(settings))?;
             Ok(true)
         }
-        Stage::Ready => Err(OpenErrorKind::NoLocks),
+        // Built since we looked for them; or removed since, as one that has begun to go.
+        Stage::Ready if segment.find_locks()? => Ok(true),
+        Stage::Ready if segment.stage()? == Stage::Ready => Err(OpenErrorKind::NoLocks),
+        Stage::Ready => Ok(false),
         Stage::Gone => {
             segment.remove()?;
             Ok(false)

@@ -267,11 +267,13 @@ impl End {
         if facts.size < self.geometry.size() {
             return Err(self.poison(Broken::Truncated));
         }
-        let is_sysv = matches!(self.probe.memory(), Memory::SystemV(_));
-        if facts.removed && (is_sysv || self.nobody_came()?) {
-            return Err(Stop::Removed);
+        match self.probe.memory() {
+            Memory::SystemV(_) if facts.removed => Err(Stop::Removed),
+            // Nor to one without locks.
+            Memory::SystemV(segment) => Ok(segment.locks().check()?),
+            Memory::File(_) if facts.removed && self.nobody_came()? => Err(Stop::Removed),
+            Memory::File(_) => Ok(()),
         }
-        Ok(())
     }
 
     /// Whether there is no other end to be waited for, and none was.

@@ -17,7 +17,7 @@ use crate::{
     segment::{
         Object, Place,
         mirror::Mapping,
-        name::Name,
+        name::{Name, SysvName},
         posix,
         sysv::{self, Segment, Stage},
     },
@@ -82,16 +82,22 @@ fn open_segment(id: i32) -> Result<Segment, ErrorKind> {
         return Err(LayoutError::NotARing.into());
     }
     check_owner(facts.owner, facts.creator)?;
-    match segment.find_locks_or_stage()? {
-        None => {}
-        Some(Stage::Foreign) => return Err(LayoutError::NotARing.into()),
-        Some(Stage::Ready) => return Err(OpenErrorKind::NoLocks.into()),
-        Some(Stage::New) => {
-            segment.make_locks(peer::sysv::count(0), facts.mode).map_err(OpenErrorKind::from)?;
-        }
-        Some(Stage::Gone) => {
-            segment.remove()?;
-            return Err(ErrorKind::NotFound);
+    if !segment.find_locks()? {
+        match segment.stage()? {
+            Stage::Foreign => return Err(LayoutError::NotARing.into()),
+            // Built since we looked for them; or removed since, as one that has begun to go.
+            Stage::Ready if segment.find_locks()? => {}
+            Stage::Ready if segment.stage()? == Stage::Ready => {
+                return Err(OpenErrorKind::NoLocks.into());
+            }
+            Stage::Ready => return open_segment(id),
+            Stage::New => {
+                segment.make_locks(peer::sysv::count(0), facts.mode).map_err(OpenErrorKind::from)?
+            }
+            Stage::Gone => {
+                segment.remove()?;
+                return Err(ErrorKind::NotFound);
+            }
         }
     }
     Ok(segment)
@@ -132,19 +138,29 @@ fn locked<T>(
     act: impl Fn(&Object, State) -> Result<T, ErrorKind>,
 ) -> Result<T, ErrorKind> {
     loop {
-        let object = open(name)?;
-        // Before the lock: what is not ours is not locked either.
-        state(&object)?;
-        let lock = match BuildLock::take(&object) {
-            Err(OpenErrorKind::Os(error)) if error.is_removed() => continue,
-            lock => lock?,
-        };
-        if lock.object().is_removed()? {
+        match try_locked(name, &act) {
+            Ok(Some(done)) => return Ok(done),
             // Removed meanwhile, and perhaps made anew.
-            continue;
+            Ok(None) => {}
+            Err(ErrorKind::Os(error)) if error.is_removed() => {}
+            Err(error) => return Err(error),
         }
-        return act(lock.object(), state(lock.object())?);
     }
+}
+
+/// The same, once; `None` if what was found is not there any more.
+fn try_locked<T>(
+    name: &Name,
+    act: impl Fn(&Object, State) -> Result<T, ErrorKind>,
+) -> Result<Option<T>, ErrorKind> {
+    let object = open(name)?;
+    // Before the lock: what is not ours is not locked either.
+    state(&object)?;
+    let lock = BuildLock::take(&object)?;
+    if lock.object().is_removed()? {
+        return Ok(None);
+    }
+    act(lock.object(), state(lock.object())?).map(Some)
 }
 
 pub(super) fn remove(name: &Name, force: Force) -> Result<(), ErrorKind> {
@@ -165,8 +181,7 @@ pub(super) fn remove(name: &Name, force: Force) -> Result<(), ErrorKind> {
         (Err(ErrorKind::Ring(OpenErrorKind::NoLocks)), Name::SystemV(sysv))
             if force == Force::Yes =>
         {
-            let id = find::id(sysv).map_err(super::gone)?;
-            Ok(Segment::new(id, true).remove()?)
+            remove_without_locks(sysv, force).map(drop)
         }
         (removed, _) => removed,
     }
@@ -198,21 +213,9 @@ pub(super) fn remove_orphaned(prefix: &[u8]) -> Result<Vec<RingInfo>, Error> {
         if !(is_dead && is_meant && ring.owner == own) {
             continue;
         }
-        let result = Name::new(name).map_err(ErrorKind::from).and_then(|name| {
-            locked(&name, |object, state| {
-                // It may be another by now, or in use.
-                let is_it = match state {
-                    State::Empty => false,
-                    State::Building => true,
-                    State::Ready(identity) => identity.nonce == ring.nonce,
-                };
-                let remove = is_it && !peer::is_any_held(object)?;
-                if remove {
-                    object.remove_name()?;
-                }
-                Ok(remove)
-            })
-        });
+        let result = Name::new(name)
+            .map_err(ErrorKind::from)
+            .and_then(|name| remove_if_orphaned(&name, ring.nonce));
         match result {
             Ok(true) => removed.push(ring),
             // Somebody else was faster, or is at it: then it is not orphaned.
@@ -221,6 +224,41 @@ pub(super) fn remove_orphaned(prefix: &[u8]) -> Result<Vec<RingInfo>, Error> {
         }
     }
     Ok(removed)
+}
+
+/// Removes it, if it is that ring, or was never ready, and nobody is there.
+fn remove_if_orphaned(name: &Name, nonce: u64) -> Result<bool, ErrorKind> {
+    let removed = locked(name, |object, state| {
+        // It may be another by now, or in use.
+        let is_it = match state {
+            State::Empty => false,
+            State::Building => true,
+            State::Ready(identity) => identity.nonce == nonce,
+        };
+        let remove = is_it && !peer::is_any_held(object)?;
+        if remove {
+            object.remove_name()?;
+        }
+        Ok(remove)
+    });
+    match (removed, name) {
+        (Err(ErrorKind::Ring(OpenErrorKind::NoLocks)), Name::SystemV(sysv)) => {
+            remove_without_locks(sysv, Force::No)
+        }
+        (removed, _) => removed,
+    }
+}
+
+/// Removes a ring whose locks somebody has removed: nobody can come to it, but there may still be ends.
+fn remove_without_locks(name: &SysvName, force: Force) -> Result<bool, ErrorKind> {
+    let mut segment = Segment::new(find::id(name).map_err(super::gone)?, true);
+    // In this order: one that is ready has had locks, and never gets others.
+    let is_it = segment.stage()? == Stage::Ready && !segment.find_locks()?;
+    let remove = is_it && (force == Force::Yes || segment.stat()?.shm_nattch == 0);
+    if remove {
+        segment.remove()?;
+    }
+    Ok(remove)
 }
 
 pub(super) fn repair(name: &Name) -> Result<Vec<Repair>, ErrorKind> {

@@ -13,17 +13,25 @@
 //! program has lost the ring and keeps its locks. So a lock that is held is looked at twice. Every end has its segment attached
 //! twice (see [`crate::segment::mirror`]); if the kernel counts fewer attachments than the locks' holders must have,
 //! somebody holds one without the ring, and /proc says whether that is who last touched this one. Whoever takes such a
-//! lock under the build lock resets it, which also makes the kernel forget what it was to undo.
+//! lock under the build lock resets it, which also makes the kernel forget what it was to undo. Not found out, and locked as
+//! long as that process runs, are: the build lock, if one thread executes another program while another thread attaches an
+//! end; what a program holds that this user may not look into (setuid) or that is in another pid namespace; and
+//! one of two ends that a process had, if the program that it became has opened the other anew.
+//!
+//! **Whose set it is.** Anybody can make a set with any key, and an id is used again some millions of sets later. A ring's
+//! set was made by who made the segment ([`crate::segment::sysv`] sees to that), has [`SPARE`] semaphores more than it has locks, and a key
+//! that only the segment's id gives, which cannot be another's as long as the segment is attached anywhere.
 //!
 //! A description is a matter of this module here: [`Locks`] knows what was taken through it, and gives it back
 //! when it goes. A forked child inherits no undoing and gives nothing back.
 
 use super::Lock;
 use crate::{
-    segment::mirror::VIEWS,
+    segment::{mirror::VIEWS, sysv::set_key},
     sys::{OsError, sysv},
 };
 use libc::{c_short, sembuf};
+use nix::errno::Errno;
 use parking_lot::Mutex;
 use std::fs;
 
@@ -50,13 +58,18 @@ const PRODUCER: u16 = 1;
 const CONSUMER: u16 = 2;
 const FIRST_SEAT: u16 = 3;
 
-/// The most that a ring has, for a look at all of them that takes no memory: ends look while they wait.
-const MOST: usize = count(u8::MAX as usize);
+/// By how many semaphores a ring's set is larger than it need be: by that it is told from other programs'.
+const SPARE: usize = 77;
 
-/// How many semaphores the set of a ring with so many seats has: the locks, and behind them those at which its ends
-/// may sleep, for data, for space, and for each seat.
-pub(crate) const fn count(producers: usize) -> usize {
-    FIRST_SEAT as usize + 2 + 2 * producers
+/// How many semaphores the set of a ring with so many seats has: the locks, behind them those at which its ends
+/// may sleep, for data, for space, and for each seat, and the spare ones.
+pub(crate) fn count(producers: usize) -> usize {
+    usize::from(FIRST_SEAT) + 2 + 2 * producers + SPARE
+}
+
+/// Whether a ring's set could have so many.
+pub(crate) fn is_count(semaphores: usize) -> bool {
+    (0..=usize::from(u8::MAX)).any(|producers| count(producers) == semaphores)
 }
 
 impl Set {
@@ -107,16 +120,27 @@ impl Locks {
         self.set
     }
 
-    pub(super) fn try_lock(&self, lock: Lock) -> Result<bool, OsError> {
+    /// Fails with EIDRM if the set was removed, also if its id is another's by now.
+    pub(crate) fn check(&self) -> Result<(), OsError> {
+        match sysv::sem_stat(self.set.id)?.sem_perm.__key == set_key(self.set.segment) {
+            true => Ok(()),
+            false => Err(OsError::from_nix("semctl(IPC_STAT)")(Errno::EIDRM)),
+        }
+    }
+
+    /// Takes a lock; false if another description has it. Whoever takes any but the build lock has that, and
+    /// the segment mapped.
+    pub(crate) fn try_lock(&self, lock: Lock) -> Result<bool, OsError> {
         let n = number(lock);
         let mut held = self.held.lock();
         if held.contains(&n) {
             return Ok(true);
         }
+        self.check()?;
         let mut taken = take(self.set.id, n)?;
         // Nobody but who holds the build lock takes any other: between the look and the reset it is
         // the same holder's.
-        if !taken && lock != Lock::Build && self.is_without_ring(n)? {
+        if !taken && lock != Lock::Build && self.is_without_ring(n, VIEWS)? {
             sysv::sem_set_value(self.set.id, n, 0)?;
             taken = take(self.set.id, n)?;
         }
@@ -129,7 +153,11 @@ impl Locks {
     pub(super) fn unlock(&self, lock: Lock) -> Result<(), OsError> {
         let mut held = self.held.lock();
         match held.iter().position(|n| *n == number(lock)) {
-            Some(at) => give_back(self.set.id, held.swap_remove(at)),
+            Some(at) => {
+                let n = held.swap_remove(at);
+                self.check()?;
+                give_back(self.set.id, n)
+            }
             None => Ok(()),
         }
     }
@@ -139,47 +167,50 @@ impl Locks {
         if self.held.lock().contains(&n) || sysv::sem_value(self.set.id, n)? == 0 {
             return Ok(false);
         }
-        Ok(lock == Lock::Build || !self.is_without_ring(n)?)
+        Ok(lock == Lock::Build || !self.is_without_ring(n, 0)?)
     }
 
     pub(super) fn is_any_held(&self) -> Result<bool, OsError> {
-        let mut values = [0; MOST];
-        let values = sysv::sem_values(self.set.id, self.set.count, &mut values)?;
-        let held = self.held.lock();
-        let of_others = |(n, value): (u16, &u16)| n != BUILD && *value != 0 && !held.contains(&n);
-        let candidates: Vec<u16> = (0..)
-            .zip(values)
-            .take(self.set.first_sleeper())
-            .filter(|pair| of_others(*pair))
-            .map(|(n, _)| n)
-            .collect();
-        drop(held);
-        for n in candidates {
-            if !self.is_without_ring(n)? {
+        let held = self.held.lock().clone();
+        for n in self.numbers().filter(|n| !held.contains(n)) {
+            if sysv::sem_value(self.set.id, n)? != 0 && !self.is_without_ring(n, 0)? {
                 return Ok(true);
             }
         }
         Ok(false)
     }
 
-    /// Whether a lock that is held is that of a process that has the ring no longer.
-    fn is_without_ring(&self, n: u16) -> Result<bool, OsError> {
-        let mut values = [0; MOST];
-        let values = sysv::sem_values(self.set.id, self.set.count, &mut values)?;
-        let locks = &values[..self.set.first_sleeper().min(values.len())];
-        let ends = locks.iter().skip(1).filter(|value| **value != 0).count();
+    /// The locks of ends.
+    fn numbers(&self) -> impl Iterator<Item = u16> + use<> {
+        PRODUCER..self.set.first_sleeper() as u16
+    }
+
+    /// How many ends there are, by their locks. (One by one, and without taking memory, as an end that waits looks: GETALL
+    /// writes as many as the set has, and who knows whose set it is by then.)
+    fn ends(&self) -> Result<usize, OsError> {
+        let values = self.numbers().map(|n| sysv::sem_value(self.set.id, n));
+        values.map(|value| value.map(|value| usize::from(value != 0))).sum()
+    }
+
+    /// Whether a lock that is held is that of a process that has the ring no longer. Of the attachments so many are
+    /// the caller's, who has no lock for them yet.
+    fn is_without_ring(&self, n: u16, callers: usize) -> Result<bool, OsError> {
+        let ends = self.ends()?;
         let attached = sysv::shm_stat(self.set.segment)?.shm_nattch;
-        if attached >= (VIEWS * ends) as u64 {
+        if attached >= (VIEWS * ends + callers) as u64 {
             return Ok(false);
         }
         let pid = sysv::sem_pid(self.set.id, n)?;
-        Ok(pid != 0 && has_mapped(pid, self.set.segment) == Some(false))
+        // What this process was before it executed the program that it is.
+        let callers = if pid == std::process::id() as i32 { callers } else { 0 };
+        Ok(pid != 0 && views(pid, self.set.segment).is_some_and(|views| views <= callers))
     }
 }
 
 impl Drop for Locks {
     fn drop(&mut self) {
-        if self.process == std::process::id() {
+        let held = self.held.get_mut();
+        if !held.is_empty() && self.process == std::process::id() && self.check().is_ok() {
             for n in self.held.get_mut().drain(..) {
                 // It can only fail because the set is gone.
                 let _ = give_back(self.set.id, n);
@@ -188,14 +219,16 @@ impl Drop for Locks {
     }
 }
 
-/// Whether a process has a segment attached; `None` if that is not to be found out.
-fn has_mapped(pid: i32, segment: i32) -> Option<bool> {
+/// How often a process has a segment attached; `None` if that is not to be found out.
+fn views(pid: i32, segment: i32) -> Option<usize> {
     // address perms offset dev inode path: of these the inode is the id (shm_mmap, ipc/shm.c).
-    let maps = fs::read_to_string(format!("/proc/{pid}/maps")).ok()?;
-    let is_it = |line: &str| {
+    let maps = fs::read(format!("/proc/{pid}/maps")).ok()?;
+    // Of a process whose first thread has ended the others' memory is not shown there.
+    let maps = Some(String::from_utf8_lossy(&maps)).filter(|maps| !maps.is_empty())?;
+    let is_it = |line: &&str| {
         let mut fields = line.split_whitespace().skip(4);
         let inode = fields.next().and_then(|inode| inode.parse().ok());
         inode == Some(segment) && fields.next().is_some_and(|path| path.starts_with("/SYSV"))
     };
-    Some(maps.lines().any(is_it))
+    Some(maps.lines().filter(is_it).count())
 }

@@ -71,6 +71,8 @@ impl Mapping {
                 mapping.view(file, control + capacity, twice, control)?;
             }
             Memory::SystemV(segment) => {
+                // As long as it is attached the id is no other's.
+                let _attached = segment.attach()?;
                 // One that is larger would take the place of what lies behind.
                 if segment.facts()?.size != (control + capacity) as u64 {
                     return Err(OsError::from_nix("shmat")(nix::errno::Errno::EINVAL));

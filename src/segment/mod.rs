@@ -62,6 +62,8 @@ pub(crate) enum SegmentError {
     NoSpace { needed: u64, available: u64 },
     #[error("the kernel's limit {name} is reached, which is {value}")]
     Limit { name: &'static str, value: u64, sysctl: &'static str },
+    #[error("its semaphores must have the key {key:#010x}, which another program's have")]
+    LocksKey { key: i32 },
     #[error(transparent)]
     Os(#[from] OsError),
 }
@@ -100,7 +102,7 @@ pub(crate) enum Memory {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Facts {
     pub(crate) owner: u32,
-    /// Who made it and may remove it, too.
+    /// Who made it: of a System V object he may do all that its owner may, for ever.
     pub(crate) creator: u32,
     pub(crate) group: u32,
     /// The permission bits.
@@ -110,6 +112,17 @@ pub(crate) struct Facts {
     pub(crate) removed: bool,
     /// Whether it is memory at all.
     pub(crate) regular: bool,
+}
+
+impl Facts {
+    /// # Errors
+    /// EPERM where this user is not who made it.
+    fn check_creator(&self) -> Result<(), OsError> {
+        match self.creator == nix::unistd::geteuid().as_raw() {
+            true => Ok(()),
+            false => Err(OsError::from_nix("shmctl(IPC_SET)")(Errno::EPERM)),
+        }
+    }
 }
 
 impl Object {
@@ -147,9 +160,16 @@ impl Object {
     /// Whether the object was removed, so that nobody comes to it any more. To be asked under the build lock: a removal that
     /// somebody had begun is finished here.
     pub(crate) fn is_removed(&self) -> Result<bool, OsError> {
+        let removed = match self.facts() {
+            Err(error) if error.is_removed() => return Ok(true),
+            facts => facts?.removed,
+        };
         match &self.memory {
-            Memory::File(_) => Ok(self.facts()?.removed),
-            Memory::SystemV(segment) => segment.is_removed(),
+            Memory::SystemV(segment) if !removed && segment.stage()? == sysv::Stage::Gone => {
+                segment.remove()?;
+                Ok(true)
+            }
+            _ => Ok(removed),
         }
     }
 
@@ -242,7 +262,7 @@ impl Object {
     }
 
     /// Cuts the object back to nothing: what a dead builder left is not built upon. (Of a segment it is removed:
-    /// see `can_become`.)
+    /// see `begin`.)
     pub(crate) fn clear(&self) -> Result<(), OsError> {
         match &self.memory {
             Memory::File(file) => {
@@ -257,11 +277,15 @@ impl Object {
         matches!(self.memory, Memory::SystemV(_))
     }
 
-    /// Whether what is no ring yet can become one of this size with so many locks. To be asked under the build lock.
-    pub(crate) fn can_become(&self, size: u64, locks: usize) -> Result<bool, OsError> {
+    /// Begins to make a ring, of this size with so many locks, of what is none yet; false if it cannot become one.
+    /// To be called under the build lock.
+    ///
+    /// # Errors
+    /// EPERM where only who made the object can.
+    pub(crate) fn begin(&self, size: u64, locks: usize) -> Result<bool, OsError> {
         match &self.memory {
             Memory::File(_) => Ok(true),
-            Memory::SystemV(segment) => segment.can_become(size, locks),
+            Memory::SystemV(segment) => segment.begin_ring(size, locks),
         }
     }
 
@@ -311,6 +335,15 @@ impl Object {
             },
             (Memory::File(_), _) => Ok(()),
             (Memory::SystemV(segment), _) => segment.remove(),
+        }
+    }
+
+    /// Takes the locks away that lie beside an object which is no more. To be called under the build lock, before it is
+    /// given back.
+    pub(crate) fn remove_stray_locks(&self) -> Result<(), OsError> {
+        match &self.memory {
+            Memory::File(_) => Ok(()),
+            Memory::SystemV(segment) => segment.remove_stray_locks(),
         }
     }
 

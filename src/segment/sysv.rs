@@ -15,13 +15,23 @@
 //! header says that it is ready; a header that says "gone" is a removal to be finished by whoever finds it.
 //! Whoever waits for the build lock of a set that goes away is told so by the kernel (EIDRM), and starts again.
 //!
+//! Only the user who made a segment makes its set and builds on it: another could give neither its mode nor remove it
+//! again, and would wait for him ([`Facts::creator`]). Who gives the build lock back looks whether there still is a
+//! segment, which ipcrm(1) may have removed, and takes the set away if not. Without the build lock something is changed in two
+//! cases only: who could make no set takes his segment away, and who has made one for a segment that had gone meanwhile takes
+//! that away. The first word is changed from zero by compare-and-swap, to "building" or to "gone", so the former meets no builder.
+//!
 //! Zeros may be anybody's, so what is ours must be told from what is not before anything is written to it: a ring's
-//! segment is so many bytes short of whole pages ([`SHORT`]), which the kernel keeps to the byte.
+//! segment is so many bytes short of whole pages ([`SHORT`]), which the kernel keeps to the byte, and its set as many
+//! semaphores too large. What is not of that size is never touched.
 
 use super::{Facts, SegmentError, name::NameError};
 use crate::{
     layout::identity::{BUILDING, GONE, READY},
-    peer::sysv::{Locks, Set},
+    peer::{
+        Lock,
+        sysv::{self as locks, Locks, Set},
+    },
     sys::{OsError, memory, sysv},
 };
 use nix::errno::Errno;
@@ -178,25 +188,40 @@ fn limit(name: &'static str, file: &'static str, nth: usize) -> Option<SegmentEr
     Some(SegmentError::Limit { name, value, sysctl: file })
 }
 
-/// The set of a segment, if it has one.
-fn find_set(segment: i32) -> Result<Option<Set>, OsError> {
-    match sysv::semget(set_key(segment), 0, 0) {
-        Ok(id) => {
-            let count = sysv::sem_stat(id)?.sem_nsems as usize;
-            Ok(Some(Set { id, count, segment }))
-        }
-        Err(error) if error.errno() == Some(libc::ENOENT) => Ok(None),
-        Err(error) => Err(error),
-    }
+/// What has the key of a segment's set.
+enum Found {
+    Nothing,
+    Ours(Set),
+    /// Another program's.
+    Foreign,
 }
 
-fn create_set(segment: i32, count: usize, mode: u32) -> Result<(), SegmentError> {
+/// Looks for the set of a segment, which this user has made.
+fn find_set(segment: i32, creator: u32) -> Result<Found, OsError> {
+    let id = match sysv::semget(set_key(segment), 0, 0) {
+        Err(error) if error.errno() == Some(libc::ENOENT) => return Ok(Found::Nothing),
+        id => id?,
+    };
+    let facts = match sysv::sem_stat(id) {
+        // Whoever may look at the segment may look at its set.
+        Err(error) if error.errno() == Some(libc::EACCES) => return Ok(Found::Foreign),
+        facts => facts?,
+    };
+    let count = facts.sem_nsems as usize;
+    Ok(match facts.sem_perm.cuid == creator && locks::is_count(count) {
+        true => Found::Ours(Set { id, count, segment }),
+        false => Found::Foreign,
+    })
+}
+
+/// Makes a set for a segment; `None` if there is one by now.
+fn create_set(segment: i32, count: usize, mode: u32) -> Result<Option<i32>, SegmentError> {
     let flags = libc::IPC_CREAT | libc::IPC_EXCL | mode.cast_signed();
     match sysv::semget(set_key(segment), count, flags) {
-        Ok(_) => Ok(()),
+        Ok(id) => Ok(Some(id)),
         Err(error) => match error.errno() {
             // Somebody else was faster.
-            Some(libc::EEXIST) => Ok(()),
+            Some(libc::EEXIST) => Ok(None),
             Some(libc::EINVAL) => Err(limit("SEMMSL", "sem", 0).unwrap_or(error.into())),
             Some(libc::ENOSPC) => {
                 let sets = limit("SEMMNI", "sem", 3);
@@ -219,11 +244,11 @@ fn create_set(segment: i32, count: usize, mode: u32) -> Result<(), SegmentError>
 pub(crate) enum Stage {
     /// It is not a ring yet: zeros, or the mark of a builder.
     New,
-    /// Another program's.
-    Foreign,
     Ready,
     /// Its removal has begun.
     Gone,
+    /// Something else, of a ring's size.
+    Foreign,
 }
 
 impl Segment {
@@ -236,18 +261,62 @@ impl Segment {
         self.id
     }
 
+    fn find_set(&self) -> Result<Found, OsError> {
+        find_set(self.id, sysv::shm_stat(self.id)?.shm_perm.cuid)
+    }
+
     /// Finds the set, if there is one.
     pub(crate) fn find_locks(&mut self) -> Result<bool, OsError> {
-        self.locks = find_set(self.id)?.map(|set| Arc::new(Locks::new(set)));
+        self.locks = match self.find_set()? {
+            Found::Ours(set) => Some(Arc::new(Locks::new(set))),
+            Found::Nothing | Found::Foreign => None,
+        };
         Ok(self.locks.is_some())
     }
 
-    /// Makes the set, with so many locks, if there is none.
+    /// Makes the set, with so many semaphores, if there is none. For who has made the segment only.
+    ///
+    /// # Errors
+    /// EPERM to others; EIDRM if the segment is gone.
     pub(crate) fn make_locks(&mut self, count: usize, mode: u32) -> Result<(), SegmentError> {
-        while !self.find_locks()? {
-            create_set(self.id, count, mode)?;
-        }
+        self.facts()?.check_creator()?;
+        let set = loop {
+            match self.find_set()? {
+                Found::Ours(set) => break set,
+                Found::Foreign => return Err(SegmentError::LocksKey { key: set_key(self.id) }),
+                Found::Nothing => {}
+            }
+            let Some(id) = create_set(self.id, count, mode)? else { continue };
+            let set = Set { id, count, segment: self.id };
+            // It may have been removed since we looked, by who knew of no set. (From here on, whoever has the
+            // build lock finds that out.)
+            match self.facts() {
+                Ok(facts) if !facts.removed => break set,
+                _ => {
+                    remove_stray(set, Some(self.id))?;
+                    return Err(OsError::from_nix("semget")(Errno::EIDRM).into());
+                }
+            }
+        };
+        self.locks = Some(Arc::new(Locks::new(set)));
         Ok(())
+    }
+
+    /// Takes away a segment that its maker could not give a set, unless another has and builds.
+    pub(crate) fn abandon(&self) -> Result<(), OsError> {
+        match self.begin(GONE)? {
+            true => self.remove(),
+            false => Ok(()),
+        }
+    }
+
+    /// Changes the first word from zero to this.
+    fn begin(&self, magic: [u8; 8]) -> Result<bool, OsError> {
+        let attached = Attachment::new(self.id, true)?;
+        let word = attached.word(0).expect("a segment begins with a page");
+        let magic = u64::from_ne_bytes(magic);
+        // AcqRel: whoever finds it changed comes after.
+        Ok(word.compare_exchange(0, magic, Ordering::AcqRel, Ordering::Acquire).is_ok())
     }
 
     /// # Panics
@@ -296,54 +365,13 @@ impl Segment {
         })
     }
 
-    /// Finds the set; where there is none, says what the segment is.
-    pub(crate) fn find_locks_or_stage(&mut self) -> Result<Option<Stage>, OsError> {
-        loop {
-            let stage = self.stage()?;
-            if self.find_locks()? {
-                return Ok(None);
-            }
-            // There is a set before it is ready and until it is gone: if it was ready all the time, the set was not
-            // merely looked for too early or too late.
-            if self.stage()? == stage {
-                return Ok(Some(stage));
-            }
-        }
-    }
-
-    /// Whether nobody comes to it any more. To be asked under the build lock; finishes a removal that had begun, and
-    /// removes a set that was made by somebody who had found the segment new and was overtaken by its removal.
-    pub(super) fn is_removed(&self) -> Result<bool, OsError> {
-        match self.stage() {
-            Err(error) if error.is_removed() => {
-                // Whoever waits for a lock of it finds out likewise.
-                let _ = sysv::sem_remove(self.locks().set().id);
-                Ok(true)
-            }
-            stage => match stage? {
-                Stage::Gone => {
-                    let removed = self.remove();
-                    if removed.is_err() {
-                        // Another user's, who is at it. If the set is ours, it is one that was made too late.
-                        let _ = sysv::sem_remove(self.locks().set().id);
-                    }
-                    removed.map(|()| true)
-                }
-                _ => match self.facts() {
-                    Err(error) if error.is_removed() => self.is_removed(),
-                    facts => Ok(facts?.removed),
-                },
-            },
-        }
-    }
-
-    /// See [`Object::can_become`](super::Object::can_become).
-    pub(super) fn can_become(&self, size: u64, locks: usize) -> Result<bool, OsError> {
-        let mut magic = [0; 8];
-        self.read_at(&mut magic, 0)?;
-        let fits = self.facts()?.size == size && self.locks().set().count == locks;
+    /// See [`Object::begin`](super::Object::begin).
+    pub(super) fn begin_ring(&self, size: u64, locks: usize) -> Result<bool, OsError> {
+        let facts = self.facts()?;
+        facts.check_creator()?;
+        let fits = facts.size == size && self.locks().set().count == locks;
         // A builder that died may have left more than its mark.
-        Ok(fits && magic == [0; 8])
+        Ok(fits && self.begin(BUILDING)?)
     }
 
     /// Gives it and its set an owner, a group, a mode, as far as they are said. What is as it shall be is left alone: it may
@@ -419,10 +447,26 @@ impl Segment {
         Ok(length)
     }
 
+    /// Attaches it, anywhere, until this is dropped.
+    pub(super) fn attach(&self) -> Result<impl Sized, OsError> {
+        Attachment::new(self.id, self.write)
+    }
+
     pub(super) fn write_at(&self, bytes: &[u8], offset: u64) -> Result<(), OsError> {
         let attached = Attachment::new(self.id, true)?;
         attached.write(bytes, usize::try_from(offset).unwrap_or(usize::MAX));
         Ok(())
+    }
+
+    /// Removes the set of a segment that is no more. To be called under the build lock: others may have come to the set for
+    /// another segment, and begin anew.
+    pub(super) fn remove_stray_locks(&self) -> Result<(), OsError> {
+        match self.facts() {
+            Err(error) if error.is_removed() => {}
+            facts => return facts.map(drop),
+        }
+        let locks = self.locks();
+        ignore_gone(locks.check().and_then(|()| sysv::sem_remove(locks.set().id)))
     }
 
     /// Removes segment and set. To be called under the build lock, or where a removal had begun.
@@ -430,10 +474,20 @@ impl Segment {
         // First of all, whether we may: who may not must not say that it is gone.
         let mut facts = sysv::shm_stat(self.id)?;
         sysv::shm_set(self.id, &mut facts)?;
+        let set = match find_set(self.id, facts.shm_perm.cuid) {
+            Ok(Found::Ours(set)) => Some(set),
+            Ok(Found::Nothing | Found::Foreign) => None,
+            Err(error) => ignore_gone(Err(error)).map(|()| None)?,
+        };
+        if let Some(set) = set {
+            let may =
+                sysv::sem_stat(set.id).and_then(|mut facts| sysv::sem_set(set.id, &mut facts));
+            ignore_gone(may)?;
+        }
         if Attachment::new(self.id, true).is_ok() {
             self.write_at(&GONE, 0)?;
         }
-        if let Some(set) = find_set(self.id)? {
+        if let Some(set) = set {
             ignore_gone(sysv::sem_remove(set.id))?;
         }
         ignore_gone(sysv::shm_remove(self.id))
@@ -463,21 +517,46 @@ pub(crate) fn list() -> Result<Vec<Listed>, OsError> {
 /// Removes sets of this user that look like a ring's and whose segment there is not any more: of what was killed in the
 /// middle of a removal by others. Returns how many.
 pub(crate) fn remove_stray_sets(own: u32) -> Result<usize, OsError> {
-    // The sets first: one that is in use has a segment, before and after.
-    let sets = table("sem")?;
-    let segments = table("shm")?;
-    let has_segment =
-        |key: i32| segments.iter().any(|[_, id, ..]| id.parse().is_ok_and(|id| set_key(id) == key));
     let mut removed = 0;
-    for [key, id, ..] in sets {
-        let (Ok(key), Ok(id)) = (key.parse::<i32>(), id.parse::<i32>()) else { continue };
-        if key & !0xff_ffff != SETS || has_segment(key) {
+    for [key, id, _, count] in table("sem")? {
+        let (Ok(key), Ok(id), Ok(count)) = (key.parse::<i32>(), id.parse(), count.parse()) else {
+            continue;
+        };
+        if key & !0xff_ffff != SETS || !locks::is_count(count) || has_segment(key, None)? {
             continue;
         }
-        let is_own = sysv::sem_stat(id).is_ok_and(|facts| facts.sem_perm.uid == own);
-        removed += usize::from(is_own && sysv::sem_remove(id).is_ok());
+        // It may be another's by now.
+        let is_it = sysv::sem_stat(id)
+            .is_ok_and(|facts| facts.sem_perm.uid == own && facts.sem_perm.__key == key);
+        let set = Set { id, count, segment: key & 0xff_ffff };
+        removed += usize::from(is_it && remove_stray(set, None)?);
     }
     Ok(removed)
+}
+
+/// Removes a set unless it has a segment by now, other than the one that has `gone`, or somebody is at it; false
+/// if so.
+fn remove_stray(set: Set, gone: Option<i32>) -> Result<bool, OsError> {
+    let locks = Locks::new(set);
+    // Who has made a segment that gives this key uses the set, and builds under its lock.
+    match locks.try_lock(Lock::Build) {
+        Err(error) if error.is_removed() => return Ok(false),
+        Err(error) => return Err(error),
+        Ok(false) => return Ok(false),
+        Ok(true) => {}
+    }
+    if has_segment(set_key(set.segment), gone)? {
+        return Ok(false);
+    }
+    ignore_gone(sysv::sem_remove(set.id)).map(|()| true)
+}
+
+/// Whether there is a segment, other than `gone`, whose set has this key.
+fn has_segment(key: i32, gone: Option<i32>) -> Result<bool, OsError> {
+    let is_it = |[_, id, ..]: &[String; 4]| {
+        id.parse().is_ok_and(|id| set_key(id) == key && Some(id) != gone)
+    };
+    Ok(table("shm")?.iter().any(is_it))
 }
 
 /// The first four words of each line of a table in /proc but its first; nothing where the kernel has no such table.
@@ -516,8 +595,10 @@ unsafe impl Sync for Attachment {}
 
 impl Attachment {
     fn new(id: i32, write: bool) -> Result<Self, OsError> {
-        let size = sysv::shm_stat(id)?.shm_segsz.next_multiple_of(memory::page_size());
-        Ok(Self { base: sysv::shmat(id, write)?, size })
+        let mut attached = Self { base: sysv::shmat(id, write)?, size: 0 };
+        // As long as it is attached the id is no other's.
+        attached.size = sysv::shm_stat(id)?.shm_segsz.next_multiple_of(memory::page_size());
+        Ok(attached)
     }
 
     fn populate(&self, length: usize) -> Result<(), Errno> {

@@ -4,7 +4,7 @@
 //! it any more, EINVAL; here both are EIDRM.
 
 use super::OsError;
-use libc::{c_int, c_ushort, sembuf, semid_ds, shmid_ds};
+use libc::{c_int, sembuf, semid_ds, shmid_ds};
 use std::{
     ffi::{CStr, c_void},
     io,
@@ -152,22 +152,6 @@ pub(crate) fn sem_pid(set: c_int, number: u16) -> Result<c_int, OsError> {
 /// semctl(2), SETVAL. The kernel forgets what it was to undo for others.
 pub(crate) fn sem_set_value(set: c_int, number: u16, value: c_int) -> Result<(), OsError> {
     semctl("semctl(SETVAL)", set, number, libc::SETVAL, value).map(drop)
-}
-
-/// semctl(2), GETALL, of a set of `count`, which are what it fills of `values`.
-pub(crate) fn sem_values(
-    set: c_int,
-    count: usize,
-    values: &mut [c_ushort],
-) -> Result<&[c_ushort], OsError> {
-    let Some(values) = values.get_mut(..count) else {
-        return Err(OsError::from_nix("semctl(GETALL)")(nix::errno::Errno::EINVAL));
-    };
-    // SAFETY: the kernel writes as many values as the set has, which never changes.
-    match unsafe { libc::semctl(set, 0, libc::GETALL, values.as_mut_ptr()) } {
-        -1 => Err(of_id("semctl(GETALL)")),
-        _ => Ok(values),
-    }
 }
 
 /// semctl(2), IPC_STAT.

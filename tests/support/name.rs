@@ -175,7 +175,10 @@ impl RingName {
         match self.key {
             None => fs::remove_file(self.path()),
             Some(_) => match system_v::find(self.key()) {
-                Some(id) => Ok(system_v::remove(id)),
+                Some(id) => {
+                    system_v::remove(id);
+                    Ok(())
+                }
                 None => Err(io::ErrorKind::NotFound.into()),
             },
         }
@@ -233,7 +236,7 @@ impl Key {
     }
 
     fn of(test: u32, number: u32) -> i32 {
-        i32::try_from(test * Self::MOST | number).expect("pids have 22 bits")
+        i32::try_from((test * Self::MOST) | number).expect("pids have 22 bits")
     }
 
     fn take() -> Self {
