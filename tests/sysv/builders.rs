@@ -125,9 +125,9 @@ fn remains_of_other_wishes_are_built_anew() {
         for (size, count) in [
             (2 * page, None),
             (5 * page, None),
-            (2 * page, Some(80)),
-            (2 * page, Some(99)),
-            (5 * page, Some(80)),
+            (2 * page, Some(82)),
+            (2 * page, Some(100)),
+            (5 * page, Some(82)),
         ] {
             for magic in [&b""[..], b"shmbuild", b"shmgone\n"] {
                 let (key, name) = place.key();

@@ -44,14 +44,14 @@ fn the_dead_the_half_built_and_the_half_removed() {
         child.expect("there");
         child.kill();
         remains(half.0, b"");
-        raw::semget(raw::set_key(remains(half_with_set.0, b"")), 80, 0o600);
+        raw::semget(raw::set_key(remains(half_with_set.0, b"")), 82, 0o600);
         remains(building.0, b"shmbuild");
         remains(gone.0, b"shmgone\n");
         raw::semget(raw::set_key(remains(gone_with_set.0, b"shmgone\n")), 144, 0o600);
         raw::sem_remove(raw::set(raw::segment(without_set.0).unwrap()).unwrap()).unwrap();
         // Sets whose segments were removed; and one whose key only looks like that.
         let stray = [
-            raw::semget(raw::set_key(0x7f_fff0), 80, 0o600),
+            raw::semget(raw::set_key(0x7f_fff0), 82, 0o600),
             raw::semget(raw::set_key(0x7f_fff1), 335, 0o600),
         ];
         let foreign = raw::semget(raw::set_key(0x7f_fff2), 3, 0o600);

@@ -122,7 +122,8 @@ fn the_owner_removes_what_another_has_made() {
             })
             .hear()
         };
-        assert!(remove().contains("not permitted"));
+        let refused = remove();
+        assert!(refused.contains("not permitted"), "{refused}");
         assert!(raw::bytes(id).starts_with(b"shmpipe\n"), "nothing has changed");
         raw::sem_give(raw::set(id).unwrap(), OTHER);
         assert_eq!(remove(), "removed");
@@ -142,7 +143,7 @@ fn a_strangers_remains_are_left_alone() {
         raw::with_bytes(id, |bytes| bytes[..8].copy_from_slice(b"shmgone\n"));
         let (key, half) = place.key();
         let half_id = raw::shmget(key, 2 * page_size() - 77, 0o666);
-        let stray = raw::semget(raw::set_key(0x7f_fff0), 80, 0o666);
+        let stray = raw::semget(raw::set_key(0x7f_fff0), 82, 0o666);
         let before = (raw::segments(), raw::sets());
         Child::fork(|_| {
             become_other();
