@@ -4,6 +4,9 @@
 //! directory of this run, or under its name in /dev/shm. A process of its own waits until this program is gone, by
 //! whatever end, and removes both: it reads from a pipe that nobody but this program can write to.
 
+#[path = "../../examples/dataflow/tidy.rs"]
+mod files;
+
 use std::fs;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -16,6 +19,8 @@ use std::time::Duration;
 use nix::sys::signal::{SigHandler, Signal, signal};
 
 use crate::transport::stage::{ROLE_FLAG, Stage};
+
+pub use files::{Doomed, on_signals};
 
 const ROLE: &str = "tidy";
 const SHARED_MEMORY: &str = "/dev/shm";
@@ -53,12 +58,17 @@ impl Drop for Tidy {
     }
 }
 
+/// The directory, which is removed whatever becomes of this program.
+pub fn directory() -> io::Result<&'static Path> {
+    let directory = DIRECTORY.get().map(PathBuf::as_path);
+    directory.ok_or_else(|| io::Error::other("there is no directory"))
+}
+
 /// A name in the directory that nothing has yet.
 pub fn path(what: &str) -> io::Result<String> {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
-    let directory = DIRECTORY.get().ok_or_else(|| io::Error::other("there is no directory"))?;
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-    Ok(directory.join(format!("{what}-{number}")).to_string_lossy().into_owned())
+    Ok(directory()?.join(format!("{what}-{number}")).to_string_lossy().into_owned())
 }
 
 /// With what the names of objects in /dev/shm have to begin that go with a [`path`].
