@@ -7,7 +7,10 @@ use clap::{Parser, Subcommand, ValueEnum};
 use crate::{pipeline, report};
 
 /// How many pairs there are unless told otherwise.
-const PAIRS: usize = 11;
+pub const PAIRS: usize = 11;
+
+/// How many milliseconds a sample should take unless told otherwise.
+pub const SAMPLE_MS: u64 = 200;
 
 /// shmpipe and other libraries, in turns.
 #[derive(Parser)]
@@ -21,10 +24,10 @@ pub struct Args {
     pub pairs: Option<u32>,
 
     /// How long a sample should take
-    #[arg(long, value_name = "MS", default_value_t = 200, global = true)]
+    #[arg(long, value_name = "MS", default_value_t = SAMPLE_MS, global = true)]
     pub sample_ms: u64,
 
-    /// Only comparisons whose name contains this
+    /// Only comparisons whose name contains this; of a report, only these steps, as STEP,STEP
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true, global = true)]
     pub only: String,
 
@@ -94,7 +97,7 @@ pub enum Work {
 
 impl Work {
     /// What its table is called: as its command.
-    pub fn table(self) -> &'static str {
+    pub const fn table(self) -> &'static str {
         match self {
             Work::Slots => "slots",
             Work::Records => "records",

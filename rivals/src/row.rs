@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::harness::cpu::RoundTrip;
-use crate::harness::paired::{Pair, Place, Summary, median, summaries};
+use crate::harness::paired::{Pair, Summary, median, overall, summaries};
 
 /// What was measured of this library and of one rival, in pairs of neighbouring samples that ran in the same place.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -100,6 +100,15 @@ impl<T> Measured<'_, T> {
         speeds.map(|(n, speed)| self.row(&speed, costs.as_ref().map(|costs| &costs[n]))).collect()
     }
 
+    /// One row of all pairs, wherever they ran: for what is not kept on one CPU. Arguments as of [`rows`](Self::rows).
+    pub fn row_of_all(&self, speed: impl Fn(&T) -> f64, cpu: impl Fn(&T) -> f64) -> Row {
+        let line = self.line(|_| true);
+        Row {
+            line_ns: line,
+            ..self.row(&overall(self.pairs, speed), Some(&overall(self.pairs, cpu)))
+        }
+    }
+
     fn row(&self, speed: &Summary, cost: Option<&Summary>) -> Row {
         let shown = |speed: f64| if self.unit == Unit::Seconds { 1.0 / speed } else { speed };
         let [q1, median, q3] = speed.ratio;
@@ -113,18 +122,18 @@ impl<T> Measured<'_, T> {
             ratio: Ratio { median, q1, q3 },
             pairs: speed.pairs,
             cpu_s_per_gb: cost.map(|cost| Both { ours: cost.first, theirs: cost.second }),
-            line_ns: self.line(speed.place),
+            line_ns: self.line(|pair| pair.place() == speed.place),
         }
     }
 
-    fn line(&self, place: Place) -> Option<Line> {
-        let here = || self.pairs.iter().filter(|pair| pair.place() == place);
+    fn line(&self, which: impl Fn(&&Pair<T>) -> bool) -> Option<Line> {
+        let here = || self.pairs.iter().filter(&which);
         let nanos = |trip: RoundTrip| match trip {
             RoundTrip::Nanos(nanos) => Some(nanos),
             RoundTrip::OneCpu => None,
         };
-        let middle = |which: usize| {
-            let trips: Option<Vec<f64>> = here().map(|pair| nanos(pair.trips[which])).collect();
+        let middle = |at: usize| {
+            let trips: Option<Vec<f64>> = here().map(|pair| nanos(pair.trips[at])).collect();
             trips.map(|trips| median(&trips))
         };
         Some(Line { before: middle(0)?, after: middle(2)? })
@@ -134,15 +143,6 @@ impl<T> Measured<'_, T> {
 /// Writes rows to a file, as an array.
 pub fn write(path: &Path, rows: &[Row]) -> io::Result<()> {
     fs::write(path, serde_json::to_string_pretty(rows)? + "\n")
-}
-
-/// Reads the rows that are in a file.
-///
-/// # Errors
-///
-/// If there is no such file, or something else in it.
-pub fn read(path: &Path) -> io::Result<Vec<Row>> {
-    Ok(serde_json::from_str(&fs::read_to_string(path)?)?)
 }
 
 #[cfg(test)]
@@ -175,6 +175,8 @@ mod tests {
         assert_eq!(json, expected);
         assert_eq!(serde_json::from_value::<Row>(json).expect("the same shape"), *near);
         assert_eq!((far.ratio.median, far.line_ns.map(|line| line.after)), (0.5, Some(410.0)));
+        let all = measured.row_of_all(|speed| *speed, |speed| 8.0 / speed);
+        assert_eq!((all.pairs, all.line_ns.map(|line| line.before)), (3, Some(64.0)));
         let alone = [Pair { trips: [RoundTrip::OneCpu; 3], first: 1.0, second: 1.0 }];
         let measured = Measured { pairs: &alone, ..measured };
         let [row] = &measured.rows(|speed| *speed, None)[..] else { panic!("one place") };
