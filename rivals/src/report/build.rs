@@ -37,7 +37,7 @@ impl Built {
         self.shmcat.as_deref()
     }
 
-    /// Builds the examples, which some benches need, and the benches of those steps, one by one, so that one that does not
+    /// Builds the examples, which some steps need besides their own program, and the benches of those steps, one by one, so that one that does not
     /// build stops no other. `watch` is shown what cargo says.
     ///
     /// # Errors
@@ -45,6 +45,9 @@ impl Built {
     /// If cargo cannot be started.
     pub fn of(steps: &[Step], root: &Path, mut watch: impl FnMut(&str)) -> io::Result<Self> {
         let mut built = Built::default();
+        if steps.iter().all(|step| !step.needs_cargo()) {
+            return Ok(built);
+        }
         let benches = benches(root)?;
         let examples = cargo(root, &["build", "--release", "--examples"], &mut watch)?;
         built.shmcat = examples.as_ref().ok().and_then(|found| found.get("shmcat")).cloned();

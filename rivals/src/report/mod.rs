@@ -17,6 +17,7 @@ mod step;
 
 use std::error::Error;
 use std::fs;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
@@ -162,6 +163,9 @@ fn perform(
     let file_name = file.to_string_lossy();
     let mut command = Command::new(program);
     command.args(step.arguments(extent, &file_name)).current_dir(root);
+    if let (Program::Own(_), Some(name)) = (step.program, std::env::args_os().next()) {
+        command.arg0(name);
+    }
     match (step.program, shmcat) {
         (Program::Bench(_), _) => {
             command.arg("--bench");

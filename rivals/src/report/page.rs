@@ -56,7 +56,7 @@ pub fn part(
     let table = match figures {
         Ok(Figures::Rows(rows)) => markdown::table(rows),
         Ok(Figures::Other(values)) => markdown::table_of_values(values),
-        Err(reason) => format!("Not measured: {}.", one_line(reason)),
+        Err(reason) => format!("Not measured: {}.", one_line(reason).trim_end_matches('.')),
     };
     let left_out: Vec<String> =
         outcome.left_out.iter().map(|line| format!("- {}", one_line(line))).collect();

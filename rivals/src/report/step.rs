@@ -122,6 +122,11 @@ impl Step {
         }
     }
 
+    /// Whether there is something to build for it.
+    pub fn needs_cargo(&self) -> bool {
+        !matches!(self.program, Program::Own(command) if command != pipeline::TABLE)
+    }
+
     /// About how long it takes.
     pub fn estimate(&self, extent: &Extent) -> Duration {
         // Around a sample are two round trips of a cache line, and before the first pair two processes are started

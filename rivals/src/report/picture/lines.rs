@@ -8,8 +8,14 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use super::{Failure, LINE, OURS, TEXT, THEIRS, WIDTH, described, letters};
 use crate::transport::size;
 
-/// Room for the names at the right.
-const NAMES: u32 = 190;
+/// Room for the names at the right: what they need, within these.
+const NAMES: [usize; 2] = [120, 240];
+
+/// What a letter takes, about.
+const LETTER: usize = 10;
+
+/// What is before a name: a line from the end of its curve.
+const LEADER: usize = 18;
 
 /// Pixels from the top to the bottom.
 const HEIGHT: u32 = 460;
@@ -42,6 +48,9 @@ pub fn draw(
     if !(sizes[1] > sizes[0] && values[0] > 0.0) {
         return Err("there are not two sizes to draw a line between".into());
     }
+    let longest = curves.iter().map(|curve| curve.name.chars().count()).max().unwrap_or(0);
+    let names = (LEADER + LETTER * longest).clamp(NAMES[0], NAMES[1]);
+    let right = WIDTH as i32 - names as i32;
     let mut svg = String::new();
     {
         let area = SVGBackend::with_string(&mut svg, (WIDTH, HEIGHT)).into_drawing_area();
@@ -50,7 +59,7 @@ pub fn draw(
         area.draw(&Text::new(title.to_owned(), (4, LINE / 2 + 4), caption))?;
         let mut chart = ChartBuilder::on(&area)
             .margin_top(LINE as u32 * 3 / 2)
-            .margin_right(NAMES)
+            .margin_right(names as u32)
             .x_label_area_size(34)
             .y_label_area_size(84)
             .build_cartesian_2d(
@@ -82,16 +91,24 @@ pub fn draw(
         }
         ends.sort_by_key(|(_, _, (_, y))| *y);
         let wanted: Vec<i32> = ends.iter().map(|(_, _, (_, y))| *y).collect();
-        let right = (WIDTH - NAMES) as i32;
         for ((curve, color, (x, y)), at) in ends.iter().zip(apart(&wanted, HEIGHT as i32 - 34)) {
-            let leader = [(*x + 3, *y), (right + 14, at)];
+            let name = shortened(&curve.name, (names - LEADER) / LETTER);
+            let leader = [(*x + 3, *y), (right + LEADER as i32 - 4, at)];
             area.draw(&PathElement::new(leader, color.mix(0.6).stroke_width(1)))?;
             let style = letters(*color, curve.ours).pos(center(HPos::Left));
-            area.draw(&Text::new(curve.name.clone(), (right + 18, at), style))?;
+            area.draw(&Text::new(name, (right + LEADER as i32, at), style))?;
         }
         area.present()?;
     }
     Ok(described(&svg, alt))
+}
+
+/// So many letters of it.
+fn shortened(name: &str, letters: usize) -> String {
+    if name.chars().count() <= letters {
+        return name.to_owned();
+    }
+    name.chars().take(letters.saturating_sub(1)).collect::<String>() + "…"
 }
 
 /// A size as short as can be, because it stands beside others: `512`, `4K`.
@@ -125,5 +142,6 @@ mod tests {
         let placed = apart(&[100, 101, 102, 300, 399, 400], 400);
         assert!(placed.is_sorted_by(|a, b| b - a >= LINE - 3), "{placed:?}");
         assert_eq!((placed[0], placed[3], placed[5]), (100, 300, 400));
+        assert_eq!((shortened("abc", 3), shortened("äöüß", 3)), ("abc".into(), "äö…".into()));
     }
 }
