@@ -134,10 +134,13 @@ impl Comparison {
     }
 }
 
+/// Has the workers of a rival do a job.
+type Run = dyn FnMut(&Job) -> Result<Outcome, String>;
+
 /// A rival, by what has its workers do a job, and what they do in a sample.
 struct Side {
     title: String,
-    run: Box<dyn FnMut(&Job) -> Result<Outcome, String>>,
+    run: Box<Run>,
     job: Job,
 }
 
