@@ -154,12 +154,15 @@ mod tests {
     #[test]
     fn a_group_ends_with_all_who_are_in_it() {
         let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        // The shell ends by the signal. Its child does not, and holds on to the pipe until it is killed.
-        let script = "trap '' TERM; sleep 1000 & echo $$; trap - TERM; wait";
+        // The shell ends by the signal. Its child does not, and tells so unless it is killed.
+        let script = "trap '' TERM; (sleep 5; echo alive) & echo $$; trap - TERM; wait";
         let said = run(shell(script), false, |line| {
-            let group = Pid::from_raw(line.parse().expect("the number of the group"));
-            thread::spawn(move || end(group, Duration::from_millis(50)));
+            if let Ok(group) = line.parse() {
+                thread::spawn(move || end(Pid::from_raw(group), Duration::from_millis(50)));
+            }
         });
-        assert!(said.expect("a shell").failure.is_some());
+        let said = said.expect("a shell");
+        assert!(said.failure.is_some());
+        assert_eq!(said.lines.len(), 1, "{:?}", said.lines);
     }
 }
