@@ -32,6 +32,12 @@ pub struct Row {
     pub cpu_s_per_gb: Option<Both>,
     /// The round trip of a cache line, in nanoseconds; `None` on one CPU.
     pub line_ns: Option<Line>,
+    /// System calls that move data, by 10^6 bytes; of the example dataflow alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calls_per_mb: Option<Counted>,
+    /// How often each byte was copied between a process and the kernel; of the example dataflow alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crossed_per_byte: Option<Counted>,
 }
 
 /// What a figure counts.
@@ -66,6 +72,15 @@ pub struct Both {
     pub ours: f64,
     /// The rival's.
     pub theirs: f64,
+}
+
+/// What was counted of each of the two; `None` where that cannot be.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Counted {
+    /// This library's.
+    pub ours: Option<f64>,
+    /// The rival's.
+    pub theirs: Option<f64>,
 }
 
 /// Medians of what was measured before the first and after the second sample of a pair.
@@ -123,6 +138,8 @@ impl<T> Measured<'_, T> {
             pairs: speed.pairs,
             cpu_s_per_gb: cost.map(|cost| Both { ours: cost.first, theirs: cost.second }),
             line_ns: self.line(|pair| pair.place() == speed.place),
+            calls_per_mb: None,
+            crossed_per_byte: None,
         }
     }
 

@@ -63,9 +63,15 @@ pub struct Said {
 }
 
 impl Said {
-    /// What it said of why it failed: its last line, or the line that says so by itself.
+    /// What it said of why it failed: its last line, or the lines that say so by themselves.
     pub fn reason(&self) -> String {
         let told = |line: &&String| !line.trim().is_empty();
+        let failed = self.lines.iter().map(|line| line.trim());
+        let mut failed: Vec<&str> = failed.filter(|line| line.starts_with("FAILED: ")).collect();
+        failed.dedup();
+        if !failed.is_empty() {
+            return failed.join("; ");
+        }
         let named = self.lines.iter().find(|line| line.starts_with("error"));
         let line = named.or_else(|| self.lines.iter().rev().find(told));
         line.map_or_else(|| "without a word".into(), |line| line.trim().to_owned())
@@ -147,6 +153,8 @@ mod tests {
         assert_eq!((said.output.as_slice(), seen.as_slice()), (&b"out\n"[..], &["why".into()][..]));
         assert_eq!(said.reason(), "why");
         assert!(said.failure.is_some_and(|failure| failure.contains('3')));
+        let said = run(shell("echo FAILED: one; echo other"), false, |_| ()).expect("a shell");
+        assert_eq!(said.reason(), "FAILED: one");
         let said = run(shell("echo out"), false, |_| ()).expect("a shell");
         assert_eq!((said.lines, said.failure), (vec!["out".to_owned()], None));
     }

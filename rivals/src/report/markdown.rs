@@ -3,31 +3,34 @@
 use serde_json::Value;
 
 use super::page::cell;
-use crate::row::{Both, Row, Unit};
+use crate::row::{Both, Counted, Row, Unit};
 use crate::transport::size;
 
 /// From so many lines on a table is folded up.
 const LONG: usize = 40;
 
-/// A table of rows, in their order.
+/// A table of rows, in their order. Columns that no row has a figure for are left out.
 pub fn table(rows: &[Row]) -> String {
     let with_cpu = rows.iter().any(|row| row.cpu_s_per_gb.is_some());
+    let with_calls = rows.iter().any(|row| row.calls_per_mb.is_some());
+    // Rows of several tables say in which they are.
+    let several = rows.iter().any(|row| row.table != rows[0].table);
     let mut header = vec!["", "beside", "ours and theirs", "times as fast (quartiles)", "pairs"];
-    if with_cpu {
-        header.push("CPU s/GB");
-    }
+    header.extend(with_cpu.then_some("CPU s/GB"));
+    header.extend(with_calls.then_some(["calls/MB", "crossed"]).into_iter().flatten());
     header.push("line, ns");
     let mut lines = vec![line(&header), line(&vec!["---"; header.len()])];
     let mut last = String::new();
     for row in rows {
-        let (what, whom) = parts(row);
+        let (what, whom) = if several { (row.table.clone(), row.row.clone()) } else { parts(row) };
         // Said once for all who do the same.
-        let shown = if what == last { String::new() } else { what.clone() };
+        let shown = if what == last { String::new() } else { escaped(&what) };
         last = what;
-        let mut cells =
-            vec![escaped(&shown), escaped(&whom), figures(row), ratio(row), row.pairs.to_string()];
-        if with_cpu {
-            cells.push(row.cpu_s_per_gb.map(cpu).unwrap_or_default());
+        let mut cells = vec![shown, escaped(&whom), figures(row), ratio(row)];
+        cells.push(row.pairs.to_string());
+        cells.extend(with_cpu.then(|| row.cpu_s_per_gb.map(cpu).unwrap_or_default()));
+        if with_calls {
+            cells.extend([row.calls_per_mb, row.crossed_per_byte].map(counted));
         }
         cells.push(row.line_ns.map_or("one CPU".into(), |line| span(line.before, line.after)));
         lines.push(line(&cells));
@@ -123,6 +126,12 @@ fn cpu(cpu: Both) -> String {
     format!("{} and {}", digits(cpu.ours), digits(cpu.theirs))
 }
 
+/// What is not known is a dash.
+fn counted(counted: Option<Counted>) -> String {
+    let shown = |count: Option<f64>| count.map_or("–".into(), digits);
+    counted.map_or_else(String::new, |of| format!("{} and {}", shown(of.ours), shown(of.theirs)))
+}
+
 fn span(before: f64, after: f64) -> String {
     let (before, after) = (format!("{before:.0}"), format!("{after:.0}"));
     if before == after { before } else { format!("{before}–{after}") }
@@ -145,6 +154,8 @@ mod tests {
             pairs: 11,
             cpu_s_per_gb: None,
             line_ns: Some(Line { before: 64.2, after: 66.4 }),
+            calls_per_mb: None,
+            crossed_per_byte: None,
         }
     }
 
@@ -162,6 +173,12 @@ mod tests {
         assert_eq!(table(&rows), expected);
         rows[1].cpu_s_per_gb = Some(Both { ours: 0.1, theirs: 22.0 });
         assert!(table(&rows).contains("| 0.10 and 22.0 | 64–66 |"));
+        rows[0].table = "in memory".into();
+        rows[0].calls_per_mb = Some(Counted { ours: Some(0.0), theirs: None });
+        rows[0].crossed_per_byte = Some(Counted { ours: Some(2.0), theirs: Some(4.0) });
+        let expected = "| in memory | 32 B, one by one, rtrb | 150 and 100 M/s | 1.50 (0.90–123) \
+            | 11 |  | 0.00 and – | 2.00 and 4.00 | 64–66 |\n| records |";
+        assert!(table(&rows).contains(expected), "{}", table(&rows));
         let many = vec![rows[0].clone(); LONG];
         assert!(table(&many).starts_with("<details><summary>40 comparisons</summary>\n\n| "));
     }

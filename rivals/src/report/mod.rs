@@ -15,6 +15,7 @@ mod progress;
 mod run;
 mod step;
 
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::fs;
 use std::os::unix::process::CommandExt;
@@ -84,14 +85,13 @@ pub fn run(args: &Args, options: &Options) -> Result<(Vec<Row>, bool), Box<dyn E
     text = document::replace(&text, "commands", &page::commands(&run))?;
     for step in steps {
         let Some(outcome) = run.steps.get(step.name) else { continue };
-        let figures = match &outcome.failure {
-            Some(reason) => Err(reason.clone()),
-            None => Figures::read(&step, &directory),
-        };
-        let figures = figures.inspect_err(|reason| {
+        // Where one rival failed there are the figures of the others.
+        let figures = Figures::read(&step, &directory)
+            .map_err(|reason| outcome.failure.clone().unwrap_or(reason));
+        if let Some(reason) = figures.as_ref().err().or(outcome.failure.as_ref()) {
             all_right = false;
             println!("FAILED: {}: {reason}", step.name);
-        });
+        }
         let picture = figures.as_ref().ok().and_then(|figures| draw(&step, figures, &into));
         let part = page::part(&run, outcome, figures.as_ref(), picture.as_deref());
         text = document::replace(&text, step.name, &part)?;
@@ -127,18 +127,20 @@ fn measure(
     let mut run = Run { machine, command: command(args, options), steps: Default::default() };
     for step in steps {
         progress.begin(step);
+        // Not an earlier run's.
+        let _ = fs::remove_file(step.file(directory));
         let started = Instant::now();
         let done = built.program(step).and_then(|program| {
             let shmcat = built.shmcat();
             perform(step, &program, shmcat, &extent, root, directory, |line| progress.say(line))
         });
-        let failure = done.as_ref().err().cloned();
+        let (failure, left_out) = done.unwrap_or_else(|reason| (Some(reason), Vec::new()));
         progress.end(step, failure.as_deref());
         let outcome = Outcome {
             command: step.command(&extent),
             seconds: started.elapsed().as_secs_f64(),
             failure,
-            left_out: done.unwrap_or_default(),
+            left_out,
         };
         run.steps.insert(step.name.to_owned(), outcome);
         // After each, so that a run that is ended leaves what it has.
@@ -148,7 +150,7 @@ fn measure(
     Ok(run)
 }
 
-/// Does one step. What it says it left out.
+/// Does one step: what became of it, but for how long that took.
 fn perform(
     step: &Step,
     program: &Path,
@@ -157,9 +159,8 @@ fn perform(
     root: &Path,
     directory: &Path,
     watch: impl FnMut(&str),
-) -> Result<Vec<String>, String> {
+) -> Result<(Option<String>, Vec<String>), String> {
     let file = step.file(directory);
-    let _ = fs::remove_file(&file);
     let file_name = file.to_string_lossy();
     let mut command = Command::new(program);
     command.args(step.arguments(extent, &file_name)).current_dir(root);
@@ -177,21 +178,14 @@ fn perform(
     }
     let apart = matches!(step.program, Program::Example(_));
     let said = child::run(command, apart, watch).map_err(|e| format!("cannot start it: {e}"))?;
-    if let Some(failure) = &said.failure {
-        return Err(format!("{failure}: {}", said.reason()));
-    }
     if apart {
         fs::write(&file, &said.output).map_err(|e| format!("{file_name}: {e}"))?;
     }
-    let mut left_out: Vec<String> = said
-        .lines
-        .iter()
-        .filter(|line| line.contains("not available: "))
-        .map(|line| line.trim().trim_start_matches("left out: ").to_owned())
-        .collect();
-    left_out.sort();
-    left_out.dedup();
-    Ok(left_out)
+    let failure = said.failure.as_ref().map(|failure| format!("{failure}: {}", said.reason()));
+    let left_out = said.lines.iter().filter(|line| line.contains("not available: "));
+    let left_out = left_out.map(|line| line.trim().trim_start_matches("left out: ").to_owned());
+    let left_out: BTreeSet<String> = left_out.collect();
+    Ok((failure, left_out.into_iter().collect()))
 }
 
 /// Draws the picture of a step, if there is one; the line by which the page shows it.

@@ -58,6 +58,9 @@ pub fn part(
         Ok(Figures::Other(values)) => markdown::table_of_values(values),
         Err(reason) => format!("Not measured: {}.", one_line(reason).trim_end_matches('.')),
     };
+    let failure = outcome.failure.as_ref().filter(|_| figures.is_ok());
+    let failure =
+        failure.map(|reason| format!("**Failed**: {}", one_line(reason))).unwrap_or_default();
     let left_out: Vec<String> =
         outcome.left_out.iter().map(|line| format!("- {}", one_line(line))).collect();
     let left_out = if left_out.is_empty() {
@@ -65,7 +68,7 @@ pub fn part(
     } else {
         format!("Left out:\n\n{}", left_out.join("\n"))
     };
-    let parts = [picture.unwrap_or_default(), &table, &left_out, &of];
+    let parts = [picture.unwrap_or_default(), &table, &failure, &left_out, &of];
     let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
     parts.join("\n\n")
 }

@@ -13,7 +13,7 @@ pub struct Step {
     pub name: &'static str,
     /// Which program it is.
     pub program: Program,
-    /// About how many comparisons it makes, by which is told beforehand how long it takes.
+    /// About how many comparisons it makes, by which is told beforehand how long it takes; 0 if it decides that.
     comparisons: u32,
     /// The time of one sample, if it is not what was asked for.
     sample: Option<Duration>,
@@ -52,11 +52,11 @@ const fn of_files(name: &'static str, program: Program, comparisons: u32) -> Ste
 
 /// All steps, in the order in which they are done.
 pub const ALL: [Step; 13] = [
-    step("throughput", Program::Bench("throughput"), 90),
+    step("throughput", Program::Bench("throughput"), 120),
     step("latency", Program::Bench("latency"), 16),
     step("wakeup", Program::Bench("wakeup"), 4),
-    of_files("dataflow", Program::Bench("dataflow"), 12),
-    of_files("mechanisms", Program::Example("dataflow"), 16),
+    of_files("dataflow", Program::Bench("dataflow"), 18),
+    step("mechanisms", Program::Example("dataflow"), 0),
     step("slot", Program::Bench("slot"), 24),
     step("record", Program::Bench("record"), 40),
     step("mpsc", Program::Bench("mpsc"), 16),
@@ -133,6 +133,11 @@ impl Step {
         // and find out how much they do in a sample.
         const AROUND: Duration = Duration::from_millis(20);
         const START: Duration = Duration::from_millis(300);
+        // It decides by itself how much it does.
+        const EXAMPLE: Duration = Duration::from_secs(60);
+        if matches!(self.program, Program::Example(_)) {
+            return EXAMPLE;
+        }
         let asked = Duration::from_millis(extent.sample_ms);
         let of_file = |time: Duration| match extent.file {
             Some(file) => time.mul_f64(file as f64 / f64::from(1 << 30)),
