@@ -4,6 +4,7 @@
 //! directory of this run, or under its name in /dev/shm. A process of its own waits until this program is gone, by
 //! whatever end, and removes both: it reads from a pipe that nobody but this program can write to.
 
+#[allow(dead_code, reason = "only the example dataflow names its files")]
 #[path = "../../examples/dataflow/tidy.rs"]
 mod files;
 
@@ -20,7 +21,7 @@ use nix::sys::signal::{SigHandler, Signal, signal};
 
 use crate::transport::stage::{ROLE_FLAG, Stage};
 
-pub use files::{Doomed, on_signals};
+pub use files::Doomed;
 
 const ROLE: &str = "tidy";
 const SHARED_MEMORY: &str = "/dev/shm";

@@ -85,6 +85,18 @@ fn a_tool_that_is_not_installed_is_left_out() {
 }
 
 #[test]
+fn a_file_that_is_there_is_not_replaced() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = script(directory.path(), "precious", "");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_shmpipe-rivals"));
+    command.args(["pipeline", "--size", "1M", "--shmcat", "/bin/cat", "--to"]).arg(&path);
+    let ended = command.output().expect("the program");
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert!(said.contains("precious: not a directory or a device"), "{said}");
+    assert_eq!((ended.status.code(), path.exists()), (Some(1), true));
+}
+
+#[test]
 fn too_little_room_is_said_before_the_run() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_shmpipe-rivals"));
     command.args(["pipeline", "--size", "1048576G", "--shmcat", "/bin/cat"]);

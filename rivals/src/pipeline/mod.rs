@@ -21,7 +21,6 @@ use crate::harness::volume;
 use crate::input::Source;
 use crate::output::Sink;
 use crate::row::{Both, Measured, Row, Unit};
-use crate::tidy;
 use crate::transport::{Rival, size};
 use duel::Setback;
 
@@ -57,7 +56,6 @@ pub struct Options {
 ///
 /// If the file cannot be made, there is no room for what arrives, or shmcat cannot be built.
 pub fn run(args: &Args, options: &Options) -> Result<(Vec<Row>, bool), Box<dyn Error>> {
-    tidy::on_signals()?;
     let shmcat = shmcat::find(options.shmcat.as_deref())?;
     let subjects = [format!("upgrade:{shmcat}"), format!("shmcat:{shmcat}")]
         .map(|spec| Rival::parse(&spec).map_err(|reason| format!("{shmcat} is {reason}")));
@@ -69,7 +67,7 @@ pub fn run(args: &Args, options: &Options) -> Result<(Vec<Row>, bool), Box<dyn E
     } else {
         options.to.clone()
     };
-    let sinks = to.iter().map(|path| Sink::at(path)).collect::<Result<Vec<_>, _>>()?;
+    let sinks = to.iter().map(|path| sink(path)).collect::<Result<Vec<_>, _>>()?;
     let source = Source::make(&temporary, options.size, sinks.iter().any(Sink::needs_room))?;
     for path in to.iter().filter(|path| path.is_dir()) {
         has_room(path, source.len)?;
@@ -106,6 +104,14 @@ pub fn run(args: &Args, options: &Options) -> Result<(Vec<Row>, bool), Box<dyn E
         }
     }
     Ok(table.print())
+}
+
+/// A device, or a directory for files without a name, of which nothing is left however this program ends.
+fn sink(path: &Path) -> Result<Sink, String> {
+    match Sink::at(path)? {
+        Sink::File(_) => Err(format!("{}: not a directory or a device", path.display())),
+        sink => Ok(sink),
+    }
 }
 
 /// Says before anything is measured that what arrives would not fit.
