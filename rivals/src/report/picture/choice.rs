@@ -55,7 +55,8 @@ fn throughput(rows: &[&Row]) -> Result<Picture, Failure> {
     for row in rows.iter().filter(|row| row.unit != Unit::Seconds) {
         ours.entry(row.size).or_default().push(bytes(row, row.ours));
         let point = (row.size as f64, bytes(row, row.theirs));
-        let name = parts(row).1;
+        // Without how it was set up, which the table tells.
+        let name = parts(row).1.split(", ").next().unwrap_or_default().to_owned();
         match theirs.iter_mut().find(|curve| curve.name == name) {
             Some(curve) => curve.points.push(point),
             None => theirs.push(Curve { name, points: vec![point], ours: false }),
@@ -64,8 +65,8 @@ fn throughput(rows: &[&Row]) -> Result<Picture, Failure> {
     for curve in &mut theirs {
         curve.points.sort_by(|a, b| a.0.total_cmp(&b.0));
     }
-    // Who was measured at few sizes is in the table.
-    theirs.retain(|curve| 2 * curve.points.len() > ours.len());
+    // Who was measured at few sizes is in the table, and so are other rings.
+    theirs.retain(|curve| 2 * curve.points.len() > ours.len() && !curve.name.starts_with("ring"));
     let last = |curve: &Curve| curve.points.last().map_or(0.0, |point| point.1);
     // What everybody knows is there in any case.
     let key = |curve: &Curve| (curve.name == "pipe", last(curve));

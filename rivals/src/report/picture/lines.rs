@@ -9,10 +9,10 @@ use super::{Failure, LINE, OURS, TEXT, THEIRS, WIDTH, described, letters};
 use crate::transport::size;
 
 /// Room for the names at the right: what they need, within these.
-const NAMES: [usize; 2] = [120, 240];
+const NAMES: [usize; 2] = [120, 250];
 
 /// What a letter takes, about.
-const LETTER: usize = 10;
+const LETTER: usize = 9;
 
 /// What is before a name: a line from the end of its curve.
 const LEADER: usize = 18;
