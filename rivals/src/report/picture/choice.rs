@@ -55,8 +55,7 @@ fn throughput(rows: &[&Row]) -> Result<Picture, Failure> {
     for row in rows.iter().filter(|row| row.unit != Unit::Seconds) {
         ours.entry(row.size).or_default().push(bytes(row, row.ours));
         let point = (row.size as f64, bytes(row, row.theirs));
-        // Without how it was set up, which the table tells.
-        let name = parts(row).1.split(", ").next().unwrap_or_default().to_owned();
+        let name = parts(row).1;
         match theirs.iter_mut().find(|curve| curve.name == name) {
             Some(curve) => curve.points.push(point),
             None => theirs.push(Curve { name, points: vec![point], ours: false }),

@@ -103,8 +103,12 @@ pub fn draw(
     Ok(described(&svg, alt))
 }
 
-/// So many letters of it.
+/// So many letters of it, if it is longer than that also without what follows a comma.
 fn shortened(name: &str, letters: usize) -> String {
+    if name.chars().count() <= letters {
+        return name.to_owned();
+    }
+    let name = name.split(", ").next().unwrap_or(name);
     if name.chars().count() <= letters {
         return name.to_owned();
     }
@@ -143,5 +147,6 @@ mod tests {
         assert!(placed.is_sorted_by(|a, b| b - a >= LINE - 3), "{placed:?}");
         assert_eq!((placed[0], placed[3], placed[5]), (100, 300, 400));
         assert_eq!((shortened("abc", 3), shortened("äöüß", 3)), ("abc".into(), "äö…".into()));
+        assert_eq!(shortened("queue, by 8 KiB", 8), "queue");
     }
 }
