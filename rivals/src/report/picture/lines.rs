@@ -12,7 +12,7 @@ use crate::transport::size;
 const NAMES: [usize; 2] = [120, 250];
 
 /// What a letter takes, about.
-const LETTER: usize = 9;
+const LETTER: usize = 10;
 
 /// What is before a name: a line from the end of its curve.
 const LEADER: usize = 18;
@@ -103,14 +103,12 @@ pub fn draw(
     Ok(described(&svg, alt))
 }
 
-/// So many letters of it, if it is longer than that also without what follows a comma.
+/// So many letters of it, if it is longer than that also without what follows a comma or an "and".
 fn shortened(name: &str, letters: usize) -> String {
-    if name.chars().count() <= letters {
-        return name.to_owned();
-    }
-    let name = name.split(", ").next().unwrap_or(name);
-    if name.chars().count() <= letters {
-        return name.to_owned();
+    let parts = [Some(name), name.split(", ").next(), name.split(" and ").next()];
+    let short = parts.into_iter().flatten().find(|part| part.chars().count() <= letters);
+    if let Some(short) = short {
+        return short.to_owned();
     }
     name.chars().take(letters.saturating_sub(1)).collect::<String>() + "…"
 }
@@ -148,5 +146,6 @@ mod tests {
         assert_eq!((placed[0], placed[3], placed[5]), (100, 300, 400));
         assert_eq!((shortened("abc", 3), shortened("äöüß", 3)), ("abc".into(), "äö…".into()));
         assert_eq!(shortened("queue, by 8 KiB", 8), "queue");
+        assert_eq!(shortened("memory and more", 8), "memory");
     }
 }
