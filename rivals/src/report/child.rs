@@ -155,6 +155,8 @@ mod tests {
         assert!(said.failure.is_some_and(|failure| failure.contains('3')));
         let said = run(shell("echo FAILED: one; echo other"), false, |_| ()).expect("a shell");
         assert_eq!(said.reason(), "FAILED: one");
+        let said = run(shell("echo error: why; echo other"), false, |_| ()).expect("a shell");
+        assert_eq!(said.reason(), "error: why");
         let said = run(shell("echo out"), false, |_| ()).expect("a shell");
         assert_eq!((said.lines, said.failure), (vec!["out".to_owned()], None));
     }
