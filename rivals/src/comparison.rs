@@ -2,18 +2,21 @@
 
 use std::time::Duration;
 
+use crate::REGISTRY;
+use crate::args::{Args, Wait, Work};
 use crate::harness::paired::{Pair, in_turns};
 use crate::message::BATCH;
 use crate::message::crowd::Crowd;
 use crate::message::duo::{Duo, Traffic};
 use crate::message::job::{Job, Outcome, Share};
 use crate::transport::{Unavailable, size};
-use crate::{Args, REGISTRY, Wait, Work};
 
 /// shmpipe and one rival, at one kind of work.
 pub struct Comparison {
     /// What it is called.
     pub name: String,
+    /// What is done, and by whom beside this library; the name without how this library's ends were made.
+    pub row: String,
     first: String,
     second: String,
     words: usize,
@@ -21,15 +24,24 @@ pub struct Comparison {
 }
 
 /// Rivals of one by one, and of batches.
-const ONE_BY_ONE: [&str; 7] =
-    ["rtrb", "ringbuf", "crossbeam", "iceoryx2", "ipmpsc", "pipe", "unix"];
-const BATCHES: [&str; 4] = ["rtrb", "ringbuf", "pipe", "unix"];
+const ONE_BY_ONE: [&str; 9] = [
+    "rtrb",
+    "ringbuf",
+    "crossbeam",
+    "iceoryx2",
+    "ipmpsc",
+    "shmring",
+    "ipc-channel",
+    "pipe",
+    "unix",
+];
+const BATCHES: [&str; 5] = ["rtrb", "ringbuf", "shmring", "pipe", "unix"];
 const SHARED: [&str; 4] = ["crossbeam", "ipmpsc", "aeron-shared", "pipe"];
 
 /// All comparisons of a kind of work. shmpipe is always the first of two.
-pub fn of(args: &Args) -> Vec<Comparison> {
+pub fn of(args: &Args, work: Work) -> Vec<Comparison> {
     let shared: Vec<Job> = args.senders.iter().map(|n| Job::Shared(Share::of(*n))).collect();
-    let (faces, sizes, jobs): (&[&str], &[usize], &[Job]) = match args.work {
+    let (faces, sizes, jobs): (&[&str], &[usize], &[Job]) = match work {
         Work::Many => (&["many"], &[4], &shared),
         Work::Slots => (&["slots"], &[1, 4, 8], &[Job::Stream(0), Job::Batches(0)]),
         Work::Records => (&["records"], &[4, 8, 128], &[Job::Stream(0), Job::Batches(0)]),
@@ -39,7 +51,7 @@ pub fn of(args: &Args) -> Vec<Comparison> {
     for words in sizes {
         for job in jobs {
             for face in faces {
-                for rival in rivals(args.work, *job) {
+                for rival in rivals(work, *job) {
                     all.push(comparison(face, rival, (*words, *job), args));
                 }
             }
@@ -81,10 +93,21 @@ fn comparison(face: &str, rival: &str, (words, job): (usize, Job), args: &Args) 
         Job::Shared(share) => format!("{size}, {} senders", share.senders),
         _ => format!("{size}, there and back"),
     };
-    Comparison { name: format!("{how}, {first} : {second}"), first, second, words, job }
+    // Elsewhere the table says which face it is.
+    let row = if job.is_round_trip() {
+        format!("{how}, {face}, {rival}")
+    } else {
+        format!("{how}, {rival}")
+    };
+    Comparison { name: format!("{how}, {first} : {second}"), row, first, second, words, job }
 }
 
 impl Comparison {
+    /// How many bytes a message has.
+    pub fn size(&self) -> u64 {
+        8 * self.words as u64
+    }
+
     /// Measures, and prints every pair.
     pub fn run(&self, pairs: usize, sample: Duration) -> Result<Vec<Pair<Outcome>>, String> {
         let mut first = Side::start(self, &self.first, sample)?;
@@ -111,10 +134,13 @@ impl Comparison {
     }
 }
 
+/// Has the workers of a rival do a job.
+type Run = dyn FnMut(&Job) -> Result<Outcome, String>;
+
 /// A rival, by what has its workers do a job, and what they do in a sample.
 struct Side {
     title: String,
-    run: Box<dyn FnMut(&Job) -> Result<Outcome, String>>,
+    run: Box<Run>,
     job: Job,
 }
 

@@ -4,6 +4,9 @@
 //! - `cargo run --release -- records` sends messages of 32 B to 1 KiB, one by one and in batches.
 //! - `cargo run --release -- many` sends messages of 32 B from several senders to one receiver, one by one.
 //! - `cargo run --release -- round-trip` sends one message at a time there and back.
+//! - `cargo run --release -- pipeline` moves a file through `shmcat` and through other programs.
+//! - `cargo run --release -- report` does all of these and the benches of the crate, and writes what came of it into
+//!   BENCHMARKS.md.
 //!
 //! With `--features aeron` Aeron is built and measured too.
 //!
@@ -11,14 +14,26 @@
 //! a CPU of its own, if there are so many. Whatever is received is checked. Samples of two rivals follow each other directly,
 //! with the round trip of a cache line between the two CPUs around each, and are compared only within such pairs.
 
+mod args;
 mod comparison;
 mod foreign;
 #[allow(dead_code, unused_imports, reason = "the benches of the crate use the other half")]
 #[path = "../../benches/harness/mod.rs"]
 mod harness;
+#[allow(dead_code, reason = "the example dataflow uses the other half")]
+#[path = "../../examples/dataflow/input.rs"]
+mod input;
 #[allow(dead_code, unused_imports, reason = "the benches of the crate use the other half")]
 #[path = "../../benches/message/mod.rs"]
 mod message;
+#[allow(dead_code, reason = "the example dataflow uses the other half")]
+#[path = "../../examples/dataflow/output.rs"]
+mod output;
+mod pipeline;
+mod report;
+#[path = "../../examples/dataflow/room.rs"]
+mod room;
+mod row;
 mod tables;
 mod tidy;
 #[allow(dead_code, unused_imports, reason = "the benches of the crate use the other half")]
@@ -29,79 +44,23 @@ use std::error::Error;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::Parser;
 
+use args::{Args, Command, Work};
 use message::registry::Registry;
+use row::Row;
 
 /// All ways there are.
 const REGISTRY: Registry = Registry(&[message::IN_TREE, foreign::FOREIGN]);
 
-/// shmpipe and other libraries, in turns.
-#[derive(Parser)]
-struct Args {
-    #[command(subcommand)]
-    work: Work,
-
-    /// So many samples of each
-    #[arg(long, value_name = "N", default_value_t = 11, global = true)]
-    pairs: usize,
-
-    /// How long a sample should take
-    #[arg(long, value_name = "MS", default_value_t = 200, global = true)]
-    sample_ms: u64,
-
-    /// Only comparisons whose name contains this
-    #[arg(long, value_name = "TEXT", default_value = "", global = true)]
-    only: String,
-
-    /// How shmpipe's ends wait, instead of its default
-    #[arg(long, value_name = "HOW", global = true)]
-    wait: Option<Wait>,
-
-    /// How many senders there are, where there can be several
-    #[arg(
-        long,
-        value_name = "N,...",
-        value_delimiter = ',',
-        default_value = "1,2,8",
-        global = true
-    )]
-    senders: Vec<u64>,
-
-    /// Records are made in the ring, and not copied into it
-    #[arg(long, global = true)]
-    in_place: bool,
-
-    /// How many bytes a ring holds, for all that are told
-    #[arg(long, value_name = "SIZE", global = true)]
-    capacity: Option<String>,
-}
-
-/// What is compared.
-#[derive(Clone, Copy, Subcommand)]
-enum Work {
-    /// Values of 8, 32 and 64 B by slots
-    Slots,
-    /// Messages of 32 B, 64 B and 1 KiB by records
-    Records,
-    /// Messages of 32 B by records of many senders
-    Many,
-    /// 8 and 32 B there and back
-    RoundTrip,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum Wait {
-    Adaptive,
-    Spin,
-    Sleep,
-}
-
 fn main() -> ExitCode {
     tidy::run_if_asked();
     message::role::run_if_asked(REGISTRY);
+    pipeline::uu_cat::run_if_asked();
+    harness::role::run_if_asked();
     match run(&Args::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("rivals: {error}");
             ExitCode::FAILURE
@@ -109,20 +68,36 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(args: &Args) -> Result<(), Box<dyn Error>> {
+/// Whether everything that can be done here was done, and rightly.
+fn run(args: &Args) -> Result<bool, Box<dyn Error>> {
     let _tidy = tidy::start()?;
+    let (rows, all_right) = match &args.command {
+        Command::Slots => (compare(args, Work::Slots), true),
+        Command::Records => (compare(args, Work::Records), true),
+        Command::Many => (compare(args, Work::Many), true),
+        Command::RoundTrip => (compare(args, Work::RoundTrip), true),
+        Command::Pipeline(options) => pipeline::run(args, options)?,
+        Command::Report(options) => report::run(args, options)?,
+    };
+    if let Some(path) = &args.json {
+        row::write(path, &rows).map_err(|e| format!("writing {}: {e}", path.display()))?;
+    }
+    Ok(all_right)
+}
+
+/// Has all comparisons of a kind of work made.
+fn compare(args: &Args, work: Work) -> Vec<Row> {
     let sample = Duration::from_millis(args.sample_ms);
-    let mut table = tables::Ratios::new(matches!(args.work, Work::RoundTrip));
-    for comparison in comparison::of(args) {
+    let mut table = tables::Ratios::new(work);
+    for comparison in comparison::of(args, work) {
         if !comparison.name.contains(&args.only) {
             continue;
         }
         println!("\n{}", comparison.name);
-        match comparison.run(args.pairs, sample) {
-            Ok(measured) => table.add(&comparison.name, &measured),
+        match comparison.run(args.pairs(), sample) {
+            Ok(measured) => table.add(&comparison, &measured),
             Err(error) => println!("left out: {error}"),
         }
     }
-    table.print();
-    Ok(())
+    table.print()
 }

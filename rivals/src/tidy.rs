@@ -53,12 +53,17 @@ impl Drop for Tidy {
     }
 }
 
+/// The directory, which is removed whatever becomes of this program.
+pub fn directory() -> io::Result<&'static Path> {
+    let directory = DIRECTORY.get().map(PathBuf::as_path);
+    directory.ok_or_else(|| io::Error::other("there is no directory"))
+}
+
 /// A name in the directory that nothing has yet.
 pub fn path(what: &str) -> io::Result<String> {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
-    let directory = DIRECTORY.get().ok_or_else(|| io::Error::other("there is no directory"))?;
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-    Ok(directory.join(format!("{what}-{number}")).to_string_lossy().into_owned())
+    Ok(directory()?.join(format!("{what}-{number}")).to_string_lossy().into_owned())
 }
 
 /// With what the names of objects in /dev/shm have to begin that go with a [`path`].

@@ -7,9 +7,11 @@
 mod aeron;
 mod crossbeam;
 mod iceoryx;
+mod ipc_channel;
 mod ipmpsc;
 mod ringbuf;
 mod rtrb;
+mod shmring;
 
 use crate::message::Make;
 use crate::transport::{self, size};
@@ -22,7 +24,9 @@ pub const FOREIGN: &[(&str, Make)] = &[
     ("ringbuf", ringbuf::make),
     ("crossbeam", crossbeam::make),
     ("iceoryx2", iceoryx::make),
+    ("ipc-channel", ipc_channel::make),
     ("ipmpsc", ipmpsc::make),
+    ("shmring", shmring::make),
     #[cfg(feature = "aeron")]
     ("aeron", aeron::make),
     #[cfg(feature = "aeron")]
