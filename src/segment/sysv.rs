@@ -12,7 +12,7 @@
 //! ```
 //!
 //! Killed anywhere in between, the next to come goes on from there: a segment without a set gets one, unless its
-//! header says that it is ready; a header that says "gone" is a removal to be finished by whoever finds it.
+//! header says that it is ready, or is another program's; a header that says "gone" is a removal to be finished by whoever finds it.
 //! Whoever waits for the build lock of a set that goes away is told so by the kernel (EIDRM), and starts again.
 //!
 //! Zeros may be anybody's, so what is ours must be told from what is not before anything is written to it: a ring's
