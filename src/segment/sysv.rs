@@ -12,7 +12,7 @@
 //! ```
 //!
 //! Killed anywhere in between, the next to come goes on from there: a segment without a set gets one, unless its
-//! header says that it is ready; a header that says "gone" is a removal to be finished by whoever finds it.
+//! header says that it is ready, or is another program's; a header that says "gone" is a removal to be finished by whoever finds it.
 //! Whoever waits for the build lock of a set that goes away is told so by the kernel (EIDRM), and starts again.
 //!
 //! Only the user who made a segment makes its set and builds on it: another could give neither its mode nor remove it
@@ -304,9 +304,14 @@ impl Segment {
 
     /// Takes away a segment that its maker could not give a set, unless another has and builds.
     pub(crate) fn abandon(&self) -> Result<(), OsError> {
-        match self.begin(GONE)? {
-            true => self.remove(),
-            false => Ok(()),
+        match self.begin(GONE) {
+            Ok(true) => self.remove(),
+            Ok(false) => Ok(()),
+            // It cannot be looked into (no addresses are left), so nobody has begun with it here.
+            Err(_) => match self.find_set()? {
+                Found::Nothing | Found::Foreign => sysv::shm_remove(self.id),
+                Found::Ours(_) => Ok(()),
+            },
         }
     }
 

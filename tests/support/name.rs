@@ -1,7 +1,7 @@
 //! Names of rings that no other test uses.
 
 use super::{
-    Shared,
+    key::Key,
     memory::Memory,
     skip,
     system_v::{self, is_system_v},
@@ -59,7 +59,11 @@ impl RingName {
     /// Of a System V object: `sysv:0x...`
     pub fn system_v() -> Self {
         let key = Key::take();
-        Self { name: format!("sysv:{:#010x}", key.0), key: Some(key), owner: std::process::id() }
+        Self {
+            name: format!("sysv:{:#010x}", key.number()),
+            key: Some(key),
+            owner: std::process::id(),
+        }
     }
 
     /// As the library takes it.
@@ -77,7 +81,7 @@ impl RingName {
     /// The key of a System V object.
     #[track_caller]
     pub fn key(&self) -> i32 {
-        self.key.as_ref().unwrap_or_else(|| panic!("{} has no key", self.name)).0
+        self.key.as_ref().unwrap_or_else(|| panic!("{} has no key", self.name)).number()
     }
 
     /// The id of a System V object that is there.
@@ -128,7 +132,7 @@ impl RingName {
     pub fn mapped_as(&self) -> String {
         match &self.key {
             None => self.path().to_str().unwrap().to_owned(),
-            Some(key) => format!("/SYSV{:08x}", key.0),
+            Some(key) => format!("/SYSV{:08x}", key.number()),
         }
     }
 
@@ -220,50 +224,11 @@ impl Drop for RingName {
     }
 }
 
-/// A key of a test's own: 22 bits of its process and 9 that this hands out. Keys of rings' sets begin with 0xa7,
-/// and so are negative, as these never are.
-#[derive(Debug)]
-struct Key(i32);
-
-impl Key {
-    /// So many keys at a time has a test, with all its processes.
-    const MOST: u32 = 512;
-
-    /// Which of them are in use, in the words but the last; which was the last one, there.
-    fn used() -> &'static Shared {
-        static USED: OnceLock<Shared> = OnceLock::new();
-        USED.get_or_init(Shared::new)
-    }
-
-    fn of(test: u32, number: u32) -> i32 {
-        i32::try_from((test * Self::MOST) | number).expect("pids have 22 bits")
-    }
-
-    fn take() -> Self {
-        let used = Self::used();
-        for _ in 0..Self::MOST {
-            let number = used[15].fetch_add(1, Ordering::Relaxed) as u32 % Self::MOST;
-            let bit = 1 << (number % 64);
-            // 0 is no key; with a process's number in front this one is not, but is not worth a thought.
-            if number > 0 && used[number as usize / 64].fetch_or(bit, Ordering::Relaxed) & bit == 0
-            {
-                return Self(Self::of(test_process(), number));
-            }
-        }
-        panic!("a test has {} keys", Self::MOST - 1);
-    }
-
-    fn give_back(&self) {
-        let number = self.0 as u32 % Self::MOST;
-        Self::used()[number as usize / 64].fetch_and(!(1 << (number % 64)), Ordering::Relaxed);
-    }
-}
-
 /// The pid of the process that the test began in, also in those it forked.
 pub(super) fn test_process() -> u32 {
     static TEST: OnceLock<u32> = OnceLock::new();
     *TEST.get_or_init(|| {
-        Key::used();
+        Key::prepare();
         std::process::id()
     })
 }
@@ -300,5 +265,5 @@ fn files(test: u32) -> impl Iterator<Item = PathBuf> {
 }
 
 fn segments(test: u32) -> impl Iterator<Item = i32> {
-    (0..Key::MOST).filter_map(move |number| system_v::find(Key::of(test, number)))
+    Key::all_of(test).filter_map(system_v::find)
 }

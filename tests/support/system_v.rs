@@ -124,15 +124,23 @@ pub fn remove(id: i32) {
     }
 }
 
+/// What stands in a column of the kernel's table of segments, by their ids.
+fn column(name: &str) -> Vec<(i32, usize)> {
+    let table = fs::read_to_string("/proc/sysvipc/shm").unwrap();
+    let nth = |name| table.split_whitespace().position(|found| found == name).unwrap();
+    let (ids, values) = (nth("shmid"), nth(name));
+    let lines = table.lines().skip(1).map(|line| line.split_whitespace().collect::<Vec<_>>());
+    lines.map(|line| (line[ids].parse().unwrap(), line[values].parse().unwrap())).collect()
+}
+
 /// Bytes of a segment that are in memory.
 pub fn resident(id: i32) -> usize {
-    let lines = fs::read_to_string("/proc/sysvipc/shm").unwrap();
-    let mut lines = lines.lines();
-    let column = |line: &str, nth: usize| line.split_whitespace().nth(nth).map(str::to_owned);
-    let names = lines.next().unwrap();
-    let rss = names.split_whitespace().position(|name| name == "rss").unwrap();
-    let line = lines.find(|line| column(line, 1).is_some_and(|found| found == id.to_string()));
-    column(line.unwrap(), rss).unwrap().parse().unwrap()
+    column("rss").into_iter().find(|(found, _)| *found == id).unwrap().1
+}
+
+/// The id of a segment that a process has made.
+pub fn made_by(pid: u32) -> Option<i32> {
+    column("cpid").into_iter().find(|(_, found)| *found == pid as usize).map(|(id, _)| id)
 }
 
 /// A segment attached to this process, and to those that it forks.
