@@ -1,61 +1,54 @@
-//! One backend against the other: the same ring in a System V segment and in a POSIX object, in turns.
+//! One backend beside the other: the same ring in a System V segment and in a POSIX object.
 //!
-//! `cargo bench --bench backend -- --pairs 21 --sample-ms 100` compares streams and round trips, awake and asleep, and what it takes to
-//! attach, to list, and to be looked at.
+//! - `cargo bench --bench backend` measures each by itself, with criterion.
+//! - `cargo bench --bench backend -- --paired [N]` compares them in turns (see `message/against.rs`), as "ours" and "theirs": streams and round
+//!   trips, awake and asleep.
+//! - `cargo bench --bench backend -- --costs [N]` measures what it takes to make a ring and get a first record through
+//!   it, to attach, to list five hundred rings, and what it costs a ring to be looked at a hundred times a second.
 
+#[allow(dead_code, reason = "other benches use the other half")]
+#[path = "message/against.rs"]
+mod against;
 #[path = "backend/costs.rs"]
 mod costs;
+#[allow(dead_code, reason = "other benches use the other half")]
+#[path = "message/each.rs"]
+mod each;
 #[allow(dead_code, unused_imports, reason = "other benches use the other half")]
 mod harness;
 #[allow(dead_code, unused_imports, reason = "other benches use the other half")]
 mod message;
 #[allow(dead_code, unused_imports, reason = "other benches use the other half")]
 mod transport;
-#[path = "backend/turns.rs"]
-mod turns;
 
-use std::process::ExitCode;
-use std::time::Duration;
+use against::{Figure, Match};
+use each::{Contest, REGISTRY, round_trips};
+use message::job::Job;
 
-use clap::Parser;
+/// What is done by either: ours, theirs, numbers in a message, and the work.
+const WORK: [(&str, &str, usize, Job, &str); 8] = [
+    ("slots:sysv", "slots:posix", 1, Job::Stream(0), "one by one"),
+    ("slots:sysv", "slots:posix", 1, Job::Batches(0), "in batches"),
+    ("records:sysv", "records:posix", 4, Job::Stream(0), "one by one"),
+    ("many:sysv", "many:posix", 4, Job::Stream(0), "one by one"),
+    ("slots:sysv", "slots:posix", 1, Job::RoundTrips(0), "there and back"),
+    ("records:sysv", "records:posix", 4, Job::RoundTrips(0), "there and back"),
+    ("slots:sysv:sleep", "slots:posix:sleep", 1, Job::RoundTrips(0), "asleep in between"),
+    // The ends of this one sleep at semaphores beside it.
+    ("slots:sysv-shared:sleep", "slots:posix:sleep", 1, Job::RoundTrips(0), "asleep in between"),
+];
 
-use message::registry::Registry;
-use message::{IN_TREE, role};
-
-const REGISTRY: Registry = Registry(&[IN_TREE]);
-
-#[derive(Parser)]
-struct Args {
-    /// How many pairs of samples
-    #[arg(long, default_value_t = 21)]
-    pairs: usize,
-
-    /// How long a sample takes
-    #[arg(long, default_value_t = 100)]
-    sample_ms: u64,
-
-    /// A short run of everything
-    #[arg(long)]
-    test: bool,
-
-    /// (what cargo passes)
-    #[arg(long, hide = true)]
-    bench: bool,
-}
-
-fn main() -> ExitCode {
-    role::run_if_asked(REGISTRY);
-    let args = Args::parse();
-    let (pairs, sample) = match args.test {
-        true => (1, Duration::from_millis(2)),
-        false => (args.pairs, Duration::from_millis(args.sample_ms)),
-    };
-    let done = turns::run(pairs, sample).and_then(|()| costs::run(pairs, sample));
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(why) => {
-            eprintln!("backend: {why}");
-            ExitCode::FAILURE
-        }
-    }
+fn main() {
+    message::role::run_if_asked(REGISTRY);
+    costs::run_if_asked();
+    let specs = ["slots:sysv", "slots:posix", "slots:sysv:sleep", "slots:posix:sleep"];
+    let contest = Contest { specs: &specs, sizes: &[1] };
+    round_trips("backend", &contest, || {
+        let of = |(ours, theirs, words, job, what): (&'static str, _, _, Job, &str)| {
+            let figure = if job.is_round_trip() { Figure::Time } else { Figure::Rate };
+            let face = ours.split(':').next().unwrap_or_default();
+            Match { what: format!("{face}, {what}"), specs: [ours, theirs], words, job, figure }
+        };
+        WORK.map(of).into()
+    });
 }

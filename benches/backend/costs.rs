@@ -1,17 +1,21 @@
 //! What it takes to attach to a ring that exists, to list many, and to be looked at a hundred times a second.
 
 use std::cell::RefCell;
+use std::error::Error;
 use std::ffi::{OsStr, OsString};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use clap::Parser;
 use shmpipe::inspect::{self, Force};
+use shmpipe::record::Sender;
 use shmpipe::slot::{Consumer, Producer};
 use shmpipe::{Key, Options};
 
 use crate::harness::cpu;
 use crate::harness::paired::{in_turns, median, overall};
+use crate::transport::size;
 
 /// How many rings are listed.
 const MANY: usize = 500;
@@ -43,8 +47,36 @@ fn names(sysv: bool, count: usize) -> Names {
     })
 }
 
+#[derive(Parser)]
+struct Args {
+    /// So many samples, or pairs
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "21")]
+    costs: usize,
+
+    /// How long a sample should take
+    #[arg(long, value_name = "MS", default_value_t = 100)]
+    sample_ms: u64,
+
+    /// Given by cargo
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+/// Measures and exits, if the command line asks for that.
+pub fn run_if_asked() {
+    if std::env::args().any(|argument| argument.starts_with("--costs")) {
+        let args = Args::parse();
+        let done = run(args.costs, Duration::from_millis(args.sample_ms));
+        if let Err(why) = &done {
+            eprintln!("backend: {why}");
+        }
+        std::process::exit(i32::from(done.is_err()));
+    }
+}
+
 /// Measures, and prints a line for each.
-pub fn run(pairs: usize, sample: Duration) -> Result<(), String> {
+fn run(pairs: usize, sample: Duration) -> Result<(), String> {
+    first_record(pairs).map_err(|error| error.to_string())?;
     for (backend, sysv) in [("posix", false), ("sysv", true)] {
         let failed = |error: shmpipe::OpenError| error.to_string();
         let all = names(sysv, MANY);
@@ -75,6 +107,25 @@ pub fn run(pairs: usize, sample: Duration) -> Result<(), String> {
         println!("listing {MANY} rings, {backend}: {:.1} ms", median(&times));
         drop(rings);
         observed(backend, &all.0[0], pairs, sample)?;
+    }
+    Ok(())
+}
+
+/// From nothing to a first record, with a ring of the default capacity and a small one.
+fn first_record(times: usize) -> Result<(), Box<dyn Error>> {
+    for capacity in [Options::DEFAULT_CAPACITY, 64 << 10] {
+        let mut micros = Vec::new();
+        for _ in 0..times * 10 {
+            let started = Instant::now();
+            let options = Options::new().capacity(capacity);
+            let (sender, receiver) = options.anonymous::<Sender>()?;
+            let (mut sender, mut receiver) = (sender.claim()?, receiver.claim()?);
+            sender.send(b"first")?;
+            assert_eq!(receiver.recv()?.as_deref(), Some(&b"first"[..]));
+            micros.push(started.elapsed().as_secs_f64() * 1e6);
+        }
+        let size = size::show(capacity as u64);
+        println!("first record through a new anonymous ring of {size}: {:.0} us", median(&micros));
     }
     Ok(())
 }

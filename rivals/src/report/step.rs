@@ -51,7 +51,7 @@ const fn of_files(name: &'static str, program: Program, comparisons: u32) -> Ste
 }
 
 /// All steps, in the order in which they are done.
-pub const ALL: [Step; 13] = [
+pub const ALL: [Step; 14] = [
     step("throughput", Program::Bench("throughput"), 120),
     step("latency", Program::Bench("latency"), 16),
     step("wakeup", Program::Bench("wakeup"), 4),
@@ -60,6 +60,7 @@ pub const ALL: [Step; 13] = [
     step("slot", Program::Bench("slot"), 24),
     step("record", Program::Bench("record"), 40),
     step("mpsc", Program::Bench("mpsc"), 16),
+    step("backend", Program::Bench("backend"), 8),
     step(Work::Slots.table(), Program::Own(Work::Slots.table()), 42),
     step(Work::Records.table(), Program::Own(Work::Records.table()), 48),
     step(Work::Many.table(), Program::Own(Work::Many.table()), 12),
