@@ -436,14 +436,20 @@ impl Segment {
         Ok(())
     }
 
-    /// Removes the set of a segment that is no more. To be called under the build lock: others may have come to the set for
+    /// Removes the set of a segment that is no more, or is removed and without ends. (Somebody may have it attached for a
+    /// moment, to read it, who has no set yet.) To be called under the build lock: others may have come to the set for
     /// another segment, and begin anew.
     pub(super) fn remove_stray_locks(&self) -> Result<(), OsError> {
-        match self.facts() {
-            Err(error) if error.is_removed() => {}
-            facts => return facts.map(drop),
-        }
         let locks = self.locks();
+        let is_wanted = match self.facts() {
+            Ok(facts) if facts.removed => locks.is_any_held(),
+            facts => facts.map(|_| true),
+        };
+        match is_wanted {
+            Ok(false) => {}
+            Err(error) if error.is_removed() => {}
+            is_wanted => return is_wanted.map(drop),
+        }
         ignore_gone(locks.check().and_then(|()| sysv::sem_remove(locks.set().id)))
     }
 
