@@ -154,8 +154,10 @@ fn try_locked<T>(
     act: impl Fn(&Object, State) -> Result<T, ErrorKind>,
 ) -> Result<Option<T>, ErrorKind> {
     let object = open(name)?;
-    // Before the lock: what is not ours is not locked either.
-    state(&object)?;
+    if matches!(name, Name::Posix(_)) {
+        // Before the lock: what is not ours is not locked either. (Other segments have no locks.)
+        state(&object)?;
+    }
     let lock = BuildLock::take(&object)?;
     if lock.object().is_removed()? {
         return Ok(None);

@@ -170,7 +170,8 @@ impl Locks {
         Ok(lock == Lock::Build || !self.is_without_ring(n, 0)?)
     }
 
-    pub(super) fn is_any_held(&self) -> Result<bool, OsError> {
+    /// Whether another description has any but the build lock.
+    pub(crate) fn is_any_held(&self) -> Result<bool, OsError> {
         let held = self.held.lock().clone();
         for n in self.numbers().filter(|n| !held.contains(n)) {
             if sysv::sem_value(self.set.id, n)? != 0 && !self.is_without_ring(n, 0)? {

@@ -17,9 +17,9 @@
 //!
 //! Only the user who made a segment makes its set and builds on it: another could give neither its mode nor remove it
 //! again, and would wait for him ([`Facts::creator`]). Who gives the build lock back looks whether there still is a
-//! segment, which ipcrm(1) may have removed, and takes the set away if not. Without the build lock something is changed in two
-//! cases only: who could make no set takes his segment away, and who has made one for a segment that had gone meanwhile takes
-//! that away. The first word is changed from zero by compare-and-swap, to "building" or to "gone", so the former meets no builder.
+//! segment, which ipcrm(1) may have removed, and takes the set away if not. Without the build lock something is changed in one
+//! case only: who could make no set takes his segment away. The first word is changed from zero by compare-and-swap, to
+//! "building" or to "gone", so he meets no builder.
 //!
 //! Zeros may be anybody's, so what is ours must be told from what is not before anything is written to it: a ring's
 //! segment is so many bytes short of whole pages ([`SHORT`]), which the kernel keeps to the byte, and its set as many
@@ -274,7 +274,8 @@ impl Segment {
         Ok(self.locks.is_some())
     }
 
-    /// Makes the set, with so many semaphores, if there is none. For who has made the segment only.
+    /// Makes the set, with so many semaphores, if there is none. For who has made the segment only, and takes the build
+    /// lock next.
     ///
     /// # Errors
     /// EPERM to others; EIDRM if the segment is gone.
@@ -286,16 +287,10 @@ impl Segment {
                 Found::Foreign => return Err(SegmentError::LocksKey { key: set_key(self.id) }),
                 Found::Nothing => {}
             }
-            let Some(id) = create_set(self.id, count, mode)? else { continue };
-            let set = Set { id, count, segment: self.id };
-            // It may have been removed since we looked, by who knew of no set. (From here on, whoever has the
-            // build lock finds that out.)
-            match self.facts() {
-                Ok(facts) if !facts.removed => break set,
-                _ => {
-                    remove_stray(set, Some(self.id))?;
-                    return Err(OsError::from_nix("semget")(Errno::EIDRM).into());
-                }
+            if let Some(id) = create_set(self.id, count, mode)? {
+                // The segment may have been removed since we looked, by who knew of no set: whoever gives the build
+                // lock back finds that out.
+                break Set { id, count, segment: self.id };
             }
         };
         self.locks = Some(Arc::new(Locks::new(set)));
@@ -463,14 +458,20 @@ impl Segment {
         Ok(())
     }
 
-    /// Removes the set of a segment that is no more. To be called under the build lock: others may have come to the set for
+    /// Removes the set of a segment that is no more, or is removed and without ends. (Somebody may have it attached for a
+    /// moment, to read it, who has no set yet.) To be called under the build lock: others may have come to the set for
     /// another segment, and begin anew.
     pub(super) fn remove_stray_locks(&self) -> Result<(), OsError> {
-        match self.facts() {
-            Err(error) if error.is_removed() => {}
-            facts => return facts.map(drop),
-        }
         let locks = self.locks();
+        let is_wanted = match self.facts() {
+            Ok(facts) if facts.removed => locks.is_any_held(),
+            facts => facts.map(|_| true),
+        };
+        match is_wanted {
+            Ok(false) => {}
+            Err(error) if error.is_removed() => {}
+            is_wanted => return is_wanted.map(drop),
+        }
         ignore_gone(locks.check().and_then(|()| sysv::sem_remove(locks.set().id)))
     }
 
@@ -527,21 +528,20 @@ pub(crate) fn remove_stray_sets(own: u32) -> Result<usize, OsError> {
         let (Ok(key), Ok(id), Ok(count)) = (key.parse::<i32>(), id.parse(), count.parse()) else {
             continue;
         };
-        if key & !0xff_ffff != SETS || !locks::is_count(count) || has_segment(key, None)? {
+        if key & !0xff_ffff != SETS || !locks::is_count(count) || has_segment(key)? {
             continue;
         }
         // It may be another's by now.
         let is_it = sysv::sem_stat(id)
             .is_ok_and(|facts| facts.sem_perm.uid == own && facts.sem_perm.__key == key);
         let set = Set { id, count, segment: key & 0xff_ffff };
-        removed += usize::from(is_it && remove_stray(set, None)?);
+        removed += usize::from(is_it && remove_stray(set)?);
     }
     Ok(removed)
 }
 
-/// Removes a set unless it has a segment by now, other than the one that has `gone`, or somebody is at it; false
-/// if so.
-fn remove_stray(set: Set, gone: Option<i32>) -> Result<bool, OsError> {
+/// Removes a set unless it has a segment by now, or somebody is at it; false if so.
+fn remove_stray(set: Set) -> Result<bool, OsError> {
     let locks = Locks::new(set);
     // Who has made a segment that gives this key uses the set, and builds under its lock.
     match locks.try_lock(Lock::Build) {
@@ -550,17 +550,15 @@ fn remove_stray(set: Set, gone: Option<i32>) -> Result<bool, OsError> {
         Ok(false) => return Ok(false),
         Ok(true) => {}
     }
-    if has_segment(set_key(set.segment), gone)? {
+    if has_segment(set_key(set.segment))? {
         return Ok(false);
     }
     ignore_gone(sysv::sem_remove(set.id)).map(|()| true)
 }
 
-/// Whether there is a segment, other than `gone`, whose set has this key.
-fn has_segment(key: i32, gone: Option<i32>) -> Result<bool, OsError> {
-    let is_it = |[_, id, ..]: &[String; 4]| {
-        id.parse().is_ok_and(|id| set_key(id) == key && Some(id) != gone)
-    };
+/// Whether there is a segment whose set has this key.
+fn has_segment(key: i32) -> Result<bool, OsError> {
+    let is_it = |[_, id, ..]: &[String; 4]| id.parse().is_ok_and(|id| set_key(id) == key);
     Ok(table("shm")?.iter().any(is_it))
 }
 

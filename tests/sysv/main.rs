@@ -12,9 +12,11 @@ mod tracing;
 
 mod builders;
 mod foreign;
+mod forked;
 mod keys;
 mod limits;
 mod orphaned;
+mod overtaken;
 mod place;
 mod processes;
 mod raw;

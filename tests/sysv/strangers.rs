@@ -109,7 +109,7 @@ fn the_owner_removes_what_another_has_made() {
         }
         let Some(place) = Place::own() else { return };
         let (key, name) = place.key();
-        drop(options().persistent(true).create_new::<Writer>(&name).unwrap());
+        drop(options().mode(0o666).persistent(true).create_new::<Writer>(&name).unwrap());
         let id = raw::segment(key).unwrap();
         raw::shm_give(id, OTHER);
         let remove = || {
