@@ -25,103 +25,28 @@
 //! segment is so many bytes short of whole pages ([`SHORT`]), which the kernel keeps to the byte, and its set as many
 //! semaphores too large. What is not of that size is never touched.
 
-use super::{Facts, SegmentError, name::NameError};
+mod attachment;
+mod key;
+mod make;
+mod stray;
+
+pub use key::Key;
+pub(crate) use make::create;
+pub(crate) use stray::{Listed, list, remove_stray_sets};
+
+use super::{Facts, SegmentError};
 use crate::{
     layout::identity::{BUILDING, GONE, READY},
-    peer::{
-        Lock,
-        sysv::{self as locks, Locks, Set},
-    },
+    peer::sysv::{self as locks, Locks, Set},
     sys::{OsError, memory, sysv},
 };
+use attachment::Attachment;
+use make::create_set;
 use nix::errno::Errno;
 use std::{
-    ffi::{CString, OsStr, OsString, c_void},
     fs,
-    os::unix::ffi::OsStrExt,
-    path::Path,
-    ptr::NonNull,
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicU8, AtomicU64, Ordering},
-    },
+    sync::{Arc, OnceLock, atomic::Ordering},
 };
-
-/// What System V objects are found by, in place of a name: 32 bits.
-///
-/// It stands for a name in everything that takes one, and is written `sysv:0x00002a01`. See
-/// [`Backend::SystemV`](crate::Backend::SystemV) for the other ways to name a ring.
-///
-/// # Examples
-/// ```
-/// use shmpipe::{Key, Options, stream::{Reader, Writer}};
-///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let project = std::process::id() as u8 | 1;
-/// # let path = std::env::current_exe()?;
-/// let key = Key::from_path(path, project)?;
-/// let writer: Writer = Options::new().create_new(&key)?;
-/// let reader: Reader = Options::new().open(&key)?;
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Key {
-    number: i32,
-    name: OsString,
-}
-
-impl Key {
-    /// No key: whoever makes a ring with it makes a new one (IPC_PRIVATE), which others can find by its id alone;
-    /// an end says by its `name()` which that is.
-    #[must_use]
-    pub fn private() -> Self {
-        Self::raw(0)
-    }
-
-    /// This number, with which programs agreed on some other way. 0 is [`private`](Self::private).
-    #[must_use]
-    pub fn raw(number: i32) -> Self {
-        let name = super::name::SysvName::of_key(number);
-        Self { number, name: super::name::Name::SystemV(name).as_os_str().to_owned() }
-    }
-
-    /// The key of a file that exists and a number of your own, as ftok(3) makes it: the low 16 bits of the
-    /// inode's number, 8 of the device's, and these 8.
-    ///
-    /// What is in the file does not count, and the key stays with the inode: where a file was *replaced* (written anew and
-    /// renamed, as editors and package managers do) this makes another key, and programs that were
-    /// started before do not meet those that are started after. Two files can have the same key. Choose a file
-    /// that stays, such as a directory of the application.
-    ///
-    /// # Errors
-    /// [`NameError::KeyFile`] if the file cannot be looked at; [`NameError::Key`] for the number 0, for which
-    /// POSIX makes no promise.
-    pub fn from_path(path: impl AsRef<Path>, project: u8) -> Result<Self, NameError> {
-        Self::of_path(path.as_ref(), project).map(Self::raw)
-    }
-
-    pub(super) fn of_path(path: &Path, project: u8) -> Result<i32, NameError> {
-        if project == 0 {
-            return Err(NameError::Key);
-        }
-        let c_path = CString::new(path.as_os_str().as_bytes()).map_err(|_| NameError::Nul)?;
-        sysv::ftok(&c_path, project)
-            .map_err(|why| NameError::KeyFile { path: path.to_owned(), why: why.to_string() })
-    }
-
-    /// The number.
-    #[must_use]
-    pub fn number(&self) -> i32 {
-        self.number
-    }
-}
-
-impl AsRef<OsStr> for Key {
-    fn as_ref(&self) -> &OsStr {
-        &self.name
-    }
-}
 
 /// By how much a ring's segment is smaller than its pages.
 const SHORT: usize = 77;
@@ -134,58 +59,12 @@ pub(crate) fn set_key(segment: i32) -> i32 {
     SETS | segment & 0xff_ffff
 }
 
-/// A segment as one description, in the sense of [`crate::peer`].
-#[derive(Debug)]
-pub(crate) struct Segment {
-    id: i32,
-    /// Whether it may be written to.
-    write: bool,
-    /// None as long as there is no set.
-    locks: Option<Arc<Locks>>,
-    /// Of one that is to be read alone: where it is attached since it was read for the first time. Who looks reads often.
-    view: OnceLock<Attachment>,
-}
-
 /// Finds the segment with this key.
 ///
 /// # Errors
 /// ENOENT if there is none.
 pub(crate) fn find(key: i32) -> Result<i32, OsError> {
     sysv::shmget(key, 0, 0)
-}
-
-/// Makes a segment for a ring of `size` bytes; 0 = without a key.
-///
-/// # Errors
-/// EEXIST if the key is taken.
-pub(crate) fn create(key: i32, size: u64, mode: u32) -> Result<i32, SegmentError> {
-    let available = memory::of_machine(size);
-    if let Some(available) = available.filter(|available| *available < size) {
-        return Err(SegmentError::NoSpace { needed: size, available });
-    }
-    let no_space = || SegmentError::NoSpace { needed: size, available: available.unwrap_or(0) };
-    let bytes = usize::try_from(size).map_err(|_| no_space())?;
-    let flags = libc::IPC_CREAT | libc::IPC_EXCL | mode.cast_signed();
-    sysv::shmget(key, bytes - SHORT, flags).map_err(|error| match error.errno() {
-        Some(libc::EINVAL) => limit("SHMMAX", "shmmax", 0).unwrap_or(error.into()),
-        Some(libc::ENOSPC) => {
-            let segments = limit("SHMMNI", "shmmni", 0);
-            let is_it = |error: &SegmentError| {
-                let SegmentError::Limit { value, .. } = error else { return false };
-                table("shm").is_ok_and(|lines| lines.len() as u64 >= *value)
-            };
-            segments.filter(is_it).or_else(|| limit("SHMALL", "shmall", 0)).unwrap_or(error.into())
-        }
-        Some(libc::ENOMEM) => no_space(),
-        _ => error.into(),
-    })
-}
-
-/// A limit of the kernel's, by its name and where it is set, of which it is the `nth` word.
-fn limit(name: &'static str, file: &'static str, nth: usize) -> Option<SegmentError> {
-    let text = fs::read_to_string(format!("/proc/sys/kernel/{file}")).ok()?;
-    let value = text.split_whitespace().nth(nth)?.parse().ok()?;
-    Some(SegmentError::Limit { name, value, sysctl: file })
 }
 
 /// What has the key of a segment's set.
@@ -214,31 +93,6 @@ fn find_set(segment: i32, creator: u32) -> Result<Found, OsError> {
     })
 }
 
-/// Makes a set for a segment; `None` if there is one by now.
-fn create_set(segment: i32, count: usize, mode: u32) -> Result<Option<i32>, SegmentError> {
-    let flags = libc::IPC_CREAT | libc::IPC_EXCL | mode.cast_signed();
-    match sysv::semget(set_key(segment), count, flags) {
-        Ok(id) => Ok(Some(id)),
-        Err(error) => match error.errno() {
-            // Somebody else was faster.
-            Some(libc::EEXIST) => Ok(None),
-            Some(libc::EINVAL) => Err(limit("SEMMSL", "sem", 0).unwrap_or(error.into())),
-            Some(libc::ENOSPC) => {
-                let sets = limit("SEMMNI", "sem", 3);
-                let is_it = |error: &SegmentError| {
-                    let SegmentError::Limit { value, .. } = error else { return false };
-                    table("sem").is_ok_and(|lines| lines.len() as u64 >= *value)
-                };
-                Err(sets
-                    .filter(is_it)
-                    .or_else(|| limit("SEMMNS", "sem", 1))
-                    .unwrap_or(error.into()))
-            }
-            _ => Err(error.into()),
-        },
-    }
-}
-
 /// What a segment's first word says of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
@@ -249,6 +103,18 @@ pub(crate) enum Stage {
     Gone,
     /// Something else, of a ring's size.
     Foreign,
+}
+
+/// A segment as one description, in the sense of [`crate::peer`].
+#[derive(Debug)]
+pub(crate) struct Segment {
+    id: i32,
+    /// Whether it may be written to.
+    write: bool,
+    /// None as long as there is no set.
+    locks: Option<Arc<Locks>>,
+    /// Of one that is to be read alone: where it is attached since it was read for the first time. Who looks reads often.
+    view: OnceLock<Attachment>,
 }
 
 impl Segment {
@@ -500,68 +366,6 @@ impl Segment {
     }
 }
 
-/// A segment that may be a ring's.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Listed {
-    pub(crate) key: i32,
-    pub(crate) id: i32,
-}
-
-/// Those that there are: by their size, and not removed.
-pub(crate) fn list() -> Result<Vec<Listed>, OsError> {
-    // key shmid perms size ...: keys in decimal, permissions in octal. (sysvipc_shm_proc_show, ipc/shm.c)
-    let segments = table("shm")?.into_iter().filter(|[_, _, perms, size]| {
-        let is_removed = u32::from_str_radix(perms, 8).is_ok_and(|mode| mode & sysv::SHM_DEST != 0);
-        let whole = |size: usize| (size + SHORT).is_multiple_of(memory::page_size());
-        !is_removed && size.parse().is_ok_and(whole)
-    });
-    Ok(segments
-        .filter_map(|[key, id, ..]| Some(Listed { key: key.parse().ok()?, id: id.parse().ok()? }))
-        .collect())
-}
-
-/// Removes sets of this user that look like a ring's and whose segment there is not any more: of what was killed in the
-/// middle of a removal by others. Returns how many.
-pub(crate) fn remove_stray_sets(own: u32) -> Result<usize, OsError> {
-    let mut removed = 0;
-    for [key, id, _, count] in table("sem")? {
-        let (Ok(key), Ok(id), Ok(count)) = (key.parse::<i32>(), id.parse(), count.parse()) else {
-            continue;
-        };
-        if key & !0xff_ffff != SETS || !locks::is_count(count) || has_segment(key)? {
-            continue;
-        }
-        // It may be another's by now.
-        let is_it = sysv::sem_stat(id)
-            .is_ok_and(|facts| facts.sem_perm.uid == own && facts.sem_perm.__key == key);
-        let set = Set { id, count, segment: key & 0xff_ffff };
-        removed += usize::from(is_it && remove_stray(set)?);
-    }
-    Ok(removed)
-}
-
-/// Removes a set unless it has a segment by now, or somebody is at it; false if so.
-fn remove_stray(set: Set) -> Result<bool, OsError> {
-    let locks = Locks::new(set);
-    // Who has made a segment that gives this key uses the set, and builds under its lock.
-    match locks.try_lock(Lock::Build) {
-        Err(error) if error.is_removed() => return Ok(false),
-        Err(error) => return Err(error),
-        Ok(false) => return Ok(false),
-        Ok(true) => {}
-    }
-    if has_segment(set_key(set.segment))? {
-        return Ok(false);
-    }
-    ignore_gone(sysv::sem_remove(set.id)).map(|()| true)
-}
-
-/// Whether there is a segment whose set has this key.
-fn has_segment(key: i32) -> Result<bool, OsError> {
-    let is_it = |[_, id, ..]: &[String; 4]| id.parse().is_ok_and(|id| set_key(id) == key);
-    Ok(table("shm")?.iter().any(is_it))
-}
-
 /// The first four words of each line of a table in /proc but its first; nothing where the kernel has no such table.
 fn table(name: &str) -> Result<Vec<[String; 4]>, OsError> {
     let text = match fs::read_to_string(format!("/proc/sysvipc/{name}")) {
@@ -580,87 +384,5 @@ fn ignore_gone(result: Result<(), OsError>) -> Result<(), OsError> {
     match result {
         Err(error) if error.is_removed() => Ok(()),
         result => result,
-    }
-}
-
-/// A segment in this process, for a moment.
-#[derive(Debug)]
-struct Attachment {
-    base: NonNull<c_void>,
-    /// Up to the end of its last page.
-    size: usize,
-}
-
-// SAFETY: memory of the process, not of a thread, which is reached by atomics alone.
-unsafe impl Send for Attachment {}
-// SAFETY: as above.
-unsafe impl Sync for Attachment {}
-
-impl Attachment {
-    fn new(id: i32, write: bool) -> Result<Self, OsError> {
-        let mut attached = Self { base: sysv::shmat(id, write)?, size: 0 };
-        // As long as it is attached the id is no other's.
-        attached.size = sysv::shm_stat(id)?.shm_segsz.next_multiple_of(memory::page_size());
-        Ok(attached)
-    }
-
-    fn populate(&self, length: usize) -> Result<(), Errno> {
-        // SAFETY: the whole segment is attached there; the advice does not change its contents.
-        let result =
-            unsafe { libc::madvise(self.base.as_ptr(), length, libc::MADV_POPULATE_WRITE) };
-        Errno::result(result).map(drop)
-    }
-
-    /// A byte that others may write, too. The caller keeps to the segment's size.
-    fn byte(&self, at: usize) -> &AtomicU8 {
-        // SAFETY: within what is attached, for as long as `self`.
-        unsafe { self.base.cast::<AtomicU8>().add(at).as_ref() }
-    }
-
-    /// Eight of them, if that is where a word begins.
-    fn word(&self, at: usize) -> Option<&AtomicU64> {
-        // SAFETY: as above; and aligned.
-        at.is_multiple_of(8).then(|| unsafe { self.base.byte_add(at).cast::<AtomicU64>().as_ref() })
-    }
-
-    /// Copies bytes out, whole words where there are any.
-    fn read(&self, bytes: &mut [u8], offset: usize) {
-        for (n, chunk) in bytes.chunks_mut(8).enumerate() {
-            let at = offset + 8 * n;
-            match self.word(at).filter(|_| chunk.len() == 8) {
-                // Acquire: pairs with the Release in `write`, and with that of whoever publishes.
-                Some(word) => chunk.copy_from_slice(&word.load(Ordering::Acquire).to_ne_bytes()),
-                None => {
-                    for (i, byte) in chunk.iter_mut().enumerate() {
-                        *byte = self.byte(at + i).load(Ordering::Acquire);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Copies bytes in, likewise.
-    fn write(&self, bytes: &[u8], offset: usize) {
-        for (n, chunk) in bytes.chunks(8).enumerate() {
-            let at = offset + 8 * n;
-            match (self.word(at), <[u8; 8]>::try_from(chunk)) {
-                // Release: what was stored before is there for who sees this.
-                (Some(word), Ok(bytes)) => {
-                    word.store(u64::from_ne_bytes(bytes), Ordering::Release);
-                }
-                _ => {
-                    for (i, byte) in chunk.iter().enumerate() {
-                        self.byte(at + i).store(*byte, Ordering::Release);
-                    }
-                }
-            }
-        }
-    }
-}
-
-impl Drop for Attachment {
-    fn drop(&mut self) {
-        // SAFETY: what `new` attached; whoever had a reference had borrowed it.
-        unsafe { sysv::shmdt(self.base) };
     }
 }
