@@ -46,9 +46,9 @@ pub enum Backend {
     ///
     /// | name | what |
     /// |---|---|
-    /// | `sysv:0x2A01` | the key, also in decimal: see [`Key::raw`] |
-    /// | `sysv:/var/lib/app:1` | the key that ftok(3) makes of a file and a number from 1 to 255: see [`Key::from_path`] |
-    /// | `sysv:private` | a new ring without a key: see [`Key::private`] |
+    /// | `sysv:0x2A01` | the key, also in decimal: see [`Key::raw`](crate::Key::raw) |
+    /// | `sysv:/var/lib/app:1` | the key that ftok(3) makes of a file and a number from 1 to 255: see [`Key::from_path`](crate::Key::from_path) |
+    /// | `sysv:private` | a new ring without a key: see [`Key::private`](crate::Key::private) |
     /// | `sysv:id=12` | the id of one that exists |
     ///
     /// Nobody can cut it short either.
