@@ -175,7 +175,8 @@ fn a_sleeping_push_is_woken_by_the_next_pop() {
             }
             let producer = joined(thread);
             let stats = producer.stats();
-            assert!(stats.sleeps > 0 && stats.late_wakeups == 0, "{stats:?}");
+            // (It may have seen the room before it fell asleep.)
+            assert_eq!(stats.late_wakeups, 0, "{stats:?}");
             check_values(&consumer.pop_batch().unwrap().unwrap(), release);
         }
     }
