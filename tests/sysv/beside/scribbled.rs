@@ -55,16 +55,17 @@ fn nonsense_in_the_semaphores_of_a_ring_of_ones_own_is_found_out() {
         let (key, name) = place.key();
         let options = patient(0o600);
         let mut from: F::In = options.create_new(&name).unwrap();
-        let child = Child::fork(|_| {
-            let mut out: F::Out = options.open(&name).unwrap();
-            (0..2000).for_each(|number| F::put(&mut out, number).unwrap());
-            F::finish_and_wait(out).unwrap();
-        });
+        // Before anybody sleeps, who could not be woken then.
         let (memory, beds) = (memory(key), Beds::of(key));
         for at in semaphores_in_the_segment::<F>() {
             memory.write_all_at(&0x55_u32.to_ne_bytes(), at + 8).unwrap();
         }
         drop(memory);
+        let child = Child::fork(|_| {
+            let mut out: F::Out = options.open(&name).unwrap();
+            (0..2000).for_each(|number| F::put(&mut out, number).unwrap());
+            F::finish_and_wait(out).unwrap();
+        });
         for number in 0..2000 {
             assert_eq!(F::take(&mut from, DEADLINE).unwrap(), Some(number));
             assert!(number % 100 != 0 || beds.occupied().is_empty(), "there it does not sleep");
