@@ -52,7 +52,7 @@ fn the_dead_the_half_built_and_the_half_removed() {
         // Sets whose segments were removed; and one whose key only looks like that.
         let stray = [
             raw::semget(raw::set_key(0x7f_fff0), 82, 0o600),
-            raw::semget(raw::set_key(0x7f_fff1), 335, 0o600),
+            raw::semget(raw::set_key(0x7f_fff1), 592, 0o600),
         ];
         let foreign = raw::semget(raw::set_key(0x7f_fff2), 3, 0o600);
         // Somebody else's file of the same size.
