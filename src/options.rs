@@ -79,8 +79,8 @@ impl Options {
     }
 
     /// To which user a ring is given that is made, by number. One that exists may be anybody's, as far as
-    /// [`trust`](Self::trust) says. Only root can give a ring to another, and must
-    /// [trust any user](Trust::AnyUser) to use it then.
+    /// [`trust`](Self::trust) says. Only root can give a ring to another, and anybody one of
+    /// [`Backend::SystemV`]: whoever does must [trust any user](Trust::AnyUser) to use it then.
     ///
     /// # Errors
     /// When the ring is made: [`OpenErrorKind::Give`], or [`OpenErrorKind::Owner`] without that trust.
@@ -89,7 +89,7 @@ impl Options {
         self
     }
 
-    /// To which group a ring is given that is made, by number: of this user's, unless by root. With
+    /// To which group a ring is given that is made, by number: of this user's, unless by root or of [`Backend::SystemV`]. With
     /// [`mode`](Self::mode) 0660 its members can come to it, if they [trust any user](Trust::AnyUser).
     ///
     /// # Errors

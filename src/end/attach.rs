@@ -197,13 +197,23 @@ pub(crate) fn another(end: &End) -> Result<Attached, OpenErrorKind> {
         liveness_interval: end.liveness_interval,
         ..Settings::default()
     };
-    let fresh = end.probe.reopen()?;
-    let lock = BuildLock::take(&fresh)?;
-    if end.is_replaced() {
-        return Err(OpenErrorKind::Replaced);
-    }
-    let identity = read_identity(lock.object())?.ok_or(LayoutError::NotARing)?;
-    attach(lock.object(), &identity, end.role, &Content::many(None, None), &settings)
+    let attached = || {
+        let fresh = end.probe.reopen()?;
+        let lock = BuildLock::take(&fresh)?;
+        if end.is_replaced() {
+            return Err(OpenErrorKind::Replaced);
+        }
+        let identity = read_identity(lock.object())?.ok_or(LayoutError::NotARing)?;
+        attach(lock.object(), &identity, end.role, &Content::many(None, None), &settings)
+    };
+    attached().map_err(|error| match error {
+        // A System V ring is gone with its name, and its locks with it.
+        OpenErrorKind::Os(error) if error.is_removed() => match end.is_replaced() {
+            true => OpenErrorKind::Replaced,
+            false => OpenErrorKind::NotFound,
+        },
+        error => error,
+    })
 }
 
 /// What can be refused before anything is touched.
@@ -256,25 +266,42 @@ fn wished(content: &Content, settings: &Settings) -> Geometry {
 /// it may be built upon; or not for us.
 fn look_at(object: &Object, settings: &Settings) -> Result<Option<Identity>, OpenErrorKind> {
     // Again, because its builder has set its mode by now.
-    check_access(&object.facts()?, settings)?;
+    let facts = object.facts()?;
+    check_access(&facts, settings)?;
     let identity = read_identity(object)?;
-    if identity.is_none() {
+    match &identity {
+        // Made so that only one user can write to it, and opened to others afterwards.
+        Some(identity)
+            if object.begins_with_zeros()
+                && !identity.sleeps_beside()
+                && another_user(&facts).is_some() =>
+        {
+            let found = identity.flags.into();
+            return Err(LayoutError::Damaged { what: "flags", found }.into());
+        }
         // Somebody emptied a ring that is in use.
-        if peer::is_any_held(object)? {
+        None if peer::is_any_held(object)? => {
             let expected = memory::page_size() as u64;
             return Err(LayoutError::Truncated { expected, found: 0 }.into());
         }
+        _ => {}
     }
     Ok(identity)
+}
+
+/// A user other than this one who can do everything with an object: its owner, or of a System V object its maker,
+/// also if that one gave it away. (Root can anyway.)
+fn another_user(facts: &Facts) -> Option<u32> {
+    let own = nix::unistd::geteuid().as_raw();
+    let is_other = |user: &u32| *user != own && (*user == facts.owner || *user != 0);
+    [facts.owner, facts.creator].into_iter().find(is_other)
 }
 
 /// Refuses what another user owns or what is open to more users than asked for.
 pub(super) fn check_access(facts: &Facts, settings: &Settings) -> Result<(), OpenErrorKind> {
     if settings.trust == Trust::SameUser {
-        let own = nix::unistd::geteuid().as_raw();
-        // Who made a System V segment and gave it away can still do everything with it. (Root can anyway.)
-        let not_own = |user: &u32| *user != own && (*user == facts.owner || *user != 0);
-        if let Some(found) = [facts.owner, facts.creator].into_iter().find(not_own) {
+        if let Some(found) = another_user(facts) {
+            let own = nix::unistd::geteuid().as_raw();
             return Err(OpenErrorKind::Owner { found, own });
         }
         let found = facts.mode & 0o777;
@@ -321,8 +348,10 @@ fn build(
 ) -> Result<Identity, OpenErrorKind> {
     let geometry = wished(content, settings);
     let mut identity = Identity::new(content, geometry, settings.persistent);
-    // Whoever may write to it could stop our C library by way of its semaphores.
-    if object.begins_with_zeros() && settings.mode & 0o022 != 0 {
+    // Whoever may write to it could stop another's C library by way of its semaphores.
+    let own = nix::unistd::geteuid().as_raw();
+    let is_given = settings.owner.is_some_and(|owner| owner != own);
+    if object.begins_with_zeros() && (is_given || settings.mode & 0o022 != 0) {
         identity.flags |= identity::SLEEPS_BESIDE;
     }
     check_element(content, geometry.capacity)?;
@@ -390,16 +419,6 @@ fn attach(
     settings: &Settings,
 ) -> Result<Attached, OpenErrorKind> {
     let geometry = fit(object, identity, content, settings)?;
-    let own = nix::unistd::geteuid().as_raw();
-    if settings.trust == Trust::AnyUser
-        && object.begins_with_zeros()
-        && !identity.sleeps_beside()
-        && object.facts()?.owner != own
-    {
-        // Made so that only its owner can write to it, and opened to others afterwards.
-        let found = identity.flags.into();
-        return Err(LayoutError::Damaged { what: "flags", found }.into());
-    }
     let beds = match identity.sleeps_beside() {
         true => Some(Beds::of(object, geometry.producers).ok_or(OpenErrorKind::NoLocks)?),
         false => None,

@@ -249,7 +249,7 @@ pub enum OpenErrorKind {
         /// What the system said.
         source: OsError,
     },
-    /// It was to be replaced, and belongs to another user.
+    /// It was to be replaced, and belongs to another user; nor has this one made it.
     #[error(
         "it belongs to user {owner} and not to you (user {own}), and only its owner can replace it"
     )]

@@ -2,7 +2,9 @@
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
-use shmpipe::{End, Options, Peer, ReadError, WriteError, mpsc, record, slot, stream};
+use shmpipe::{
+    Aborter, End, Options, Peer, ReadError, Stats, WriteError, mpsc, record, slot, stream,
+};
 use std::time::Duration;
 
 /// A face, and how a number goes in at one end and comes out at the other.
@@ -18,6 +20,10 @@ pub trait Face: 'static {
     fn finish_and_wait(out: Self::Out) -> Result<(), WriteError>;
     fn peer_of_out(out: &Self::Out) -> Peer;
     fn peer_of_in(from: &Self::In) -> Peer;
+    fn stats_of_out(out: &Self::Out) -> Stats;
+    fn stats_of_in(from: &Self::In) -> Stats;
+    fn aborter_of_out(out: &Self::Out) -> Aborter;
+    fn aborter_of_in(from: &Self::In) -> Aborter;
 
     /// Puts numbers from 0 on until the ring is full; returns how many.
     fn fill(out: &mut Self::Out) -> u64 {
@@ -37,6 +43,27 @@ pub struct Stream;
 pub struct Record;
 pub struct Slot;
 pub struct Many;
+
+/// What each end has itself.
+macro_rules! own_methods {
+    () => {
+        fn stats_of_out(out: &Self::Out) -> Stats {
+            out.stats()
+        }
+
+        fn stats_of_in(from: &Self::In) -> Stats {
+            from.stats()
+        }
+
+        fn aborter_of_out(out: &Self::Out) -> Aborter {
+            out.aborter()
+        }
+
+        fn aborter_of_in(from: &Self::In) -> Aborter {
+            from.aborter()
+        }
+    };
+}
 
 impl Face for Stream {
     type Out = stream::Writer;
@@ -73,6 +100,8 @@ impl Face for Stream {
     fn peer_of_in(from: &Self::In) -> Peer {
         from.peer().unwrap()
     }
+
+    own_methods!();
 }
 
 macro_rules! records {
@@ -106,6 +135,8 @@ macro_rules! records {
             fn peer_of_in(from: &Self::In) -> Peer {
                 from.peer().unwrap()
             }
+
+            own_methods!();
         }
     };
 }
@@ -141,6 +172,8 @@ impl Face for Slot {
     fn peer_of_in(from: &Self::In) -> Peer {
         from.peer().unwrap()
     }
+
+    own_methods!();
 }
 
 /// Runs a generic function for each face.

@@ -4,14 +4,10 @@ use super::*;
 use crate::{
     face_support::{Many, page},
     for_each_face, for_each_single_face,
-    support::{alone, skip},
+    support::{alone, is_system_v, skip},
 };
 use shmpipe::{Trust, mpsc, record, slot, stream};
-use std::{
-    fs::{self, Permissions},
-    io,
-    os::unix::fs::{PermissionsExt, chown},
-};
+use std::io;
 
 /// Those who wait for a server that starts later have nothing to be told.
 #[test]
@@ -144,29 +140,42 @@ fn open_wants_a_ring_to_be_there() {
     let error = server().open::<stream::Writer>(&name).unwrap_err();
     assert!(matches!(error.kind(), OpenErrorKind::NotFound), "{error:?}");
     name.assert_gone();
-    leave_file(&name, b"shmbuild");
+    leave(&name, b"shmbuild");
     let error = server().open::<stream::Writer>(&name).unwrap_err();
     assert!(matches!(error.kind(), OpenErrorKind::NotFound), "{error:?}");
     drop(server().open_or_create::<stream::Writer>(&name).unwrap());
     name.assert_gone();
 }
 
-/// A file of this user's that nobody else may open.
-fn leave_file(name: &RingName, content: &[u8]) {
-    fs::write(name.path(), content).unwrap();
-    fs::set_permissions(name.path(), Permissions::from_mode(0o600)).unwrap();
+/// An object of this user's that begins so; of those of System V, one that has the size of a ring's.
+fn leave(name: &RingName, begin: &[u8]) {
+    let mut content = begin.to_vec();
+    if is_system_v() {
+        content.resize(2 * page(), 0);
+    }
+    name.make(&content);
 }
 
-/// Neither another program's file nor another user's ring.
+/// Neither another program's object nor another user's ring.
 #[test]
 fn what_is_not_ours_is_left_alone() {
     let name = RingName::new("foreign");
-    for content in [&b"shm"[..], b"something else altogether", &[0; 8192]] {
-        leave_file(&name, content);
+    let assert_left_alone = |content: &[u8]| {
+        let found = (name.identity(), name.memory().content());
+        assert!(found.1.starts_with(content));
         let error = server().open_or_create::<stream::Writer>(&name).unwrap_err();
         assert!(matches!(error.kind(), OpenErrorKind::Layout(_)), "{error:?}");
-        assert_eq!(fs::read(name.path()).unwrap(), content);
+        assert_eq!((name.identity(), name.memory().content()), found);
+        name.remove().unwrap();
+    };
+    for content in [&b"shm"[..], b"something else altogether"] {
+        leave(&name, content);
+        assert_left_alone(content);
     }
+    // Zeros are what a System V ring begins as, if there are as many as a ring has.
+    let zeros = vec![0; 2 * page() - if is_system_v() { 1 } else { 0 }];
+    name.make(&zeros);
+    assert_left_alone(&zeros);
     if !nix::unistd::geteuid().is_root() {
         return skip("only root can make what is another's");
     }
@@ -175,13 +184,20 @@ fn what_is_not_ours_is_left_alone() {
     let mut writer: stream::Writer = keep.create_new(&name).unwrap();
     face_support::Stream::put(&mut writer, 1).unwrap();
     drop(writer);
-    chown(name.path(), Some(65534), None).unwrap();
+    name.set_owner(65534);
     let trusting = server().trust(Trust::AnyUser);
-    let error = trusting.open_or_create::<stream::Writer>(&name).unwrap_err();
+    let error = server().open_or_create::<stream::Writer>(&name).unwrap_err();
+    assert!(matches!(error.kind(), OpenErrorKind::Owner { .. }), "{error:?}");
+    name.assert_exists();
+    let replaced = trusting.open_or_create::<stream::Writer>(&name);
+    if is_system_v() {
+        // Its maker may remove it, whoever owns it.
+        drop(replaced.unwrap());
+        return name.assert_gone();
+    }
+    let error = replaced.unwrap_err();
     assert!(matches!(error.kind(), OpenErrorKind::NotOwner { owner: 65534, own: 0 }), "{error:?}");
     assert!(error.to_string().contains("user 65534"), "{error}");
     assert_eq!(io::Error::from(error).kind(), io::ErrorKind::PermissionDenied);
-    let error = server().open_or_create::<stream::Writer>(&name).unwrap_err();
-    assert!(matches!(error.kind(), OpenErrorKind::Owner { .. }), "{error:?}");
     name.assert_exists();
 }

@@ -165,6 +165,23 @@ impl RingName {
         }
     }
 
+    /// The group to which it belongs.
+    #[track_caller]
+    pub fn group(&self) -> u32 {
+        use std::os::unix::fs::MetadataExt;
+        match self.key {
+            None => fs::metadata(self.path()).unwrap().gid(),
+            Some(_) => system_v::stat(self.id()).unwrap().shm_perm.gid,
+        }
+    }
+
+    /// The id of the set of semaphores beside a System V object.
+    #[track_caller]
+    pub fn set_id(&self) -> i32 {
+        let set = system_v::find_set(system_v::set_key(self.id()));
+        set.unwrap_or_else(|| panic!("{} has no semaphores", self.name))
+    }
+
     /// Gives it to another user and group.
     #[track_caller]
     pub fn set_owner(&self, user: u32) {

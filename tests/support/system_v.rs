@@ -113,6 +113,23 @@ pub fn set_access(id: i32, change: impl FnOnce(&mut libc::ipc_perm)) {
     assert_eq!(set, 0, "shmctl(IPC_SET): {}", io::Error::last_os_error());
 }
 
+/// Changes a set's owner, group and mode.
+pub fn set_access_of_set(set: i32, change: impl FnOnce(&mut libc::ipc_perm)) {
+    let mut facts = stat_set(set);
+    change(&mut facts.sem_perm);
+    // SAFETY: the kernel reads the struct that it is given.
+    let set = unsafe { libc::semctl(set, 0, libc::IPC_SET, &mut facts as *mut libc::semid_ds) };
+    assert_eq!(set, 0, "semctl(IPC_SET): {}", io::Error::last_os_error());
+}
+
+/// How many processes sleep at a semaphore until there is a token.
+pub fn sleepers(set: i32, number: i32) -> i32 {
+    // SAFETY: GETNCNT needs no further argument.
+    let count = unsafe { libc::semctl(set, number, libc::GETNCNT) };
+    assert_ne!(count, -1, "semctl(GETNCNT): {}", io::Error::last_os_error());
+    count
+}
+
 /// Removes a segment and its set, if they are there.
 pub fn remove(id: i32) {
     // SAFETY: these commands need no further argument.

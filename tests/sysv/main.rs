@@ -4,12 +4,15 @@
 //! Each test has an IPC namespace of its own where that is permitted ([`place`]): what it leaves there nobody else sees, and it is
 //! checked that it leaves nothing.
 
+#[path = "../face_support/mod.rs"]
+mod face_support;
 #[path = "../support/mod.rs"]
 mod support;
 #[path = "../kill/tracing.rs"]
 #[allow(dead_code, reason = "of what victims can do, a part is used")]
 mod tracing;
 
+mod beside;
 mod builders;
 mod foreign;
 mod forked;

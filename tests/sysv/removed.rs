@@ -14,7 +14,7 @@ use shmpipe::{
 use std::{any::Any, fmt::Debug, io::Write, thread};
 
 #[derive(Clone, Copy, Debug)]
-enum How {
+pub enum How {
     Segment,
     Set,
     Both,
@@ -25,7 +25,7 @@ enum How {
 impl How {
     const ALL: [Self; 5] = [Self::Segment, Self::Set, Self::Both, Self::SetFirst, Self::Forced];
 
-    fn remove(self, key: i32, name: &str) {
+    pub fn remove(self, key: i32, name: &str) {
         let segment = raw::segment(key).unwrap();
         let set = raw::set(segment).unwrap();
         match self {

@@ -4,10 +4,9 @@
 use super::*;
 use crate::{
     face_support::page,
-    support::{DEADLINE, alone},
+    support::{DEADLINE, Memory, alone},
 };
 use shmpipe::{End, mpsc, record, slot, stream};
-use std::{fs::File, os::unix::fs::FileExt};
 
 /// What the other user writes all over the data.
 const SCRIBBLE: u8 = 0xee;
@@ -16,23 +15,22 @@ const SCRIBBLE: u8 = 0xee;
 const SENT: u64 = 0x0123_4567_89ab_cdef;
 
 /// The data area, from outside. Its place is in the ring's first bytes.
-fn data(name: &RingName) -> (File, u64) {
-    let file = File::options().read(true).write(true).open(name.path()).unwrap();
-    let mut offset = [0; 8];
-    file.read_exact_at(&mut offset, 24).unwrap();
-    (file, u64::from_ne_bytes(offset))
+fn data(name: &RingName) -> (Memory, u64) {
+    let (memory, mut offset) = (name.memory(), [0; 8]);
+    memory.read_exact_at(&mut offset, 24).unwrap();
+    (memory, u64::from_ne_bytes(offset))
 }
 
 fn scribble(name: &RingName) {
-    let (file, offset) = data(name);
-    file.write_all_at(&vec![SCRIBBLE; page()], offset).unwrap();
+    let (memory, offset) = data(name);
+    memory.write_all_at(&vec![SCRIBBLE; page()], offset).unwrap();
 }
 
 /// Whether what was sent lies anywhere in the ring.
 fn is_visible(name: &RingName) -> bool {
-    let (file, offset) = data(name);
+    let (memory, offset) = data(name);
     let mut bytes = vec![0; page()];
-    file.read_exact_at(&mut bytes, offset).unwrap();
+    memory.read_exact_at(&mut bytes, offset).unwrap();
     bytes.windows(8).any(|bytes| bytes == SENT.to_ne_bytes())
 }
 
@@ -183,7 +181,7 @@ fn reserved_by_copy<O: End, I: End>(fill: fn(&mut O, &mut dyn FnMut()), take: fn
         bob.say("leave");
         bob.join();
         // Bob, who was the last one out, may not remove it; and what Alice left there nobody needs.
-        let _ = std::fs::remove_file(name.path());
+        let _ = name.remove();
     }
 }
 

@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     face_support::{Face, Stream},
     for_each_face,
-    support::{DEADLINE, Shared, alone, wait_to_be_killed},
+    support::{DEADLINE, Shared, alone, posix_only, wait_to_be_killed},
     tracing::{Came, Victim, Way, permitted},
 };
 use shmpipe::{
@@ -23,9 +23,7 @@ fn to_another_user() {
         let name = RingName::new(F::NAME);
         let give = private().owner(ALICE.uid).group(ALICE.uid).trust(Trust::AnyUser);
         let mut out: F::Out = give.create_new(&name).unwrap();
-        let stat = std::fs::metadata(name.path()).unwrap();
-        let found = (stat.uid(), stat.gid(), stat.mode() & 0o777);
-        assert_eq!(found, (ALICE.uid, ALICE.uid, 0o600));
+        assert_eq!(access(&name), [(ALICE.uid, ALICE.uid, 0o600); 2]);
         F::put(&mut out, 1).unwrap();
         ALICE
             .run(|_| {
@@ -70,6 +68,9 @@ fn an_anonymous_ring() {
 fn what_only_root_may() {
     alone(|| {
         as_root(|| {
+            if !posix_only("what only root may give") {
+                return;
+            }
             let name = RingName::new("given");
             ALICE
                 .run(|_| {
@@ -105,6 +106,49 @@ fn what_only_root_may() {
     });
 }
 
+/// A System V object is given away by whoever has it; its maker can do everything with it all the same.
+#[test]
+fn what_anybody_may() {
+    fn check<F: Face>() {
+        let name = RingName::system_v();
+        let mut alice = ALICE.run(|line| {
+            let give = private().owner(BOB.uid).group(STRANGER.uid).trust(Trust::AnyUser);
+            let mut out: F::Out = give.create_new(&name).unwrap();
+            F::put(&mut out, 1).unwrap();
+            line.say("made");
+            line.expect("go on");
+            F::put(&mut out, 2).unwrap();
+            line.say("put");
+            line.expect("leave");
+        });
+        alice.expect("made");
+        let found = system_v::stat(name.id()).unwrap().shm_perm;
+        assert_eq!((found.uid, found.gid, found.mode & 0o777), (BOB.uid, STRANGER.uid, 0o600));
+        STRANGER
+            .run(|_| drop(refused(shared().open::<F::In>(&name), &name, &["Permission denied"])))
+            .join();
+        BOB.run(|_| {
+            let reasons = ["user 54001", "user 54002", "trust"];
+            let error = refused(private().open::<F::In>(&name), &name, &reasons);
+            assert!(matches!(error.kind(), OpenErrorKind::Owner { .. }), "{error:?}");
+            let trusting = private().trust(Trust::AnyUser);
+            let mut from: F::In = trusting.open(&name).unwrap();
+            assert_eq!(F::take(&mut from, DEADLINE).unwrap(), Some(1));
+            alice.say("go on");
+            assert_eq!(F::take(&mut from, DEADLINE).unwrap(), Some(2));
+            alice.expect("put");
+            // As the last one out he removes it, though another has made it.
+            alice.say("leave");
+            let left = F::take(&mut from, DEADLINE);
+            assert!(matches!(left, Ok(None) | Err(shmpipe::ReadError::Dropped)), "{left:?}");
+        })
+        .join();
+        alice.join();
+        name.assert_gone();
+    }
+    alone(|| in_system_v(|| for_each_face!(check)));
+}
+
 /// Whenever its maker is killed, the ring was open to nobody but those it is for.
 #[test]
 fn not_for_a_moment_to_its_makers_group() {
@@ -125,11 +169,13 @@ fn not_for_a_moment_to_its_makers_group() {
                 });
                 let came = victim.go(Way { calls, steps: 0 }, &mut || {});
                 victim.kill();
-                if let Ok(stat) = std::fs::metadata(name.path()) {
-                    let is_given = stat.gid() == GROUP;
-                    seen[usize::from(is_given)] = true;
-                    assert!(is_given || stat.mode() & 0o077 == 0, "{:o}", stat.mode());
-                    std::fs::remove_file(name.path()).unwrap();
+                if name.exists() {
+                    let of_each = access(&name);
+                    for (_, group, mode) in of_each {
+                        assert!(group == GROUP || mode & 0o077 == 0, "{mode:o}");
+                    }
+                    seen[usize::from(of_each[0].1 == GROUP)] = true;
+                    name.remove().unwrap();
                 }
                 if came == Came::Through {
                     break;

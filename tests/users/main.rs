@@ -7,6 +7,7 @@ mod face_support;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod asleep;
 mod copied;
 mod giving;
 mod killed;
@@ -19,7 +20,7 @@ mod tracing;
 
 use nix::unistd::{Gid, Uid, geteuid, setgid, setgroups, setuid};
 use shmpipe::{OpenError, Options, Trust};
-use support::{Child, Line, RingName, skip};
+use support::{Child, Line, RingName, is_system_v, skip, system_v};
 
 /// A user, and whether it is in the common [`GROUP`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +57,14 @@ fn as_root(body: impl FnOnce()) {
     }
 }
 
+/// The same for a test of System V rings, whatever the others are of in this run.
+fn in_system_v(body: impl FnOnce()) {
+    as_root(|| match system_v::is_available() {
+        true => body(),
+        false => skip("this kernel has no System V IPC"),
+    });
+}
+
 fn private() -> Options {
     face_support::options()
 }
@@ -63,6 +72,14 @@ fn private() -> Options {
 /// For both ends of a ring that those of the group share.
 fn shared() -> Options {
     face_support::options().mode(0o660).group(GROUP).trust(Trust::AnyUser)
+}
+
+/// The owner, the group and the mode of a ring, and of its semaphores: those of a POSIX ring lie in it.
+fn access(name: &RingName) -> [(u32, u32, u32); 2] {
+    let of_ring = (name.owner(), name.group(), name.mode());
+    let of_set = |perm: libc::ipc_perm| (perm.uid, perm.gid, u32::from(perm.mode) & 0o777);
+    let set = is_system_v().then(|| system_v::find_set(system_v::set_key(name.id()))).flatten();
+    [of_ring, set.map_or(of_ring, |set| of_set(system_v::stat_set(set).sem_perm))]
 }
 
 /// The error, which names the ring and holds each of `reasons`.
