@@ -39,7 +39,7 @@ use crate::{
         name::{Name, SysvAt},
     },
     sync::Ordering,
-    sys::memory,
+    sys::{OsError, memory},
     wait::{fence::AsymmetricFence, gate::ANYTHING},
 };
 use bytemuck::Zeroable;
@@ -90,7 +90,7 @@ pub(crate) fn named(
             Err(OpenErrorKind::Os(error)) if error.is_removed() => {}
             // Another user makes or removes it, which we cannot do for him.
             Err(OpenErrorKind::Os(error))
-                if error.errno() == Some(libc::EPERM)
+                if is_anothers(&error, settings)
                     && matches!(name, Name::SystemV(_))
                     && started.elapsed() < obtain::BEING_MADE =>
             {
@@ -98,6 +98,16 @@ pub(crate) fn named(
             }
             Err(error) => return Err(error),
         }
+    }
+}
+
+/// Whether that is what one gets who comes while another user makes a System V ring, or removes it: EPERM, and EACCES
+/// where a group is to have it that has not got it yet.
+fn is_anothers(error: &OsError, settings: &Settings) -> bool {
+    match error.errno() {
+        Some(libc::EPERM) => true,
+        Some(libc::EACCES) => settings.trust == Trust::AnyUser,
+        _ => false,
     }
 }
 
@@ -128,6 +138,10 @@ fn try_named(
     }
     let found = look_at(object, settings);
     if replace::is_unfinished(object, &found)? {
+        if settings.replace && *existence == Existence::Required {
+            // It was there to be replaced.
+            *existence = Existence::Either;
+        }
         return Ok(None);
     }
     if settings.replace && *existence != Existence::Refused {
@@ -198,10 +212,12 @@ pub(crate) fn another(end: &End) -> Result<Attached, OpenErrorKind> {
         ..Settings::default()
     };
     let fresh = end.probe.reopen()?;
-    let lock = BuildLock::take(&fresh)?;
+    let lock = BuildLock::take(&fresh);
+    // Of a System V ring that was replaced there is no lock any more.
     if end.is_replaced() {
         return Err(OpenErrorKind::Replaced);
     }
+    let lock = lock?;
     let identity = read_identity(lock.object())?.ok_or(LayoutError::NotARing)?;
     attach(lock.object(), &identity, end.role, &Content::many(None, None), &settings)
 }
@@ -271,10 +287,8 @@ fn look_at(object: &Object, settings: &Settings) -> Result<Option<Identity>, Ope
 /// Refuses what another user owns or what is open to more users than asked for.
 pub(super) fn check_access(facts: &Facts, settings: &Settings) -> Result<(), OpenErrorKind> {
     if settings.trust == Trust::SameUser {
-        let own = nix::unistd::geteuid().as_raw();
-        // Who made a System V segment and gave it away can still do everything with it. (Root can anyway.)
-        let not_own = |user: &u32| *user != own && (*user == facts.owner || *user != 0);
-        if let Some(found) = [facts.owner, facts.creator].into_iter().find(not_own) {
+        if let Some(found) = stranger(facts) {
+            let own = nix::unistd::geteuid().as_raw();
             return Err(OpenErrorKind::Owner { found, own });
         }
         let found = facts.mode & 0o777;
@@ -283,6 +297,14 @@ pub(super) fn check_access(facts: &Facts, settings: &Settings) -> Result<(), Ope
         }
     }
     Ok(())
+}
+
+/// Another user who may do everything with an object.
+fn stranger(facts: &Facts) -> Option<u32> {
+    let own = nix::unistd::geteuid().as_raw();
+    // Who made a System V segment and gave it away can still do everything with it. (Root can anyway.)
+    let not_own = |user: &u32| *user != own && (*user == facts.owner || *user != 0);
+    [facts.owner, facts.creator].into_iter().find(not_own)
 }
 
 /// The identity of a ring that is ready, `None` if nothing or something unfinished is there.
@@ -321,8 +343,10 @@ fn build(
 ) -> Result<Identity, OpenErrorKind> {
     let geometry = wished(content, settings);
     let mut identity = Identity::new(content, geometry, settings.persistent);
-    // Whoever may write to it could stop our C library by way of its semaphores.
-    if object.begins_with_zeros() && settings.mode & 0o022 != 0 {
+    // Whoever may write to it could stop our C library by way of its semaphores; to whom it is given, too.
+    let own = nix::unistd::geteuid().as_raw();
+    let is_given = settings.owner.is_some_and(|owner| owner != own);
+    if object.begins_with_zeros() && (settings.mode & 0o022 != 0 || is_given) {
         identity.flags |= identity::SLEEPS_BESIDE;
     }
     check_element(content, geometry.capacity)?;
@@ -390,13 +414,12 @@ fn attach(
     settings: &Settings,
 ) -> Result<Attached, OpenErrorKind> {
     let geometry = fit(object, identity, content, settings)?;
-    let own = nix::unistd::geteuid().as_raw();
     if settings.trust == Trust::AnyUser
         && object.begins_with_zeros()
         && !identity.sleeps_beside()
-        && object.facts()?.owner != own
+        && stranger(&object.facts()?).is_some()
     {
-        // Made so that only its owner can write to it, and opened to others afterwards.
+        // Made so that only its owner can write to it, and opened to others or given away afterwards.
         let found = identity.flags.into();
         return Err(LayoutError::Damaged { what: "flags", found }.into());
     }

@@ -125,10 +125,13 @@ fn cut(object: &Object) -> Result<Option<LayoutError>, OsError> {
     Ok(begins.then_some(LayoutError::Truncated { expected, found }))
 }
 
-/// As for removal: in /dev/shm nobody else may.
+/// As for removal: in /dev/shm nobody but the owner may, and of a System V ring who has made it.
 fn check_owner(object: &Object) -> Result<(), OpenErrorKind> {
-    let (owner, own) = (object.facts()?.owner, nix::unistd::geteuid().as_raw());
-    if owner == own { Ok(()) } else { Err(OpenErrorKind::NotOwner { owner, own }) }
+    let (facts, own) = (object.facts()?, nix::unistd::geteuid().as_raw());
+    match [facts.owner, facts.creator].contains(&own) {
+        true => Ok(()),
+        false => Err(OpenErrorKind::NotOwner { owner: facts.owner, own }),
+    }
 }
 
 /// A ring that is to make way.
