@@ -23,11 +23,7 @@ mod what;
 
 use face_support::Face;
 use shmpipe::{OpenError, OpenErrorKind, Options, ReadError};
-use std::{
-    fs::File,
-    os::unix::fs::FileExt,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 use support::{Child, DEADLINE, RingName, eventually, wait_to_be_killed};
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -51,11 +47,11 @@ const SEAT: u64 = 384;
 const SEAT_PARKED: u64 = 128;
 
 /// The memory of a ring, from outside; also after its name has gone.
-struct Memory(File);
+struct Memory(support::Memory);
 
 impl Memory {
     fn of(name: &RingName) -> Self {
-        Self(File::options().read(true).write(true).open(name.path()).unwrap())
+        Self(name.memory())
     }
 
     fn word(&self, at: u64) -> u64 {
