@@ -12,10 +12,7 @@ use shmpipe::{
     OpenErrorKind, Trust, mpsc,
     stream::{ReadError, Reader, WriteError, Writer},
 };
-use std::{
-    io::Write,
-    process::Command,
-};
+use std::{io::Write, process::Command};
 
 /// A server that has become another program holds its lock, and has no ring: that is no server.
 #[test]
