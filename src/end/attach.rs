@@ -401,6 +401,26 @@ fn fit(
     Ok(geometry)
 }
 
+/// Where the ends of a ring sleep, if not at the semaphores in it.
+///
+/// # Errors
+/// Where those could be used by a stranger to stop our C library.
+pub(super) fn beds(
+    object: &Object,
+    identity: &Identity,
+    producers: usize,
+) -> Result<Option<Beds>, OpenErrorKind> {
+    if identity.sleeps_beside() {
+        return Beds::of(object, producers).map(Some).ok_or(OpenErrorKind::NoLocks);
+    }
+    if object.begins_with_zeros() && stranger(&object.facts()?).is_some() {
+        // Made so that only its owner can write to it, and opened to others or given away afterwards.
+        let found = identity.flags.into();
+        return Err(LayoutError::Damaged { what: "flags", found }.into());
+    }
+    Ok(None)
+}
+
 /// Takes a place at a ring, under the build lock.
 ///
 /// The role is taken and the mapping made through a description of their own, whose only descriptor
@@ -414,19 +434,7 @@ fn attach(
     settings: &Settings,
 ) -> Result<Attached, OpenErrorKind> {
     let geometry = fit(object, identity, content, settings)?;
-    if settings.trust == Trust::AnyUser
-        && object.begins_with_zeros()
-        && !identity.sleeps_beside()
-        && stranger(&object.facts()?).is_some()
-    {
-        // Made so that only its owner can write to it, and opened to others or given away afterwards.
-        let found = identity.flags.into();
-        return Err(LayoutError::Damaged { what: "flags", found }.into());
-    }
-    let beds = match identity.sleeps_beside() {
-        true => Some(Beds::of(object, geometry.producers).ok_or(OpenErrorKind::NoLocks)?),
-        false => None,
-    };
+    let beds = beds(object, identity, geometry.producers)?;
     // Through this one the peer's role is looked at. It never has locks of its own, so copies of
     // it in forked children hold nothing.
     let probe = object.reopen()?;

@@ -41,8 +41,12 @@ impl Drop for End {
         let lock = BuildLock::take(object);
         match &lock {
             Ok(lock) if self.is_mapped() => self.remove_name_if_last(lock, false),
-            // Without locks nobody comes to a System V ring any more.
-            Err(OpenErrorKind::Os(error)) if error.is_removed() && !self.persistent => {
+            // Without locks nobody comes to a System V ring any more. (Its user has to say that he does not want it;
+            // whoever replaces it has.)
+            Err(OpenErrorKind::Os(error))
+                if error.is_removed()
+                    && (!self.persistent || self.is_mapped() && self.is_replaced()) =>
+            {
                 let _ = object.remove_name();
             }
             _ => {}

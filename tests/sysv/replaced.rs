@@ -166,6 +166,26 @@ fn a_ring_that_was_given_away() {
     });
 }
 
+/// Somebody was killed who was replacing it, and had only its locks taken away: its last end does the rest.
+#[test]
+fn the_rest_of_a_ring_that_was_replaced() {
+    alone(|| {
+        let place = Place::new();
+        for persistent in [false, true] {
+            let (key, name) = place.key();
+            let writer: Writer = options().persistent(persistent).create_new(&name).unwrap();
+            let id = raw::segment(key).unwrap();
+            raw::with_bytes(id, |bytes| {
+                bytes[304] = 1;
+                bytes[..8].copy_from_slice(b"shmgone\n");
+            });
+            raw::sem_remove(raw::set(id).unwrap()).unwrap();
+            drop(writer);
+            place.assert_empty();
+        }
+    });
+}
+
 /// A stranger makes a ring that only its owner may write to, and gives it to somebody who trusts: he can still write to
 /// it himself, and so to its semaphores.
 #[test]
@@ -186,7 +206,13 @@ fn a_strangers_gift() {
         .join();
         let error = options().trust(Trust::AnyUser).open::<Reader>(&name).map(drop).unwrap_err();
         assert!(error.to_string().contains("flags"), "{error}");
-        shmpipe::inspect::remove(&name, shmpipe::inspect::Force::No).unwrap();
+        // Nor does who replaces it, or goes on with that, wake anybody there.
+        let id = raw::segment(key).unwrap();
+        raw::with_bytes(id, |bytes| bytes[304] = 1);
+        let trusting = options().trust(Trust::AnyUser);
+        let error = trusting.open::<Reader>(&name).map(drop).unwrap_err();
+        assert!(error.to_string().contains("flags"), "{error}");
+        drop(trusting.clone().replace().open::<Reader>(&name).unwrap());
         place.assert_empty();
     });
 }
