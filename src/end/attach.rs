@@ -39,7 +39,7 @@ use crate::{
         name::{Name, SysvAt},
     },
     sync::Ordering,
-    sys::memory,
+    sys::{OsError, memory},
     wait::{fence::AsymmetricFence, gate::ANYTHING},
 };
 use bytemuck::Zeroable;
@@ -90,7 +90,7 @@ pub(crate) fn named(
             Err(OpenErrorKind::Os(error)) if error.is_removed() => {}
             // Another user makes or removes it, which we cannot do for him.
             Err(OpenErrorKind::Os(error))
-                if error.errno() == Some(libc::EPERM)
+                if is_anothers(&error, settings)
                     && matches!(name, Name::SystemV(_))
                     && started.elapsed() < obtain::BEING_MADE =>
             {
@@ -98,6 +98,16 @@ pub(crate) fn named(
             }
             Err(error) => return Err(error),
         }
+    }
+}
+
+/// Whether that is what one gets who comes while another user makes a System V ring, or removes it: EPERM, and EACCES
+/// where a group is to have it that has not got it yet.
+fn is_anothers(error: &OsError, settings: &Settings) -> bool {
+    match error.errno() {
+        Some(libc::EPERM) => true,
+        Some(libc::EACCES) => settings.trust == Trust::AnyUser,
+        _ => false,
     }
 }
 
@@ -128,6 +138,10 @@ fn try_named(
     }
     let found = look_at(object, settings);
     if replace::is_unfinished(object, &found)? {
+        if settings.replace && *existence == Existence::Required {
+            // It was there to be replaced.
+            *existence = Existence::Either;
+        }
         return Ok(None);
     }
     if settings.replace && *existence != Existence::Refused {
@@ -266,25 +280,12 @@ fn wished(content: &Content, settings: &Settings) -> Geometry {
 /// it may be built upon; or not for us.
 fn look_at(object: &Object, settings: &Settings) -> Result<Option<Identity>, OpenErrorKind> {
     // Again, because its builder has set its mode by now.
-    let facts = object.facts()?;
-    check_access(&facts, settings)?;
+    check_access(&object.facts()?, settings)?;
     let identity = read_identity(object)?;
-    match &identity {
-        // Made so that only one user can write to it, and opened to others afterwards.
-        Some(identity)
-            if object.begins_with_zeros()
-                && !identity.sleeps_beside()
-                && another_user(&facts).is_some() =>
-        {
-            let found = identity.flags.into();
-            return Err(LayoutError::Damaged { what: "flags", found }.into());
-        }
+    if identity.is_none() && peer::is_any_held(object)? {
         // Somebody emptied a ring that is in use.
-        None if peer::is_any_held(object)? => {
-            let expected = memory::page_size() as u64;
-            return Err(LayoutError::Truncated { expected, found: 0 }.into());
-        }
-        _ => {}
+        let expected = memory::page_size() as u64;
+        return Err(LayoutError::Truncated { expected, found: 0 }.into());
     }
     Ok(identity)
 }
@@ -406,6 +407,26 @@ fn fit(
     Ok(geometry)
 }
 
+/// Where the ends of a ring sleep, if not at the semaphores in it.
+///
+/// # Errors
+/// Where those could be used by a stranger to stop our C library.
+pub(super) fn beds(
+    object: &Object,
+    identity: &Identity,
+    producers: usize,
+) -> Result<Option<Beds>, OpenErrorKind> {
+    if identity.sleeps_beside() {
+        return Beds::of(object, producers).map(Some).ok_or(OpenErrorKind::NoLocks);
+    }
+    if object.begins_with_zeros() && another_user(&object.facts()?).is_some() {
+        // Made so that only its owner can write to it, and opened to others or given away afterwards.
+        let found = identity.flags.into();
+        return Err(LayoutError::Damaged { what: "flags", found }.into());
+    }
+    Ok(None)
+}
+
 /// Takes a place at a ring, under the build lock.
 ///
 /// The role is taken and the mapping made through a description of their own, whose only descriptor
@@ -419,10 +440,7 @@ fn attach(
     settings: &Settings,
 ) -> Result<Attached, OpenErrorKind> {
     let geometry = fit(object, identity, content, settings)?;
-    let beds = match identity.sleeps_beside() {
-        true => Some(Beds::of(object, geometry.producers).ok_or(OpenErrorKind::NoLocks)?),
-        false => None,
-    };
+    let beds = beds(object, identity, geometry.producers)?;
     // Through this one the peer's role is looked at. It never has locks of its own, so copies of
     // it in forked children hold nothing.
     let probe = object.reopen()?;

@@ -5,7 +5,8 @@
 //! goes and the role with it: so of two ends that leave at once the second sees the first gone.
 //!
 //! The name stays if somebody may still want what is in the ring: bytes that no reader has read, or,
-//! if the reader was killed before it was told how the stream ended, that. It does not stay if the
+//! if the reader was killed before it was told how the stream ended, that; and as long as a sender of many waits for
+//! its first reader. It does not stay if the
 //! reader left in good order: it had its chance, as the reader of a FIFO that closes it.
 
 use super::{
@@ -40,8 +41,12 @@ impl Drop for End {
         let lock = BuildLock::take(object);
         match &lock {
             Ok(lock) if self.is_mapped() => self.remove_name_if_last(lock, false),
-            // Without locks nobody comes to a System V ring any more.
-            Err(OpenErrorKind::Os(error)) if error.is_removed() && !self.persistent => {
+            // Without locks nobody comes to a System V ring any more. (Its user has to say that he does not want it;
+            // whoever replaces it has.)
+            Err(OpenErrorKind::Os(error))
+                if error.is_removed()
+                    && (!self.persistent || self.is_mapped() && self.is_replaced()) =>
+            {
                 let _ = object.remove_name();
             }
             _ => {}
@@ -117,6 +122,16 @@ impl End {
             && self.ring_geometry().unreleased(many.ring).all(|(owner, _)| owner == own)
     }
 
+    /// Whether another producer of many has finished and stays until a reader has come. (One that was aborted says that
+    /// it was dropped.)
+    fn somebody_waits(&self) -> bool {
+        let finished = State::Ended(EndReason::Finished);
+        self.others().filter(|other| other.lock != Lock::Consumer).any(|other| {
+            matches!(Word::load(other.word), Ok(word) if word.state == finished)
+                && matches!(peer::is_held(&self.probe, other.lock), Ok(true))
+        })
+    }
+
     /// Whether a reader to come has something to get from the ring: bytes, or an end to be told.
     fn is_wanted(&self) -> Result<bool, Violation> {
         let control = self.control();
@@ -128,7 +143,7 @@ impl End {
             let told = acknowledged >= control.many.0.joined.load(SharedOrdering::Acquire);
             let mut claims = self.ring_geometry().unreleased(self.many().ring);
             return Ok(match consumer.state {
-                State::None => claims.any(|(_, committed)| committed),
+                State::None => claims.any(|(_, committed)| committed) || self.somebody_waits(),
                 State::Open => !told || claims.any(|(_, committed)| committed),
                 State::Ended(_) => false,
             });

@@ -24,7 +24,7 @@
 //! loses its name, and only while nobody holds a lock on it.
 
 use super::{
-    Own, Role,
+    Own, Role, attach,
     bed::{Bed, Beds},
     epoch::{EndReason, State, Word},
     error::OpenErrorKind,
@@ -150,9 +150,13 @@ impl<'a> Old<'a> {
         }
         let geometry = identity.validate(&Content::of(identity)?, object.facts()?.size)?;
         let mapping = Mapping::new(object, geometry.control, geometry.capacity)?;
-        let beds = match identity.sleeps_beside() {
-            true => Beds::of(object, geometry.producers),
-            false => None,
+        let beds = match attach::beds(object, identity, geometry.producers) {
+            // Nobody can be woken there.
+            Err(OpenErrorKind::NoLocks) => {
+                let found = identity.flags.into();
+                return Err(LayoutError::Damaged { what: "flags", found }.into());
+            }
+            beds => beds?,
         };
         Ok(Self { object, mapping, geometry, beds })
     }

@@ -90,7 +90,7 @@ pub(super) fn take(
 ) -> Result<(u8, Start), OpenErrorKind> {
     let life = &ring.control.life.0;
     let consumer = Word::load(&life.consumer)?;
-    if consumer.is_ended() && !is_anybody_there(ring, probe)? {
+    if consumer.is_ended() && !is_anybody_there(ring, own)? {
         // The reader that has gone is not the one that this stream is for.
         Word { state: State::None, ..consumer }.store(&life.consumer);
     }
@@ -199,11 +199,11 @@ enum Seen {
     InUse,
 }
 
-/// Whether any producer is attached.
-fn is_anybody_there(ring: &Many<'_>, probe: &Object) -> Result<bool, OpenErrorKind> {
+/// Whether any producer is attached but who asks, who has the ring mapped and no seat.
+fn is_anybody_there(ring: &Many<'_>, own: &Object) -> Result<bool, OpenErrorKind> {
     for number in 0..ring.seats.len() as u8 {
         let word = Word::load(&ring.seats[usize::from(number)].life.0.word)?;
-        if word.state == State::Open && peer::is_held(probe, Lock::Seat(number))? {
+        if word.state == State::Open && peer::is_held(own, Lock::Seat(number))? {
             return Ok(true);
         }
     }

@@ -17,7 +17,7 @@
 //! to 150 ms while nothing happens.
 
 use super::{
-    Broken, End,
+    Broken, End, Role,
     epoch::{State, Word},
     stats::Waited,
     stop::Stop,
@@ -276,13 +276,16 @@ impl End {
         }
     }
 
-    /// Whether there is no other end to be waited for, and none was.
+    /// Whether there is no other end to be waited for: none has come, or no producer since a consumer was last told
+    /// how a stream ended.
     fn nobody_came(&self) -> Result<bool, Stop> {
+        let control = self.control();
+        let told = control.life.0.acknowledged.load(SharedOrdering::Relaxed);
         if self.is_one_to_many() {
-            let control = self.control();
-            let told = control.life.0.acknowledged.load(SharedOrdering::Relaxed);
             return Ok(told == control.many.0.joined.load(SharedOrdering::Acquire));
         }
-        Ok(self.peer_word()?.state == State::None)
+        let word = self.peer_word()?;
+        let is_over = self.role == Role::Consumer && u64::from(word.epoch) <= told;
+        Ok(word.state == State::None || is_over)
     }
 }

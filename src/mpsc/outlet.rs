@@ -221,7 +221,7 @@ impl sealed::Outlet for Outlet {
         sealed::Outlet::note_if_leaked(self);
         sealed::Outlet::say_finished(self)?;
         self.waited.moved_bytes(self.bytes);
-        let Self { end, ring, id, waited, .. } = self;
+        let Self { end, ring, id, waited, bytes, .. } = self;
         let until = Until::there(ring.end());
         let many = end.many();
         let acknowledged = &many.control.life.0.acknowledged;
@@ -236,6 +236,8 @@ impl sealed::Outlet for Outlet {
             match word.state {
                 // Who sent nothing waits for a reader, too.
                 State::Open | State::Ended(_) if released => Ok(Some(())),
+                // It was received by a reader that has left, and another sender waits for the next one.
+                State::None if released && *bytes > 0 => Ok(Some(())),
                 State::Ended(reason) => Err(WriteError::reader_gone(reason)),
                 State::Open if gone == Gone::Peer(word) => Err(WriteError::ReaderDied),
                 State::None | State::Open => Ok(None),

@@ -33,13 +33,18 @@ use crate::{
 use libc::{c_short, sembuf};
 use nix::errno::Errno;
 use parking_lot::Mutex;
-use std::fs;
+use std::{
+    fs,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 /// A description of a set, and what is held through it.
 #[derive(Debug)]
 pub(crate) struct Locks {
     set: Set,
     held: Mutex<Vec<u16>>,
+    /// Whether the segment is mapped through it, which the kernel counts whether or not a lock is held.
+    mapped: AtomicBool,
     process: u32,
 }
 
@@ -113,11 +118,24 @@ fn give_back(set: i32, n: u16) -> Result<(), OsError> {
 impl Locks {
     /// A new description, which holds nothing.
     pub(crate) fn new(set: Set) -> Self {
-        Self { set, held: Mutex::new(Vec::new()), process: std::process::id() }
+        let (held, mapped) = (Mutex::new(Vec::new()), AtomicBool::new(false));
+        Self { set, held, mapped, process: std::process::id() }
     }
 
     pub(crate) fn set(&self) -> Set {
         self.set
+    }
+
+    /// Notes that a mapping is made through it, or goes.
+    pub(crate) fn set_mapped(&self, mapped: bool) {
+        // Relaxed: for who has made it.
+        self.mapped.store(mapped, Ordering::Relaxed);
+    }
+
+    /// How many of the attachments belong to this description, without a lock of an end for them.
+    fn unlocked_views(&self, held: &[u16]) -> usize {
+        let is_end = held.iter().any(|n| *n != BUILD);
+        if self.mapped.load(Ordering::Relaxed) && !is_end { VIEWS } else { 0 }
     }
 
     /// Fails with EIDRM if the set was removed, also if its id is another's by now.
@@ -140,7 +158,7 @@ impl Locks {
         let mut taken = take(self.set.id, n)?;
         // Nobody but who holds the build lock takes any other: between the look and the reset it is
         // the same holder's.
-        if !taken && lock != Lock::Build && self.is_without_ring(n, VIEWS)? {
+        if !taken && lock != Lock::Build && self.is_without_ring(n, self.unlocked_views(&held))? {
             sysv::sem_set_value(self.set.id, n, 0)?;
             taken = take(self.set.id, n)?;
         }
@@ -164,17 +182,19 @@ impl Locks {
 
     pub(super) fn is_held(&self, lock: Lock) -> Result<bool, OsError> {
         let n = number(lock);
-        if self.held.lock().contains(&n) || sysv::sem_value(self.set.id, n)? == 0 {
+        let held = self.held.lock();
+        if held.contains(&n) || sysv::sem_value(self.set.id, n)? == 0 {
             return Ok(false);
         }
-        Ok(lock == Lock::Build || !self.is_without_ring(n, 0)?)
+        Ok(lock == Lock::Build || !self.is_without_ring(n, self.unlocked_views(&held))?)
     }
 
     /// Whether another description has any but the build lock.
     pub(crate) fn is_any_held(&self) -> Result<bool, OsError> {
-        let held = self.held.lock().clone();
+        let held = self.held.lock();
+        let callers = self.unlocked_views(&held);
         for n in self.numbers().filter(|n| !held.contains(n)) {
-            if sysv::sem_value(self.set.id, n)? != 0 && !self.is_without_ring(n, 0)? {
+            if sysv::sem_value(self.set.id, n)? != 0 && !self.is_without_ring(n, callers)? {
                 return Ok(true);
             }
         }

@@ -78,6 +78,7 @@ impl Mapping {
                     return Err(OsError::from_nix("shmat")(nix::errno::Errno::EINVAL));
                 }
                 mapping.attach(segment.id())?;
+                segment.locks().set_mapped(true);
                 mapping.locks = Some(Arc::clone(segment.locks()));
             }
         }
@@ -140,7 +141,9 @@ impl Mapping {
 impl Drop for Mapping {
     fn drop(&mut self) {
         // Locks first: nobody holds one who has not the ring.
-        self.locks = None;
+        if let Some(locks) = self.locks.take() {
+            locks.set_mapped(false);
+        }
         // SAFETY: exactly what `new` reserved; whoever owns the mapping has dropped what pointed
         // into it. An error can only mean that it is not mapped.
         let _ = unsafe { munmap(self.base, self.control + 2 * self.capacity) };

@@ -6,6 +6,7 @@ mod generations;
 mod killed;
 mod last_out;
 mod meeting;
+mod removed;
 mod roles;
 #[path = "../support/mod.rs"]
 mod support;

@@ -4,10 +4,10 @@ use crate::{
     assert_fails,
     many_support::*,
     stream_support::*,
-    support::{Child, alone, wait_to_be_killed},
+    support::{Child, DEADLINE, RingName, alone, eventually, wait_to_be_killed},
 };
 use shmpipe::{
-    EndReason, Options, Peer,
+    EndReason, Options, Peer, inspect,
     mpsc::{ReadError, Receiver, Sender, WriteError},
 };
 use std::{thread, time::Duration};
@@ -392,4 +392,27 @@ fn a_receiver_that_goes() {
             assert!(receiver.recv().unwrap().is_none());
         }
     }
+}
+
+/// Who sent nothing and waits for somebody to be told so keeps the ring, also when it is not the last to leave.
+#[test]
+fn a_sender_that_waits_for_a_reader_is_not_left_without_a_ring() {
+    alone(|| {
+        let name = RingName::new("waits");
+        let one: Sender = soon().create_new(&name).unwrap();
+        let other: Sender = soon().open(&name).unwrap();
+        let waiting = thread::spawn(move || one.finish_and_wait());
+        eventually("the sender to have finished", || {
+            let ring = inspect::status(&name).unwrap();
+            let mut ends = ring.ends_of(inspect::Role::Producer);
+            ends.any(|end| end.attached && end.state == Peer::Finished).then_some(())
+        });
+        other.finish().unwrap();
+        name.assert_exists();
+        let mut receiver: Receiver = soon().open(&name).unwrap();
+        assert!(receiver.recv_timeout(DEADLINE).unwrap().is_none());
+        waiting.join().unwrap().unwrap();
+        drop(receiver);
+        name.assert_gone();
+    });
 }

@@ -5,7 +5,7 @@ use crate::{
     assert_fails,
     many_support::*,
     stream_support::*,
-    support::{Child, alone},
+    support::{Child, DEADLINE, alone, eventually},
 };
 use shmpipe::{
     Options, Peer,
@@ -140,5 +140,33 @@ fn without_a_claim() {
             assert!(receiver.recv().unwrap().is_none());
             child.join();
         }
+    });
+}
+
+/// All that it sent is received, the receiver leaves, and another sender comes, for whom a reader is still to come,
+/// before it runs again: what it waited for has happened.
+#[test]
+fn one_that_waits_until_all_is_received() {
+    alone(|| {
+        let site = ManySite::new(true, 4, page());
+        let mut receiver = site.receiver(&Options::new());
+        let mut child = Child::fork(|line| {
+            let mut sender = site.sender(&Options::new());
+            sender.send(b"x").unwrap();
+            line.say("sent");
+            sender.finish_and_wait_timeout(DEADLINE).unwrap();
+        });
+        child.expect("sent");
+        eventually("it to have finished", || {
+            let producers = receiver.status().unwrap().producers;
+            producers.iter().any(|it| it.state == Peer::Finished).then_some(())
+        });
+        child.stop();
+        assert_eq!(receiver.recv().unwrap().map(|it| it.to_vec()).unwrap(), b"x");
+        drop(receiver);
+        let next = site.sender(&Options::new());
+        assert_eq!(next.peer().unwrap(), Peer::NoneYet);
+        child.signal(libc::SIGCONT);
+        child.join();
     });
 }

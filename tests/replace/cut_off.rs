@@ -25,10 +25,12 @@ fn whoever_comes_next_does_not_come_to_the_old_ring() {
         let error = patient().open::<F::In>(&name).map(drop).unwrap_err();
         assert!(matches!(error.kind(), OpenErrorKind::NotFound), "{}: {error:?}", F::NAME);
         name.assert_gone();
-        let openers: [fn(&RingName) -> F::In; 4] = [
+        let openers: [fn(&RingName) -> F::In; 5] = [
             |name| patient().open_or_create(name).unwrap(),
             |name| patient().create_new(name).unwrap(),
             |name| server().open_or_create(name).unwrap(),
+            // Who finds a ring and replaces it makes one, also if another had begun with that.
+            |name| server().open(name).unwrap(),
             // What lies there is of another kind than asked for.
             |name| patient().capacity(4 * face_support::page()).open_or_create(name).unwrap(),
         ];

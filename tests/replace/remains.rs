@@ -9,7 +9,6 @@ use shmpipe::{
     LayoutError,
     stream::{Reader, Writer},
 };
-use std::fs::File;
 
 /// Where in a ring's memory it says what it is, and what to write there.
 const DAMAGES: [(&str, u64, u32); 6] = [
@@ -38,11 +37,16 @@ fn their_name_goes_if_nobody_is_there() {
         for length in [8, 100, 256, 300, 5000] {
             let name = RingName::new("cut");
             drop(patient().persistent(true).create_new::<Writer>(&name).unwrap());
-            File::options().write(true).open(name.path()).unwrap().set_len(length).unwrap();
+            cut(&name, length);
             assert!(patient().open_or_create::<Writer>(&name).is_err(), "{length}");
             assert_works(&name);
         }
     });
+}
+
+fn cut(name: &RingName, length: u64) {
+    let file = std::fs::File::options().write(true).open(name.path()).unwrap();
+    file.set_len(length).unwrap();
 }
 
 #[track_caller]
@@ -83,7 +87,7 @@ fn they_stay_while_somebody_is_there() {
                 wait_to_be_killed();
             });
             child.expect("there");
-            File::options().write(true).open(name.path()).unwrap().set_len(length).unwrap();
+            cut(&name, length);
             let error = server().open_or_create::<Writer>(&name).unwrap_err();
             let OpenErrorKind::InUse(LayoutError::Truncated { found, .. }) = error.kind() else {
                 panic!("{length}: {error:?}")

@@ -209,6 +209,7 @@ fn a_ring_that_another_user_has_made_and_given_away() {
         let mut child = Child::fork(|line| {
             setgid(65534.into()).unwrap();
             setuid(65534.into()).unwrap();
+            // Of a mode by which its ends do not sleep beside it.
             let _writer: Writer = options().create_new(&name).unwrap();
             raw::shm_give(raw::segment(key).unwrap(), 0);
             line.say("given");

@@ -24,6 +24,7 @@ mod place;
 mod processes;
 mod raw;
 mod removed;
+mod replaced;
 mod stepped;
 mod storm;
 mod strangers;

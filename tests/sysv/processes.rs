@@ -18,11 +18,11 @@ use std::{
 };
 
 /// Becomes another program, which lives until it is killed.
-fn become_another() -> ! {
+pub fn become_another() -> ! {
     panic!("{}", Command::new("sleep").arg("1000").exec());
 }
 
-fn await_program(child: &Child) {
+pub fn await_program(child: &Child) {
     eventually("the other program", || {
         let comm = fs::read_to_string(format!("/proc/{}/comm", child.pid())).unwrap();
         (comm.trim() == "sleep").then_some(())

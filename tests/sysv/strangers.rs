@@ -6,15 +6,15 @@ use crate::{
 };
 use nix::unistd::{geteuid, setgid, setgroups, setuid};
 use shmpipe::{
-    OpenErrorKind, Trust,
+    OpenErrorKind, Options, Trust,
     inspect::{self, ErrorKind, Force},
     stream::{Reader, Writer},
 };
 use std::{io::Write, sync::atomic::Ordering::SeqCst, thread};
 
-const OTHER: u32 = 65534;
+pub const OTHER: u32 = 65534;
 
-fn is_root() -> bool {
+pub fn is_root() -> bool {
     let root = geteuid().is_root();
     if !root {
         skip("only root can be two users");
@@ -22,7 +22,7 @@ fn is_root() -> bool {
     root
 }
 
-fn become_other() {
+pub fn become_other() {
     setgroups(&[]).unwrap();
     setgid(OTHER.into()).unwrap();
     setuid(OTHER.into()).unwrap();
@@ -170,50 +170,57 @@ fn a_strangers_remains_are_left_alone() {
 /// Whoever is first builds, and the other comes to that: in whichever step the first one is.
 #[test]
 fn two_users_that_trust_each_other_make_one_ring() {
-    alone(|| {
-        if !is_root() {
-            return;
+    alone(|| make_one_ring(&options().trust(Trust::AnyUser).mode(0o666)));
+}
+
+/// Nobody but its maker may as much as look at it for a moment, before the group has it.
+#[test]
+fn two_users_of_a_group_make_one_ring() {
+    alone(|| make_one_ring(&options().trust(Trust::AnyUser).mode(0o660).group(OTHER)));
+}
+
+fn make_one_ring(trust: &Options) {
+    if !is_root() {
+        return;
+    }
+    const ROUNDS: u64 = 300;
+    let Some(place) = Place::own() else { return };
+    let (_, name) = place.key();
+    let arrived = Shared::new();
+    let meet = |time: u64| {
+        arrived[0].fetch_add(1, SeqCst);
+        while arrived[0].load(SeqCst) < 2 * time {
+            thread::yield_now();
         }
-        const ROUNDS: u64 = 300;
-        let Some(place) = Place::own() else { return };
-        let (_, name) = place.key();
-        let trust = options().trust(Trust::AnyUser).mode(0o666);
-        let arrived = Shared::new();
-        let meet = |time: u64| {
-            arrived[0].fetch_add(1, SeqCst);
-            while arrived[0].load(SeqCst) < 2 * time {
-                thread::yield_now();
-            }
-        };
-        let mut child = Child::fork(|line| {
-            become_other();
-            for round in 0..ROUNDS {
-                meet(3 * round + 1);
-                let mut reader: Reader = trust.open_or_create(&name).unwrap();
-                assert_eq!(reader.fill_buf().unwrap(), b"x");
-                reader.consume(1);
-                assert_eq!(reader.fill_buf().unwrap(), b"");
-                meet(3 * round + 2);
-                drop(reader);
-                // Only who made it can remove it.
-                if inspect::status(&name).is_ok_and(|ring| ring.owner == OTHER) {
-                    inspect::remove(&name, Force::Yes).unwrap();
-                }
-                meet(3 * round + 3);
-            }
-            line.say("through");
-        });
+    };
+    let mut child = Child::fork(|line| {
+        become_other();
         for round in 0..ROUNDS {
             meet(3 * round + 1);
-            let mut writer: Writer = trust.open_or_create(&name).unwrap();
-            writer.write_all(b"x").unwrap();
-            writer.finish_and_wait_timeout(DEADLINE).unwrap();
+            let mut reader: Reader = trust.open_or_create(&name).unwrap();
+            assert_eq!(reader.fill_buf().unwrap(), b"x");
+            reader.consume(1);
+            assert_eq!(reader.fill_buf().unwrap(), b"");
             meet(3 * round + 2);
+            drop(reader);
+            // Only who made it can remove it.
+            if inspect::status(&name).is_ok_and(|ring| ring.owner == OTHER) {
+                inspect::remove(&name, Force::Yes).unwrap();
+            }
             meet(3 * round + 3);
-            let _ = inspect::remove(&name, Force::Yes);
-            place.assert_empty();
         }
-        child.expect("through");
-        child.join();
+        line.say("through");
     });
+    for round in 0..ROUNDS {
+        meet(3 * round + 1);
+        let mut writer: Writer = trust.open_or_create(&name).unwrap();
+        writer.write_all(b"x").unwrap();
+        writer.finish_and_wait_timeout(DEADLINE).unwrap();
+        meet(3 * round + 2);
+        meet(3 * round + 3);
+        let _ = inspect::remove(&name, Force::Yes);
+        place.assert_empty();
+    }
+    child.expect("through");
+    child.join();
 }
