@@ -4,6 +4,9 @@
 //! RUSTFLAGS="--cfg shmpipe_loom" cargo test --release --lib
 //! ```
 //!
+//! That takes some minutes. With LOOM_MAX_PREEMPTIONS=6 in the environment the models that are not told otherwise try what six
+//! preemptions can do, in seconds: so does CI.
+//!
 //! What loom cannot see: it treats both sides of the asymmetric fence as SeqCst fences, so it
 //! proves that a fence in each place is enough, not that the light one really is one; and its
 //! processes die only where `crate::sync::mortal` lets them, between two steps. `tests/stress.rs` and
