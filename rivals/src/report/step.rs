@@ -45,9 +45,9 @@ const fn step(name: &'static str, program: Program, comparisons: u32) -> Step {
     Step { name, program, comparisons, sample: None }
 }
 
-const fn of_files(name: &'static str, program: Program, comparisons: u32) -> Step {
-    // A gibibyte at some GB/s.
-    Step { name, program, comparisons, sample: Some(Duration::from_millis(400)) }
+/// One that moves a file, a gibibyte of which takes so many milliseconds.
+const fn of_files(name: &'static str, program: Program, comparisons: u32, sample: u64) -> Step {
+    Step { name, program, comparisons, sample: Some(Duration::from_millis(sample)) }
 }
 
 /// All steps, in the order in which they are done.
@@ -55,7 +55,7 @@ pub const ALL: [Step; 14] = [
     step("throughput", Program::Bench("throughput"), 120),
     step("latency", Program::Bench("latency"), 16),
     step("wakeup", Program::Bench("wakeup"), 4),
-    of_files("dataflow", Program::Bench("dataflow"), 18),
+    of_files("dataflow", Program::Bench("dataflow"), 18, 400),
     step("mechanisms", Program::Example("dataflow"), 0),
     step("slot", Program::Bench("slot"), 24),
     step("record", Program::Bench("record"), 40),
@@ -65,7 +65,7 @@ pub const ALL: [Step; 14] = [
     step(Work::Records.table(), Program::Own(Work::Records.table()), 48),
     step(Work::Many.table(), Program::Own(Work::Many.table()), 12),
     step(Work::RoundTrip.table(), Program::Own(Work::RoundTrip.table()), 40),
-    of_files(pipeline::TABLE, Program::Own(pipeline::TABLE), 24),
+    of_files(pipeline::TABLE, Program::Own(pipeline::TABLE), 24, 1200),
 ];
 
 impl Step {
