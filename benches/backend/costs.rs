@@ -111,9 +111,9 @@ fn run(pairs: usize, sample: Duration) -> Result<(), String> {
     Ok(())
 }
 
-/// From nothing to a first record, with a ring of the default capacity and a small one.
+/// From nothing to a first record, with a ring of the default capacity and with smaller ones.
 fn first_record(times: usize) -> Result<(), Box<dyn Error>> {
-    for capacity in [Options::DEFAULT_CAPACITY, 64 << 10] {
+    for capacity in [Options::DEFAULT_CAPACITY, 1 << 20, 512 << 10, 64 << 10] {
         let mut micros = Vec::new();
         for _ in 0..times * 10 {
             let started = Instant::now();

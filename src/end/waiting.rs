@@ -280,6 +280,7 @@ impl End {
     /// how a stream ended.
     fn nobody_came(&self) -> Result<bool, Stop> {
         let control = self.control();
+        // Relaxed: used by consumers, who alone write it. The Acquire below pairs with the Release in `end::seat::take`.
         let told = control.life.0.acknowledged.load(SharedOrdering::Relaxed);
         if self.is_one_to_many() {
             return Ok(told == control.many.0.joined.load(SharedOrdering::Acquire));

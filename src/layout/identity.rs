@@ -74,13 +74,7 @@ const _: () = assert!(offset_of!(Identity, element_size) == 64, "layout version 
 const _: () = assert!(offset_of!(Identity, type_tag) == 72, "layout version 1");
 const _: () = assert!(offset_of!(Identity, producers) == 136, "layout version 1");
 
-/// A segment that is ready.
-pub(crate) const READY: [u8; 8] = *b"shmpipe\n";
-/// A segment whose builder holds the build lock, or died.
-pub(crate) const BUILDING: [u8; 8] = *b"shmbuild";
-
-/// In its place while it is being removed, where that takes more than one step: see `crate::segment::sysv`.
-pub(crate) const GONE: [u8; 8] = *b"shmgone\n";
+pub(crate) use crate::segment::stage::{BUILDING, GONE, READY};
 
 pub(crate) const VERSION: u32 = 1;
 

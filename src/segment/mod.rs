@@ -10,6 +10,7 @@ pub(crate) mod memfd;
 pub(crate) mod mirror;
 pub(crate) mod name;
 pub(crate) mod posix;
+pub(crate) mod stage;
 pub(crate) mod sysv;
 
 use crate::sys::{OsError, memory};

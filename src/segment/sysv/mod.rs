@@ -36,8 +36,8 @@ pub(crate) use stray::{Listed, list, remove_stray_sets};
 
 use super::{Facts, SegmentError};
 use crate::{
-    layout::identity::{BUILDING, GONE, READY},
     peer::sysv::{self as locks, Locks, Set},
+    segment::stage::{BUILDING, GONE, READY},
     sys::{OsError, memory, sysv},
 };
 use attachment::Attachment;
