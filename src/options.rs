@@ -260,10 +260,21 @@ impl Options {
     /// Makes a ring without a name and hands out its two ends, not yet claimed: each becomes a
     /// writer or a reader in whichever process [`claim`](Unclaimed::claim)s it.
     ///
+    /// That there is memory for the whole ring is looked at here, but its producer gets it, piece by piece ahead of
+    /// what it writes, until it has gone round once: a large ring is at hand as fast as a small one, and takes no more
+    /// memory than was written. If there is none left by then, it is told [`WriteError::NoMemory`](crate::WriteError::NoMemory).
+    /// (A ring of [`mpsc`](crate::mpsc) gets all of it here.)
+    ///
     /// # Errors
     /// As [`open_or_create`](Self::open_or_create), as far as it applies.
     pub fn anonymous<E: End>(&self) -> Result<(Unclaimed<E>, Unclaimed<E::Peer>), OpenError> {
         unclaimed::pair(&self.settings).map_err(|kind| OpenError { ring: None, kind })
+    }
+
+    /// All memory of an anonymous ring is there from the beginning.
+    pub(crate) fn whole(mut self) -> Self {
+        self.settings.whole = true;
+        self
     }
 
     pub(crate) fn settings(&self) -> &Settings {

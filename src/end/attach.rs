@@ -364,7 +364,15 @@ fn build(
     // Before the mode, which is for that group alone.
     give(object, settings)?;
     object.set_mode(settings.mode)?;
-    object.allocate(geometry.size())?;
+    let size = geometry.size();
+    let of_producer = object.place() == &Place::Anonymous && geometry.producers == 0;
+    let at_once = match of_producer && !settings.whole {
+        // Its producer gets the rest: see `outbox`.
+        true => geometry.control as u64,
+        false => size,
+    };
+    let allocated = object.resize(size).and_then(|()| object.allocate(0..at_once));
+    allocated.map_err(|error| object.explain(error, size))?;
     object.seal()?;
     let mapping = Mapping::new(object, geometry.control, geometry.capacity)?;
     let control = view::control(&mapping);

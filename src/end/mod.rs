@@ -141,6 +141,8 @@ pub struct Settings {
     pub(crate) owner: Option<u32>,
     pub(crate) group: Option<u32>,
     pub(crate) persistent: bool,
+    /// Whether all memory of an anonymous ring is there from the beginning.
+    pub(crate) whole: bool,
     pub(crate) wait: Wait,
     pub(crate) trust: Trust,
     pub(crate) unfinished: Unfinished,
@@ -163,6 +165,7 @@ impl Default for Settings {
             owner: None,
             group: None,
             persistent: false,
+            whole: false,
             wait: Wait::Adaptive,
             trust: Trust::SameUser,
             unfinished: Unfinished::Refuse,

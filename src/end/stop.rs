@@ -46,6 +46,10 @@ pub enum WriteError {
     /// its lock was taken away from it.
     #[error("the receiver took this sender for dead: what it had claimed is void")]
     Revoked,
+    /// There was no memory for as much of an anonymous ring as had not been used yet, see
+    /// [`Options::anonymous`](crate::Options::anonymous). Nothing was written, and it can be tried again.
+    #[error("no memory for more of the ring: {0}")]
+    NoMemory(OsError),
     /// The position would pass 2^64.
     #[error("the ring has carried 2^64 bytes and can carry no more; make a new one")]
     Exhausted,
@@ -198,6 +202,7 @@ impl From<WriteError> for io::Error {
             | WriteError::Replaced => Kind::BrokenPipe,
             WriteError::Corrupt(_) | WriteError::Truncated => Kind::InvalidData,
             WriteError::Os(error) => error.source.kind(),
+            WriteError::NoMemory(_) => Kind::OutOfMemory,
             WriteError::Forked
             | WriteError::Aborted
             | WriteError::Removed

@@ -33,17 +33,43 @@ use crate::sync::{AtomicU64, Ordering};
 pub(crate) struct Producer {
     tail: u64,
     /// Up to here there is room: `head` as last seen (never past the real one, so this never says too
-    /// much) and the capacity, or where positions run out.
+    /// much) and the capacity, or where positions or memory run out.
     limit: u64,
     head: u64,
     capacity: u64,
+    /// Where memory runs out, if not all of it is there from the beginning.
+    backed: u64,
 }
 
 impl Producer {
     /// Takes up a ring where its positions stand.
     pub(crate) fn new(tail: u64, head: u64, capacity: u64) -> Result<Self, Violation> {
         cursor::distance("tail", head, tail, capacity)?;
-        Ok(Self { tail, limit: head.saturating_add(capacity), head, capacity })
+        let mut ring = Self { tail, limit: 0, head, capacity, backed: u64::MAX };
+        ring.set_limit();
+        Ok(ring)
+    }
+
+    fn set_limit(&mut self) {
+        self.limit = self.head.saturating_add(self.capacity).min(self.backed);
+    }
+
+    /// Where memory runs out.
+    pub(crate) fn backed(&self) -> u64 {
+        self.backed
+    }
+
+    /// Whether that is before the end of the next `n` bytes.
+    #[inline]
+    pub(crate) fn lacks_memory(&self, n: u64) -> bool {
+        self.tail.saturating_add(n) > self.backed
+    }
+
+    /// There is memory up to this position, which is not before that of the next byte.
+    pub(crate) fn set_backed(&mut self, position: u64) {
+        debug_assert!(position >= self.tail);
+        self.backed = position;
+        self.set_limit();
     }
 
     /// The next byte to be published.
@@ -77,7 +103,7 @@ impl Producer {
         let seen = head.load(Ordering::Acquire);
         cursor::distance("head", self.head, seen, self.tail - self.head)?;
         self.head = seen;
-        self.limit = seen.saturating_add(self.capacity);
+        self.set_limit();
         Ok(())
     }
 
@@ -201,6 +227,21 @@ mod tests {
             assert_eq!(producer.refresh(&head).unwrap_err().what, "head");
             assert_eq!(producer.free(), 4);
         }
+    }
+
+    #[test]
+    fn there_is_room_only_where_there_is_memory() {
+        let (tail, head) = ring(0);
+        let mut producer = Producer::new(0, 0, 8).unwrap();
+        producer.set_backed(0);
+        assert_eq!((producer.free(), producer.backed()), (0, 0));
+        producer.set_backed(6);
+        producer.publish(4, &tail);
+        head.store(4, Ordering::Relaxed);
+        producer.refresh(&head).unwrap();
+        assert_eq!((producer.free(), producer.unreleased()), (2, 0));
+        producer.set_backed(u64::MAX);
+        assert_eq!(producer.free(), 8);
     }
 
     #[test]

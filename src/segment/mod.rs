@@ -24,6 +24,7 @@ use nix::{
 use std::{
     fmt,
     fs::File,
+    ops::Range,
     os::{
         fd::{AsRawFd, OwnedFd},
         unix::fs::FileExt,
@@ -55,6 +56,10 @@ pub enum Backend {
     /// Nobody can cut it short either.
     SystemV,
 }
+
+/// How much memory one system call asks for, 50 microseconds' work. In older kernels a signal that comes meanwhile
+/// makes it give back all that it has got; under a timer that is faster than that a large ring would never be made.
+const AT_ONCE: u64 = 256 << 10;
 
 /// What can go wrong with an object.
 #[derive(Debug, Error)]
@@ -240,26 +245,48 @@ impl Object {
         }
     }
 
-    /// Gives the object `size` bytes and makes sure that the pages are there: tmpfs is sparse, and
-    /// without this a full /dev/shm would be a SIGBUS at some later store.
-    pub(crate) fn allocate(&self, size: u64) -> Result<(), SegmentError> {
+    /// Makes the object so large. The [memory](Self::allocate) is another matter.
+    pub(crate) fn resize(&self, size: u64) -> Result<(), OsError> {
+        match &self.memory {
+            Memory::File(file) => {
+                let size = libc::off_t::try_from(size).unwrap_or(libc::off_t::MAX);
+                nix::unistd::ftruncate(file, size).map_err(OsError::from_nix("ftruncate"))
+            }
+            // It was made as large as it is.
+            Memory::SystemV(_) => Ok(()),
+        }
+    }
+
+    /// Gets the memory for these bytes: tmpfs is sparse, and without this a full /dev/shm would be a SIGBUS at
+    /// some later store. (For those of a System V segment from its beginning on.)
+    pub(crate) fn allocate(&self, bytes: Range<u64>) -> Result<(), OsError> {
         let file = match &self.memory {
             Memory::File(file) => file,
-            Memory::SystemV(segment) => return segment.allocate(size),
+            Memory::SystemV(segment) => return segment.allocate(bytes.end),
         };
-        let length = libc::off_t::try_from(size)
-            .map_err(|_| SegmentError::NoSpace { needed: size, available: 0 })?;
-        loop {
-            match fallocate(file, FallocateFlags::empty(), 0, length) {
-                Ok(()) => return Ok(()),
+        let mut at = bytes.start;
+        while at < bytes.end {
+            let next = bytes.end.min(at + AT_ONCE);
+            match fallocate(file, FallocateFlags::empty(), at as i64, (next - at) as i64) {
+                Ok(()) => at = next,
                 Err(Errno::EINTR) => {}
-                Err(Errno::ENOSPC | Errno::ENOMEM | Errno::EFBIG) => {
-                    let available = memory::available(file, size).unwrap_or(0);
-                    return Err(SegmentError::NoSpace { needed: size, available });
-                }
-                Err(errno) => return Err(OsError::from_nix("fallocate")(errno).into()),
+                Err(errno) => return Err(OsError::from_nix("fallocate")(errno)),
             }
         }
+        Ok(())
+    }
+
+    /// Why there are not so many bytes, if that is why it failed.
+    pub(crate) fn explain(&self, error: OsError, needed: u64) -> SegmentError {
+        match error.errno() {
+            Some(libc::ENOSPC | libc::ENOMEM | libc::EFBIG) => {}
+            _ => return error.into(),
+        }
+        let available = match &self.memory {
+            Memory::File(file) => memory::available(file, needed),
+            Memory::SystemV(_) => memory::of_machine(needed),
+        };
+        SegmentError::NoSpace { needed, available: available.unwrap_or(0) }
     }
 
     /// Cuts the object back to nothing: what a dead builder left is not built upon. (Of a segment it is removed:

@@ -68,7 +68,8 @@ impl Ring {
     /// or no way.
     pub(super) fn new(id: PipeId, expected: Option<u64>) -> Option<Self> {
         let long = expected.is_some_and(|bytes| bytes >= LONG);
-        let options = Options::new().capacity(if long { LARGE } else { CAPACITY });
+        // A pipe that works must not come to an end for want of memory.
+        let options = Options::new().capacity(if long { LARGE } else { CAPACITY }).whole();
         let (writer, memory) = options.anonymous::<Writer>().ok()?;
         let writer = writer.claim_with(&options).ok()?;
         let line = writer.handover_line();

@@ -3,7 +3,7 @@
 //! - [`alone`] runs a test in a process of its own, and fails it if that process crashes or hangs.
 //! - [`RingName`] is a name nobody else uses, removed again also if the test fails; [`Memory`] is what it leads to.
 //! - [`Child`] is a forked process that runs a part of a test and can be killed at any moment.
-//! - [`eventually`] polls for a condition.
+//! - [`eventually`] polls for a condition; [`refuse`] has a system call fail.
 //!
 //! With `SHMPIPE_TEST_BACKEND=sysv` in the environment the rings with names are System V objects, and the same tests
 //! are tests of these. The few that are about files alone say so then ([`posix_only`]).
@@ -14,11 +14,13 @@ mod key;
 mod memory;
 mod name;
 mod process;
+mod refuse;
 pub mod system_v;
 
 pub use memory::Memory;
 pub use name::{RingName, count_own, posix_only};
 pub use process::{Child, Line, Orphan, wait_to_be_killed};
+pub use refuse::refuse;
 pub use system_v::is_system_v;
 
 use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous};

@@ -267,7 +267,7 @@ impl Segment {
     }
 
     /// Makes sure that the pages are there.
-    pub(super) fn allocate(&self, size: u64) -> Result<(), SegmentError> {
+    pub(super) fn allocate(&self, size: u64) -> Result<(), OsError> {
         let attached = Attachment::new(self.id, true)?;
         let length = usize::try_from(size).unwrap_or(usize::MAX);
         match attached.populate(length) {
@@ -280,10 +280,7 @@ impl Segment {
                 }
                 Ok(())
             }
-            Err(_) => {
-                let available = memory::of_machine(size).unwrap_or(0);
-                Err(SegmentError::NoSpace { needed: size, available })
-            }
+            Err(_) => Err(OsError::from_nix("madvise(MADV_POPULATE_WRITE)")(Errno::ENOMEM)),
         }
     }
 
