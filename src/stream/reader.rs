@@ -39,6 +39,8 @@ pub struct Reader {
     pub(super) inbox: Inbox,
     /// How many bytes the caller has been shown and has not consumed.
     shown: usize,
+    /// Where the first of them was when it was shown.
+    shown_at: u64,
     /// Where bytes are shown that must not be shown in place: see [`Trust::AnyUser`].
     staging: Vec<u8>,
     not_sync: PhantomData<Cell<()>>,
@@ -57,13 +59,16 @@ impl sealed::End for Reader {
 
     fn from_attached(attached: Attached) -> Result<Self, OpenErrorKind> {
         let inbox = Inbox::new(attached, 1)?;
-        Ok(Self { inbox, shown: 0, staging: Vec::new(), not_sync: PhantomData })
+        let (shown_at, staging) = (u64::MAX, Vec::new());
+        Ok(Self { inbox, shown: 0, shown_at, staging, not_sync: PhantomData })
     }
 }
 
 impl Reader {
-    /// Shows all bytes there are, waiting until there are any; nothing at the end of a stream that
+    /// Shows the bytes there are, waiting until there are any; nothing at the end of a stream that
     /// was finished. [`consume`](Self::consume) what was used.
+    ///
+    /// These are the rest of what was shown before, or, if all of that was consumed or none of it, all there are now.
     ///
     /// # Errors
     /// After the last byte of a stream that was not finished, what became of its writer:
@@ -71,11 +76,12 @@ impl Reader {
     /// can befall the end itself.
     ///
     /// A forked child must not touch the bytes that its parent was shown: they are not mapped there.
+    #[inline]
     pub fn fill_buf(&mut self) -> Result<&[u8], ReadError> {
         self.show(Patience::Forever)
     }
 
-    /// Shows all bytes there are now.
+    /// Shows the bytes there are now.
     ///
     /// # Errors
     /// [`ReadError::Empty`] if there are none; and as [`fill_buf`](Self::fill_buf).
@@ -83,7 +89,7 @@ impl Reader {
         self.show(Patience::Never)
     }
 
-    /// Shows all bytes there are, waiting for any no longer than `timeout`.
+    /// Shows the bytes there are, waiting for any no longer than `timeout`.
     ///
     /// # Errors
     /// [`ReadError::Timeout`]; and as [`fill_buf`](Self::fill_buf).
@@ -91,7 +97,7 @@ impl Reader {
         self.show(Patience::from_timeout(timeout))
     }
 
-    /// Shows all bytes there are, waiting for any until `deadline`.
+    /// Shows the bytes there are, waiting for any until `deadline`.
     ///
     /// # Errors
     /// [`ReadError::Timeout`]; and as [`fill_buf`](Self::fill_buf).
@@ -252,20 +258,18 @@ impl Reader {
         self.inbox.aborter()
     }
 
+    #[inline]
     fn show(&mut self, patience: Patience) -> Result<&[u8], ReadError> {
-        let n = self.await_bytes(usize::MAX, patience)?;
+        // The rest of what was shown is shown without a look at the writer's line.
+        let asks_for_more = self.shown_at == self.inbox.position();
+        let n = self.await_bytes(if asks_for_more { usize::MAX } else { 1 }, patience)?;
+        self.shown_at = self.inbox.position();
         self.inbox.prefetch();
-        let first = self.inbox.first(0);
         if self.inbox.end.trust == Trust::AnyUser {
-            let n = n.min(TRANSFER);
-            self.shown = n;
-            self.staging.resize(n, 0);
-            // SAFETY: `n` unread bytes are mapped from `first` on; the staging is as long. No
-            // reference to shared bytes is formed.
-            unsafe { std::ptr::copy_nonoverlapping(first.as_ptr(), self.staging.as_mut_ptr(), n) };
-            return Ok(&self.staging);
+            return Ok(self.show_copy(n));
         }
         self.shown = n;
+        let first = self.inbox.first(0);
         // SAFETY: `n` unread bytes are mapped from `first` on, and the writer leaves them alone
         // until they are released, which takes an exclusive borrow of this reader. A writer of the
         // same user that breaks the protocol could change them, as it could any memory of this
@@ -273,6 +277,19 @@ impl Reader {
         Ok(unsafe { std::slice::from_raw_parts(first.as_ptr(), n) })
     }
 
+    #[cold]
+    fn show_copy(&mut self, n: usize) -> &[u8] {
+        let n = n.min(TRANSFER);
+        self.shown = n;
+        self.staging.resize(n, 0);
+        let first = self.inbox.first(0);
+        // SAFETY: `n` unread bytes are mapped from `first` on; the staging is as long. No
+        // reference to shared bytes is formed.
+        unsafe { std::ptr::copy_nonoverlapping(first.as_ptr(), self.staging.as_mut_ptr(), n) };
+        &self.staging
+    }
+
+    #[inline]
     fn read_some(&mut self, bytes: &mut [u8], patience: Patience) -> Result<usize, ReadError> {
         let n = self.await_bytes(bytes.len(), patience)?.min(bytes.len());
         if n >= PREFETCH_FROM {
@@ -331,16 +348,19 @@ impl Reader {
 
 impl io::Read for Reader {
     /// Copies as many bytes as there are, waiting until there are any.
+    #[inline]
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         Ok(self.read_some(bytes, Patience::Forever)?)
     }
 }
 
 impl io::BufRead for Reader {
+    #[inline]
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         Ok(self.show(Patience::Forever)?)
     }
 
+    #[inline]
     fn consume(&mut self, n: usize) {
         Self::consume(self, n);
     }

@@ -80,6 +80,7 @@ impl Writer {
     /// # Ok(())
     /// # }
     /// ```
+    #[inline]
     pub fn reserve(&mut self, n: usize) -> Result<Reservation<'_>, WriteError> {
         self.reserve_exact(n, Patience::Forever)
     }
@@ -325,6 +326,7 @@ impl Writer {
         self.outbox.aborter()
     }
 
+    #[inline]
     fn reserve_exact(
         &mut self,
         n: usize,
@@ -349,6 +351,7 @@ impl Writer {
         Ok(self.reservation(n))
     }
 
+    #[inline]
     fn reservation(&mut self, n: usize) -> Reservation<'_> {
         if self.outbox.end.trust == Trust::AnyUser {
             self.staging.clear();
@@ -357,6 +360,7 @@ impl Writer {
         Reservation { writer: self, len: n }
     }
 
+    #[inline]
     fn write_some(&mut self, bytes: &[u8], patience: Patience) -> Result<usize, WriteError> {
         let n = self.await_some_room(bytes.len(), patience)?;
         for chunk in bytes[..n].chunks(COPY) {
@@ -414,6 +418,7 @@ impl Writer {
 
 impl io::Write for Writer {
     /// Writes as many of `bytes` as there is room for, waiting until there is any.
+    #[inline]
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         Ok(self.write_some(bytes, Patience::Forever)?)
     }
@@ -441,6 +446,7 @@ impl Reservation<'_> {
     /// # Errors
     /// [`WriteError::TooLarge`] if fewer were reserved, and then nothing is published; and what can
     /// befall the end itself.
+    #[inline]
     pub fn commit(self, n: usize) -> Result<(), WriteError> {
         self.writer.outbox.end.check()?;
         if n > self.len {
@@ -460,6 +466,7 @@ impl Reservation<'_> {
 impl Deref for Reservation<'_> {
     type Target = [u8];
 
+    #[inline]
     fn deref(&self) -> &[u8] {
         if self.writer.outbox.end.trust == Trust::AnyUser {
             return &self.writer.staging;
@@ -476,6 +483,7 @@ impl Deref for Reservation<'_> {
 }
 
 impl DerefMut for Reservation<'_> {
+    #[inline]
     fn deref_mut(&mut self) -> &mut [u8] {
         if self.writer.outbox.end.trust == Trust::AnyUser {
             return &mut self.writer.staging;
