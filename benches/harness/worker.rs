@@ -76,6 +76,7 @@ fn receive(receiver: &mut dyn Receiver, order: &Order, file: Option<&File>) -> i
     match (order, file) {
         (Order::Blocks { size, .. }, _) => {
             let mut checker = Checker::default();
+            receiver.begin();
             move_all(order.bytes(), |left| {
                 receiver.receive_block(left.min(*size), &mut |piece| checker.take(piece))
             })?;

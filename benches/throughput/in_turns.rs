@@ -15,8 +15,8 @@ use crate::work::{BLOCKS, RIVALS, SIZES, Work};
 /// After a rival: its processes are not pinned.
 const FREE: &str = "@free";
 
-/// Beside each other left to the scheduler, which suits some better.
-const FREE_TOO: [&str; 3] = ["pipe@free", "pipe:1M@free", "unix@free"];
+/// Beside large blocks: what suits some better, left to the scheduler, and what could be had without handing over.
+const OF_BLOCKS: [&str; 4] = ["pipe@free", "pipe:1M@free", "unix@free", "alone"];
 
 /// What [`run`] came to.
 #[derive(Default)]
@@ -36,8 +36,8 @@ pub fn run(pairs: usize, sample: Duration, only: &str, rivals: &[String]) -> Rep
     for work in works {
         let (name, usual) = match work {
             Work::Blocks(block) => {
-                let free = if BLOCKS.contains(&block) { &FREE_TOO[..] } else { &[] };
-                (format!("blocks of {}", size::show(block as u64)), [&RIVALS[..], free].concat())
+                let more = if BLOCKS.contains(&block) { &OF_BLOCKS[..] } else { &[] };
+                (format!("blocks of {}", size::show(block as u64)), [&RIVALS[..], more].concat())
             }
             _ => ("8 bytes at a time".to_owned(), vec!["ring:4M:adaptive", "ring:4M:spin"]),
         };

@@ -169,6 +169,9 @@ pub trait Sender {
 
 /// The receiving end of a link.
 pub trait Receiver {
+    /// Another stream of blocks begins.
+    fn begin(&mut self) {}
+
     /// Writes to `file` what one read of the link gives, `max` bytes at most; 0 at the end of the stream.
     fn receive_file(&mut self, file: BorrowedFd<'_>, max: usize) -> io::Result<usize>;
 
