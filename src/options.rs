@@ -133,6 +133,13 @@ impl Options {
         self
     }
 
+    /// All memory of an anonymous ring is got when it is made, as that of any other ring: if there is not enough, that
+    /// is when one is told, and no later write needs a system call to get some. It takes 0.2 ms per MiB.
+    pub fn preallocate(mut self, yes: bool) -> Self {
+        self.settings.preallocate = yes;
+        self
+    }
+
     /// How the end waits for the other.
     pub fn wait(mut self, wait: Wait) -> Self {
         self.settings.wait = wait;
@@ -260,21 +267,15 @@ impl Options {
     /// Makes a ring without a name and hands out its two ends, not yet claimed: each becomes a
     /// writer or a reader in whichever process [`claim`](Unclaimed::claim)s it.
     ///
-    /// That there is memory for the whole ring is looked at here, but its producer gets it, piece by piece ahead of
-    /// what it writes, until it has gone round once: a large ring is at hand as fast as a small one, and takes no more
-    /// memory than was written. If there is none left by then, it is told [`WriteError::NoMemory`](crate::WriteError::NoMemory).
-    /// (A ring of [`mpsc`](crate::mpsc) gets all of it here.)
+    /// The producer gets the ring's memory, piece by piece ahead of what it writes, until it has gone round once: a large
+    /// ring is at hand as fast as a small one, and takes hardly more memory than was ever written to it at a time. If there
+    /// is none left by then, the producer is told [`WriteError::NoMemory`](crate::WriteError::NoMemory). See
+    /// [`preallocate`](Self::preallocate). (A ring of [`mpsc`](crate::mpsc) gets all of it here.)
     ///
     /// # Errors
     /// As [`open_or_create`](Self::open_or_create), as far as it applies.
     pub fn anonymous<E: End>(&self) -> Result<(Unclaimed<E>, Unclaimed<E::Peer>), OpenError> {
         unclaimed::pair(&self.settings).map_err(|kind| OpenError { ring: None, kind })
-    }
-
-    /// All memory of an anonymous ring is there from the beginning.
-    pub(crate) fn whole(mut self) -> Self {
-        self.settings.whole = true;
-        self
     }
 
     pub(crate) fn settings(&self) -> &Settings {

@@ -18,6 +18,9 @@ const CAPACITY: usize = 1 << 20;
 /// How much more is got at a time than is needed now.
 const PIECE: usize = 128 << 10;
 
+/// So far behind what is published may an item be written, or its copy be taken from.
+const BEHIND: usize = 4096 + 48;
+
 /// What is in front of the data, if there are no tables.
 fn control() -> usize {
     page_size()
@@ -92,6 +95,47 @@ fn an_anonymous_ring_gets_memory_as_it_is_written() {
     comes_as_it_is_written::<Slot>();
 }
 
+/// One by one, each read before the next is written: then copies of them ride along.
+#[test]
+fn a_conversation_touches_no_memory_that_is_not_there() {
+    for align in [8, 4096] {
+        let options = options().payload_align(align);
+        let (sender, receiver) = options.anonymous::<record::Sender>().unwrap();
+        let memory = Backing::of(&sender);
+        let (mut sender, mut receiver) = (sender.claim().unwrap(), receiver.claim().unwrap());
+        while memory.data() < CAPACITY {
+            sender.send(&[1; 8]).unwrap();
+            drop(receiver.recv().unwrap());
+            assert!(memory.data().is_multiple_of(PIECE), "{} bytes", memory.data());
+        }
+    }
+    let (producer, consumer) = options().anonymous::<slot::Producer<u64>>().unwrap();
+    let memory = Backing::of(&producer);
+    let (mut producer, mut consumer) = (producer.claim().unwrap(), consumer.claim().unwrap());
+    while memory.data() < CAPACITY {
+        producer.push(1).unwrap();
+        consumer.pop().unwrap();
+        assert!(memory.data().is_multiple_of(PIECE), "{} bytes", memory.data());
+    }
+}
+
+#[test]
+fn a_ring_is_preallocated_if_so_wished() {
+    let (writer, _reader) = options().preallocate(true).anonymous::<stream::Writer>().unwrap();
+    let memory = Backing::of(&writer);
+    assert_eq!(memory.data(), CAPACITY);
+    alone(|| {
+        let Some(()) = filters() else { return };
+        let (writer, reader) = options().preallocate(true).anonymous::<stream::Writer>().unwrap();
+        let (mut writer, mut reader) = (writer.claim().unwrap(), reader.claim().unwrap());
+        refuse(libc::SYS_fallocate, Errno::EPERM).unwrap();
+        for byte in 0..CAPACITY / 4096 + 1 {
+            writer.write_all(&[byte as u8; 4096]).unwrap();
+            reader.read_exact(&mut [0; 4096]).unwrap();
+        }
+    });
+}
+
 #[test]
 fn what_is_written_at_once_gets_memory_at_once() {
     let (writer, reader) = options().anonymous::<stream::Writer>().unwrap();
@@ -135,7 +179,7 @@ fn the_next_producer_gets_what_the_last_one_did_not() {
         let bytes: Vec<u8> = (total..total + step).map(|at| (at % 251) as u8).collect();
         assert_eq!(writer.write(&bytes).unwrap(), step);
         total += step;
-        assert_eq!(memory.data(), total.next_multiple_of(PIECE).min(CAPACITY));
+        assert_eq!(memory.data(), (total + BEHIND).next_multiple_of(PIECE).min(CAPACITY));
         let mut arrived = vec![0; step];
         reader.read_exact(&mut arrived).unwrap();
         assert!(arrived == bytes, "{step} bytes up to {total}");
@@ -174,18 +218,25 @@ fn ends<F: Face<In: End<Peer = F::Out>, Out: End<Peer = F::In>>>(asleep: bool) {
     assert!(F::peer_of_out(&producer) != shmpipe::Peer::Died);
 }
 
+/// Whether system calls can be refused here; says so if not.
+fn filters() -> Option<()> {
+    let mut child = Child::fork(|line| match refuse(libc::SYS_fallocate, Errno::ENOSPC) {
+        Ok(()) => line.say("works"),
+        Err(error) => line.say(error.to_string()),
+    });
+    let said = child.hear();
+    child.join();
+    if said != "works" {
+        skip(format!("no seccomp filters here: {said}"));
+        return None;
+    }
+    Some(())
+}
+
 #[test]
 fn there_is_none_left() {
     alone(|| {
-        let mut child = Child::fork(|line| match refuse(libc::SYS_fallocate, Errno::ENOSPC) {
-            Ok(()) => line.say("works"),
-            Err(error) => line.say(error.to_string()),
-        });
-        let said = child.hear();
-        child.join();
-        if said != "works" {
-            return skip(format!("no seccomp filters here: {said}"));
-        }
+        let Some(()) = filters() else { return };
         for body in [ends::<Stream>, ends::<Record>, ends::<Slot>] {
             for asleep in [false, true] {
                 Child::fork(|_| body(asleep)).join();
@@ -197,6 +248,25 @@ fn there_is_none_left() {
             refuse(libc::SYS_fallocate, Errno::ENOMEM).unwrap();
             let mut batch = sender.batch();
             assert!(matches!(batch.send(b"none"), Err(WriteError::NoMemory(_))));
+        })
+        .join();
+        // What else is wrong is no want of memory, and who has no reader is told that.
+        Child::fork(|_| {
+            let (writer, reader) = options().anonymous::<stream::Writer>().unwrap();
+            let (mut writer, reader) = (writer.claim().unwrap(), reader.claim().unwrap());
+            refuse(libc::SYS_fallocate, Errno::EPERM).unwrap();
+            assert!(matches!(writer.try_write(b"none"), Err(WriteError::Os(_))));
+            drop(reader);
+            assert!(matches!(writer.try_write(b"none"), Err(WriteError::ReaderLeft)));
+        })
+        .join();
+        Child::fork(|_| {
+            let (writer, reader) = options().anonymous::<stream::Writer>().unwrap();
+            let (mut writer, reader) = (writer.claim().unwrap(), reader.claim().unwrap());
+            refuse(libc::SYS_fallocate, Errno::ENOSPC).unwrap();
+            assert!(matches!(writer.try_write(b"none"), Err(WriteError::NoMemory(_))));
+            drop(reader);
+            assert!(matches!(writer.try_write(b"none"), Err(WriteError::ReaderLeft)));
         })
         .join();
         // A ring that can be had as a whole only.

@@ -355,6 +355,10 @@ fn build(
     if object.begins_with_zeros() && (is_given || settings.mode & 0o022 != 0) {
         identity.flags |= identity::SLEEPS_BESIDE;
     }
+    let of_producer = object.place() == &Place::Anonymous && geometry.producers == 0;
+    if of_producer && !settings.preallocate {
+        identity.flags |= identity::GROWS;
+    }
     check_element(content, geometry.capacity)?;
     object.check_room(geometry.size())?;
     object.clear()?;
@@ -365,12 +369,8 @@ fn build(
     give(object, settings)?;
     object.set_mode(settings.mode)?;
     let size = geometry.size();
-    let of_producer = object.place() == &Place::Anonymous && geometry.producers == 0;
-    let at_once = match of_producer && !settings.whole {
-        // Its producer gets the rest: see `outbox`.
-        true => geometry.control as u64,
-        false => size,
-    };
+    // Its producer gets the rest: see `outbox`.
+    let at_once = if identity.grows() { geometry.control as u64 } else { size };
     let allocated = object.resize(size).and_then(|()| object.allocate(0..at_once));
     allocated.map_err(|error| object.explain(error, size))?;
     object.seal()?;
@@ -498,6 +498,7 @@ fn attach(
         probe,
         geometry,
         persistent: identity.persistent(),
+        grows: identity.grows(),
         process,
         left: Arc::default(),
         mark,

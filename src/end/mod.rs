@@ -142,7 +142,7 @@ pub struct Settings {
     pub(crate) group: Option<u32>,
     pub(crate) persistent: bool,
     /// Whether all memory of an anonymous ring is there from the beginning.
-    pub(crate) whole: bool,
+    pub(crate) preallocate: bool,
     pub(crate) wait: Wait,
     pub(crate) trust: Trust,
     pub(crate) unfinished: Unfinished,
@@ -165,7 +165,7 @@ impl Default for Settings {
             owner: None,
             group: None,
             persistent: false,
-            whole: false,
+            preallocate: false,
             wait: Wait::Adaptive,
             trust: Trust::SameUser,
             unfinished: Unfinished::Refuse,
@@ -283,6 +283,8 @@ pub struct End {
     /// Where ends sleep, if not at the semaphores in the ring.
     beds: Option<Beds>,
     persistent: bool,
+    /// Whether its memory is got as the first lap is written.
+    grows: bool,
     process: Process,
     /// Set once it has been dropped; see [`Aborter`].
     left: Arc<OnceLock<()>>,

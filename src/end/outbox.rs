@@ -2,7 +2,7 @@
 //!
 //! An anonymous ring is made without memory for its data: to get the pages of four mebibytes takes 0.8 ms, and a
 //! first record needs one of them. Its producer gets them, whole [`PIECE`]s ahead of what it writes: where memory ends
-//! there is no [room](Producer::set_backed). So whatever was published has memory, after one lap all of the ring, and
+//! there is no [room](Producer::set_backed), and that is told [somewhat](BEHIND) before. So whatever was published has memory, after one lap all of the ring, and
 //! who takes up the ring in its first lap begins at its tail: nothing of this needs to be shared.
 
 use super::{
@@ -17,7 +17,10 @@ use super::{
     waiting::{Gone, Nap, Patience, Until},
 };
 use crate::{
-    layout::{control::CONVERSES, identity::Geometry},
+    layout::{
+        control::CONVERSES,
+        identity::{self, Geometry},
+    },
     ring::{
         cursor::{distance, whole},
         newest,
@@ -53,6 +56,10 @@ pub(crate) struct Outbox {
 /// How far ahead of what is to be written a ring gets memory: 25 microseconds' work.
 const PIECE: u64 = 128 << 10;
 
+/// So far behind the position that is published with it may an item go on, whose alignment shifts it, and what is read
+/// for its copy.
+const BEHIND: u64 = *identity::ALIGN.end() as u64 + newest::BYTES;
+
 /// In `special`: a guard for unpublished bytes is out,
 const LENT: u8 = 1;
 
@@ -66,7 +73,7 @@ impl Outbox {
         start.check_unit(unit)?;
         let capacity = end.geometry().capacity as u64;
         let mut ring = Producer::new(start.tail, start.head, capacity)?;
-        if end.name().is_none() && start.tail < capacity {
+        if end.grows && start.tail < capacity {
             ring.set_backed(start.tail);
         }
         let distance = Distance::new(end.geometry(), start.tail);
@@ -258,10 +265,22 @@ impl Outbox {
         let Self { end, ring, .. } = self;
         let Geometry { control, capacity, .. } = end.geometry();
         let (control, capacity) = (control as u64, capacity as u64);
-        let to = capacity.min(ring.position().saturating_add(n));
+        let to = capacity.min(ring.position().saturating_add(n).saturating_add(BEHIND));
         let (from, to) = (ring.backed(), capacity.min(to.next_multiple_of(PIECE)));
-        end.probe.allocate(control + from..control + to).map_err(WriteError::NoMemory)?;
-        ring.set_backed(if to == capacity { u64::MAX } else { to });
+        if let Err(error) = end.probe.allocate(control + from..control + to) {
+            // Who has nobody to read is to know that first.
+            return Err(match end.peer()? {
+                Peer::Finished | Peer::Dropped => WriteError::ReaderLeft,
+                Peer::Failed(code) => WriteError::ReaderFailed(code),
+                Peer::Died => WriteError::ReaderDied,
+                Peer::Replaced => WriteError::Replaced,
+                Peer::NoneYet | Peer::Alive | Peer::Waiting if error.is_scarcity() => {
+                    WriteError::NoMemory(error)
+                }
+                Peer::NoneYet | Peer::Alive | Peer::Waiting => WriteError::Os(error),
+            });
+        }
+        ring.set_backed(if to == capacity { u64::MAX } else { to - BEHIND });
         Ok(())
     }
 
@@ -271,7 +290,8 @@ impl Outbox {
         if self.ring.free() < n {
             self.end.check()?;
             if self.ring.lacks_memory(n) {
-                self.get_memory(n)?;
+                // No memory for so much may be memory enough.
+                let _ = self.get_memory(n);
             }
             refresh(&mut self.ring, &self.end, self.unit)?;
         }

@@ -9,7 +9,8 @@
 //!  24  data offset      where the data area begins: bytes of the control area
 //!  32  nonce            random: tells two rings of one name apart
 //!  40  builder          pid of the builder, as it knows itself; for messages only
-//!  44  flags            1 = persistent, 2 = ends sleep at semaphores beside the segment
+//!  44  flags            1 = persistent, 2 = ends sleep at semaphores beside the segment,
+//!                       4 = memory is got as the first lap is written
 //!  48  abi: word        bytes of a pointer
 //!  52  abi: semaphore   bytes of a sem_t
 //!  56  abi: libc        1 = glibc
@@ -198,6 +199,9 @@ pub(crate) const LEAST_BLOCK: usize = 64;
 /// In `flags`: the name outlives its ends.
 pub(crate) const PERSISTENT: u32 = 1;
 
+/// In `flags`: the producer gets the memory for what it writes first.
+pub(crate) const GROWS: u32 = 4;
+
 /// In `flags`: ends sleep at semaphores of the System V set, not at those in the segment.
 pub(crate) const SLEEPS_BESIDE: u32 = 2;
 
@@ -355,6 +359,10 @@ impl Identity {
 
     pub(crate) fn persistent(&self) -> bool {
         self.flags & PERSISTENT != 0
+    }
+
+    pub(crate) fn grows(&self) -> bool {
+        self.flags & GROWS != 0
     }
 
     pub(crate) fn sleeps_beside(&self) -> bool {

@@ -14,6 +14,7 @@ pub(crate) mod stage;
 pub(crate) mod sysv;
 
 use crate::sys::{OsError, memory};
+use libc::off_t;
 use name::Name;
 use nix::{
     errno::Errno,
@@ -249,7 +250,7 @@ impl Object {
     pub(crate) fn resize(&self, size: u64) -> Result<(), OsError> {
         match &self.memory {
             Memory::File(file) => {
-                let size = libc::off_t::try_from(size).unwrap_or(libc::off_t::MAX);
+                let size = off_t::try_from(size).unwrap_or(off_t::MAX);
                 nix::unistd::ftruncate(file, size).map_err(OsError::from_nix("ftruncate"))
             }
             // It was made as large as it is.
@@ -267,7 +268,7 @@ impl Object {
         let mut at = bytes.start;
         while at < bytes.end {
             let next = bytes.end.min(at + AT_ONCE);
-            match fallocate(file, FallocateFlags::empty(), at as i64, (next - at) as i64) {
+            match fallocate(file, FallocateFlags::empty(), at as off_t, (next - at) as off_t) {
                 Ok(()) => at = next,
                 Err(Errno::EINTR) => {}
                 Err(errno) => return Err(OsError::from_nix("fallocate")(errno)),
@@ -278,9 +279,8 @@ impl Object {
 
     /// Why there are not so many bytes, if that is why it failed.
     pub(crate) fn explain(&self, error: OsError, needed: u64) -> SegmentError {
-        match error.errno() {
-            Some(libc::ENOSPC | libc::ENOMEM | libc::EFBIG) => {}
-            _ => return error.into(),
+        if !error.is_scarcity() {
+            return error.into();
         }
         let available = match &self.memory {
             Memory::File(file) => memory::available(file, needed),

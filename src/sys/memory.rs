@@ -6,7 +6,7 @@ use nix::sys::{
 };
 use std::{num::NonZeroUsize, os::fd::AsFd};
 
-/// What a machine is taken to have without asking: to ask takes as long as to reserve this.
+/// What a machine is taken to have without asking.
 const FEW: u64 = 8 << 20;
 
 /// Bytes that may still be reserved through `fd` (a file in tmpfs): what its file system has left,

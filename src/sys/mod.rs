@@ -40,6 +40,11 @@ impl OsError {
         self.errno() == Some(libc::EIDRM)
     }
 
+    /// Whether there is not enough of what was asked for.
+    pub(crate) fn is_scarcity(&self) -> bool {
+        matches!(self.errno(), Some(libc::ENOSPC | libc::ENOMEM | libc::EFBIG))
+    }
+
     /// The errno, if there is one.
     pub(crate) fn errno(&self) -> Option<i32> {
         self.source.raw_os_error()

@@ -69,7 +69,8 @@ impl Ring {
     pub(super) fn new(id: PipeId, expected: Option<u64>) -> Option<Self> {
         let long = expected.is_some_and(|bytes| bytes >= LONG);
         // A pipe that works must not come to an end for want of memory.
-        let options = Options::new().capacity(if long { LARGE } else { CAPACITY }).whole();
+        let options =
+            Options::new().capacity(if long { LARGE } else { CAPACITY }).preallocate(true);
         let (writer, memory) = options.anonymous::<Writer>().ok()?;
         let writer = writer.claim_with(&options).ok()?;
         let line = writer.handover_line();

@@ -71,6 +71,9 @@ const RAREST: u32 = 256;
 /// Windows in a row that are quite unlike the usual ones mean that something has changed.
 const CHANGED: u32 = 4;
 
+/// So many, and with far less in them, that the distance is given up at once.
+const FELL: u32 = 2;
+
 /// After so many sleeps without a window in between an end that keeps its distance comes closer.
 const SLEEPS: u32 = 4;
 
@@ -206,6 +209,10 @@ impl Ground {
             None => {
                 let unlike = rate > self.usual * 1.5 || rate * 1.5 < self.usual;
                 self.changed = if unlike { self.changed + 1 } else { 0 };
+                if self.level > 0 && self.changed >= FELL && rate < self.usual * BY_FAR {
+                    // Not to be climbed down from step by step: the other end may have begun to wait for replies.
+                    self.level = 0;
+                }
                 if self.changed >= CHANGED {
                     (self.changed, self.pause, self.rest) = (0, 1, 0);
                 }
@@ -501,6 +508,19 @@ mod tests {
             held_up += u32::from(player.ground.level > 0);
         }
         assert!(held_up * 50 < rounds, "{held_up} of {rounds} were held up");
+    }
+
+    #[test]
+    fn a_stream_of_bytes_that_becomes_a_conversation_is_noticed_soon() {
+        let mut player = Player::new();
+        // Every byte an item.
+        assert_eq!(player.play(200_000, stream(FAR.0, FAR.1)), 4);
+        let mut late = 0;
+        for _ in 0..10_000 {
+            player.play(1, |level| (64, 500 + 12 * u64::from(PAUSES[level])));
+            late += PAUSES[player.ground.level];
+        }
+        assert!(late < 110 * PAUSES[4], "{} of the longest pauses", late / PAUSES[4]);
     }
 
     #[test]
