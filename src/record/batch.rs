@@ -165,7 +165,7 @@ impl<'a, T: Topology> Batch<'a, T> {
         self.sender.outlet.publish(gathered.bytes, u64::from(gathered.records))
     }
 
-    #[inline]
+    #[inline(always)]
     fn add(&mut self, bytes: &[u8], patience: Patience) -> Result<(), WriteError> {
         let header = self.make_room(bytes.len(), patience)?;
         self.sender.put(self.gathered.bytes, header, bytes);

@@ -363,7 +363,7 @@ impl<T: Topology> Deref for Record<'_, T> {
 }
 
 impl<T: Topology> Drop for Record<'_, T> {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
         self.receiver.inlet.release(self.found.frame, 1);
     }
@@ -388,7 +388,7 @@ impl<T: Topology> Records<'_, T> {
     /// # Errors
     /// [`ReadError::Corrupt`] if what lies in the ring cannot be a record; and what can befall the end
     /// itself.
-    #[inline]
+    #[inline(always)]
     #[allow(clippy::should_implement_trait, reason = "it lends: a record lives until the next")]
     pub fn next(&mut self) -> Result<Option<ViewOf<'_, T>>, ReadError> {
         self.receiver.inlet.end().check()?;

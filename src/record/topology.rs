@@ -106,6 +106,7 @@ pub(crate) mod sealed {
 
     /// Where a record's payload is.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    #[repr(u64)]
     pub enum Place {
         Ring,
         /// In private memory: see [`crate::Trust::AnyUser`].
