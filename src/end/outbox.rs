@@ -169,29 +169,43 @@ impl Outbox {
         n: u64,
         shift: u64,
         patience: Patience,
-        write: impl FnOnce(NonNull<u8>),
+        write: impl Fn(NonNull<u8>),
         publish_newest: impl FnOnce(&mut Self),
     ) -> Result<(), WriteError> {
-        if self.is_ready(n) {
-            let conversing = self.is_conversing() && n <= newest::BYTES;
-            let Self { end, ring, waited, .. } = &mut *self;
-            // What must be known of the end is looked up before the item is written: the compiler would look
-            // it up again afterwards, because who knows where that went.
-            let (end, at): (&Held, _) = (end, ring.position());
-            let gate = end.gate_by(Role::Consumer, &AsymmetricFence::REGISTERED);
-            let tail = &end.control().producer.0.tail;
-            write(end.at(at + shift));
-            if conversing {
-                publish_newest(self);
-            } else {
-                ring.publish(n, tail);
-                waited.moved(1);
-                gate.notify(at + n);
-            }
-            Ok(())
-        } else {
-            self.put_one_long(n, shift, patience, write)
+        match self.put_at_once(n, shift, &write, publish_newest) {
+            true => Ok(()),
+            false => self.put_one_long(n, shift, patience, write),
         }
+    }
+
+    /// The same if there is nothing special about it; false if there is.
+    #[inline(always)]
+    pub(crate) fn put_at_once(
+        &mut self,
+        n: u64,
+        shift: u64,
+        write: impl FnOnce(NonNull<u8>),
+        publish_newest: impl FnOnce(&mut Self),
+    ) -> bool {
+        if !self.is_ready(n) {
+            return false;
+        }
+        let conversing = self.is_conversing() && n <= newest::BYTES;
+        let Self { end, ring, waited, .. } = &mut *self;
+        // What must be known of the end is looked up before the item is written: the compiler would look
+        // it up again afterwards, because who knows where that went.
+        let (end, at): (&Held, _) = (end, ring.position());
+        let gate = end.gate_by(Role::Consumer, &AsymmetricFence::REGISTERED);
+        let tail = &end.control().producer.0.tail;
+        write(end.at(at + shift));
+        if conversing {
+            publish_newest(self);
+        } else {
+            ring.publish(n, tail);
+            waited.moved(1);
+            gate.notify(at + n);
+        }
+        true
     }
 
     #[cold]

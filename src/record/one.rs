@@ -35,6 +35,20 @@ pub struct To {
     frames: Frames,
 }
 
+/// Writes a record where its header begins.
+///
+/// # Safety
+/// `at` is aligned to 8, and what header and `bytes` take is there, this producer's and in nobody else's use.
+#[inline(always)]
+unsafe fn write(header: Header, bytes: &[u8], at: NonNull<u8>) {
+    // SAFETY: by the contract. No reference to shared bytes is formed.
+    unsafe {
+        header.write(at);
+        let payload = at.add(HEADER as usize);
+        std::ptr::copy_nonoverlapping(bytes.as_ptr(), payload.as_ptr(), bytes.len());
+    }
+}
+
 impl Outlet for To {
     fn new(attached: Attached) -> Result<Self, OpenErrorKind> {
         let frames = Frames::new(attached.end.geometry().align);
@@ -60,18 +74,22 @@ impl Outlet for To {
     }
 
     #[inline(always)]
-    fn send(&mut self, header: Header, bytes: &[u8], patience: Patience) -> Result<(), WriteError> {
-        let frame = self.frames.frame(header.len());
+    fn send_at_once(&mut self, header: Header, bytes: &[u8]) -> bool {
+        let (frame, shift) = (self.frames.frame(header.len()), self.frames.shift());
         // SAFETY: there is room for the frame: so many bytes, of which header and payload are the part behind
         // the shift, are mapped from the unshifted place on, twice, and are this producer's until they are
         // published. Positions are multiples of 8, checked at attaching, so the header is aligned. `bytes` is
         // private memory, and as long as the header says.
-        let write = |at: NonNull<u8>| unsafe {
-            header.write(at);
-            let payload = at.add(HEADER as usize);
-            std::ptr::copy_nonoverlapping(bytes.as_ptr(), payload.as_ptr(), bytes.len());
-        };
-        let shift = self.frames.shift();
+        let write = |at| unsafe { write(header, bytes, at) };
+        let publish_newest = |outbox: &mut Outbox| outbox.publish_newest(frame, shift);
+        self.outbox.put_at_once(frame, shift, write, publish_newest)
+    }
+
+    #[inline(always)]
+    fn send(&mut self, header: Header, bytes: &[u8], patience: Patience) -> Result<(), WriteError> {
+        let (frame, shift) = (self.frames.frame(header.len()), self.frames.shift());
+        // SAFETY: as in `send_at_once`.
+        let write = |at| unsafe { write(header, bytes, at) };
         let publish_newest = |outbox: &mut Outbox| outbox.publish_newest(frame, shift);
         self.outbox.put_one(frame, shift, patience, write, publish_newest)
     }

@@ -20,6 +20,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// Bytes of a value that is copied on its way, at most.
+const SMALL: usize = 64;
+
 /// The sending end of a ring of records. See [the module](super).
 ///
 /// A record is published, and the receiver is woken if it sleeps, when the call returns: there is nothing
@@ -214,7 +217,7 @@ impl<T: Topology> Sender<T> {
     /// As [`reserve`](Self::reserve).
     #[inline]
     pub fn send_pod<V: NoUninit>(&mut self, value: &V) -> Result<(), WriteError> {
-        self.send(bytemuck::bytes_of(value))
+        self.send_pod_within(value, Patience::Forever)
     }
 
     /// As [`send_pod`](Self::send_pod), if there is room now.
@@ -223,7 +226,7 @@ impl<T: Topology> Sender<T> {
     /// [`WriteError::Full`] if there is none; and as [`reserve`](Self::reserve).
     #[inline]
     pub fn try_send_pod<V: NoUninit>(&mut self, value: &V) -> Result<(), WriteError> {
-        self.try_send(bytemuck::bytes_of(value))
+        self.send_pod_within(value, Patience::Never)
     }
 
     /// As [`send_pod`](Self::send_pod), waiting for room no longer than `timeout`.
@@ -364,6 +367,38 @@ impl<T: Topology> Sender<T> {
         let kind = self.take_kind();
         let len = self.checked_len(bytes.len())?;
         self.outlet.send(Header::new(len, kind), bytes, patience)
+    }
+
+    #[inline(always)]
+    fn send_pod_within<V: NoUninit>(
+        &mut self,
+        value: &V,
+        patience: Patience,
+    ) -> Result<(), WriteError> {
+        if size_of::<V>() > SMALL {
+            return self.send_within(bytemuck::bytes_of(value), patience);
+        }
+        // A copy, of which nobody else knows where it is: it may stay in registers on its way into the ring. (To
+        // load in one what was stored in parts a moment before takes as long as all the rest.)
+        let value = *value;
+        let kind = self.take_kind();
+        let header = Header::new(self.checked_len(size_of::<V>())?, kind);
+        if self.outlet.send_at_once(header, bytemuck::bytes_of(&value)) {
+            return Ok(());
+        }
+        let mut copy = value;
+        self.send_pod_long(header, &mut copy, patience)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn send_pod_long<V: NoUninit>(
+        &mut self,
+        header: Header,
+        value: &mut V,
+        patience: Patience,
+    ) -> Result<(), WriteError> {
+        self.outlet.send(header, bytemuck::bytes_of(value), patience)
     }
 
     fn send_parts(&mut self, parts: &[IoSlice<'_>], patience: Patience) -> Result<(), WriteError> {
