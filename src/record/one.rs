@@ -50,6 +50,8 @@ unsafe fn write(header: Header, bytes: &[u8], at: NonNull<u8>) {
 }
 
 impl Outlet for To {
+    const AT_ONCE: bool = true;
+
     fn new(attached: Attached) -> Result<Self, OpenErrorKind> {
         let frames = Frames::new(attached.end.geometry().align);
         Ok(Self { outbox: Outbox::new(attached, frames.unit())?, frames })

@@ -375,7 +375,7 @@ impl<T: Topology> Sender<T> {
         value: &V,
         patience: Patience,
     ) -> Result<(), WriteError> {
-        if size_of::<V>() > SMALL {
+        if size_of::<V>() > SMALL || !T::Outlet::AT_ONCE {
             return self.send_within(bytemuck::bytes_of(value), patience);
         }
         // A copy, of which nobody else knows where it is: it may stay in registers on its way into the ring. (To

@@ -44,6 +44,9 @@ pub(crate) mod sealed {
         /// Bytes of the ring that a payload of `len` bytes takes.
         fn frame(&self, len: u32) -> u64;
 
+        /// Whether a record is ever sent at once.
+        const AT_ONCE: bool = false;
+
         /// Sends one record if there is nothing special about that; false if there is, and nothing was sent.
         #[inline(always)]
         fn send_at_once(&mut self, _: Header, _: &[u8]) -> bool {
