@@ -308,6 +308,7 @@ fn what_was_seen_before_a_jump_is_not_taken_back() {
     let mut into = [0; 6];
     assert_eq!(reader.try_read(&mut into).unwrap(), 6);
     assert_eq!(into, bytes_from(0, 6)[..]);
+    assert_eq!(reader.try_fill_buf().unwrap(), bytes_from(6, 4));
     assert_fails!(reader.try_fill_buf(), ReadError::Corrupt(_));
     is_broken_reader(&mut reader, || words.set(TAIL, 10));
 }
