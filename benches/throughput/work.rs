@@ -17,7 +17,7 @@ pub const CAPACITIES: [&str; 9] = ["64K", "128K", "256K", "512K", "1M", "2M", "4
 pub const BLOCKS: [usize; 2] = [64 << 10, 1 << 20];
 
 /// The messages and blocks that are made and used in memory where rivals are.
-pub const SIZES: [usize; 6] = [8, 64, 512, 4 << 10, 64 << 10, 1 << 20];
+pub const SIZES: [usize; 7] = [8, 64, 512, 1 << 10, 4 << 10, 64 << 10, 1 << 20];
 
 /// What moves them. The first is what the others are compared with.
 pub const RIVALS: [&str; 14] = [

@@ -52,7 +52,7 @@ const fn of_files(name: &'static str, program: Program, comparisons: u32, sample
 
 /// All steps, in the order in which they are done.
 pub const ALL: [Step; 14] = [
-    step("throughput", Program::Bench("throughput"), 120),
+    step("throughput", Program::Bench("throughput"), 140),
     step("latency", Program::Bench("latency"), 16),
     step("wakeup", Program::Bench("wakeup"), 4),
     of_files("dataflow", Program::Bench("dataflow"), 18, 400),
