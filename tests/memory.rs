@@ -30,6 +30,16 @@ fn options() -> Options {
     Options::new().capacity(CAPACITY)
 }
 
+/// Whether memory is got by the page, as these tests count it; says so if not.
+fn small_pages() -> bool {
+    let huge = std::fs::read_to_string("/sys/kernel/mm/transparent_hugepage/shmem_enabled");
+    let huge = huge.is_ok_and(|how| how.contains("[always]") || how.contains("[force]"));
+    if huge {
+        skip("shared memory comes in huge pages here");
+    }
+    !huge
+}
+
 /// A ring's memory, beside its ends.
 struct Backing(OwnedFd);
 
@@ -90,6 +100,9 @@ fn comes_as_it_is_written<F: Face<In: End<Peer = F::Out>, Out: End<Peer = F::In>
 
 #[test]
 fn an_anonymous_ring_gets_memory_as_it_is_written() {
+    if !small_pages() {
+        return;
+    }
     comes_as_it_is_written::<Stream>();
     comes_as_it_is_written::<Record>();
     comes_as_it_is_written::<Slot>();
@@ -98,6 +111,9 @@ fn an_anonymous_ring_gets_memory_as_it_is_written() {
 /// One by one, each read before the next is written: then copies of them ride along.
 #[test]
 fn a_conversation_touches_no_memory_that_is_not_there() {
+    if !small_pages() {
+        return;
+    }
     for align in [8, 4096] {
         let options = options().payload_align(align);
         let (sender, receiver) = options.anonymous::<record::Sender>().unwrap();
@@ -121,6 +137,9 @@ fn a_conversation_touches_no_memory_that_is_not_there() {
 
 #[test]
 fn a_ring_is_preallocated_if_so_wished() {
+    if !small_pages() {
+        return;
+    }
     let (writer, _reader) = options().preallocate(true).anonymous::<stream::Writer>().unwrap();
     let memory = Backing::of(&writer);
     assert_eq!(memory.data(), CAPACITY);
@@ -138,6 +157,9 @@ fn a_ring_is_preallocated_if_so_wished() {
 
 #[test]
 fn what_is_written_at_once_gets_memory_at_once() {
+    if !small_pages() {
+        return;
+    }
     let (writer, reader) = options().anonymous::<stream::Writer>().unwrap();
     let memory = Backing::of(&writer);
     let (mut writer, mut reader) = (writer.claim().unwrap(), reader.claim().unwrap());
@@ -170,6 +192,9 @@ fn what_is_written_at_once_gets_memory_at_once() {
 
 #[test]
 fn the_next_producer_gets_what_the_last_one_did_not() {
+    if !small_pages() {
+        return;
+    }
     let (writer, reader) = options().anonymous::<stream::Writer>().unwrap();
     let memory = Backing::of(&writer);
     let mut reader = reader.claim().unwrap();
@@ -235,6 +260,9 @@ fn filters() -> Option<()> {
 
 #[test]
 fn there_is_none_left() {
+    if !small_pages() {
+        return;
+    }
     alone(|| {
         let Some(()) = filters() else { return };
         for body in [ends::<Stream>, ends::<Record>, ends::<Slot>] {
@@ -281,6 +309,9 @@ fn there_is_none_left() {
 
 #[test]
 fn a_ring_of_many_has_its_memory_from_the_beginning() {
+    if !small_pages() {
+        return;
+    }
     let (sender, _receiver) = options().anonymous::<<Many as Face>::Out>().unwrap();
     let memory = Backing::of(&sender);
     assert_eq!(memory.bytes(), fstat(&memory.0).unwrap().st_size as usize);
@@ -288,6 +319,9 @@ fn a_ring_of_many_has_its_memory_from_the_beginning() {
 
 #[test]
 fn a_ring_with_a_name_has_its_memory_from_the_beginning() {
+    if !small_pages() {
+        return;
+    }
     if !posix_only("the blocks of a file") {
         return;
     }
