@@ -66,6 +66,18 @@ impl Checker {
     }
 }
 
+/// Makes and checks so many bytes, in blocks of this size, without handing them over; whether they were right.
+pub fn made_and_taken(len: u64, block: usize) -> bool {
+    let (mut maker, mut checker) = (Maker::default(), Checker::default());
+    let mut room = vec![0; block];
+    for start in (0..len).step_by(block) {
+        let piece = &mut room[..(len - start).min(block as u64) as usize];
+        maker.fill(piece);
+        checker.take(piece);
+    }
+    checker.is_right(len)
+}
+
 /// What the numbers below `count` add up to, mod 2^64.
 pub fn sum_below(count: u64) -> u64 {
     // One of the two factors of count * (count - 1) / 2 is even; halving it first loses no carry.

@@ -10,8 +10,8 @@ use nix::sys::stat::{SFlag, fstat};
 use shmpipe::upgrade::{CopyError, Input, Output};
 
 use super::barrier::Barrier;
-use super::content::{Checker, Maker};
-use super::worker::{self, Side};
+use super::content::{Checker, Maker, made_and_taken};
+use super::worker::{self, Side, right_or_err};
 use crate::transport::descriptor::{CAT_BUFFER, read, write_all};
 use crate::transport::stage::{ROLE_FLAG, take_passed};
 use crate::transport::tally::Ledger;
@@ -62,7 +62,7 @@ fn play(role: &[String]) -> io::Result<()> {
             make_use_of(spec, end, length(len)?)?;
             write_down(ledger)
         }
-        ["work-alone", len] => work_alone(length(len)?),
+        ["work-alone", len] => right_or_err(made_and_taken(length(len)?, BLOCK)),
         ["copy"] => copy(stdin.as_fd(), stdout.as_fd()),
         ["upgrade"] => upgrade(stdin, stdout),
         ["work-sending", spec, end, page] => {
@@ -105,31 +105,12 @@ fn make_use_of(spec: &str, end: &str, len: u64) -> io::Result<()> {
     let mut receiver = rival(spec)?.transport.receiver(end_of(end)?)?;
     let mut checker = Checker::default();
     while receiver.receive_block(BLOCK, &mut |piece| checker.take(piece))? > 0 {}
-    right_or_err(&checker, len)
-}
-
-/// Makes and checks them without handing them over.
-fn work_alone(len: u64) -> io::Result<()> {
-    let (mut maker, mut checker) = (Maker::default(), Checker::default());
-    let mut room = vec![0; BLOCK];
-    for block in blocks(len) {
-        maker.fill(&mut room[..block]);
-        checker.take(&room[..block]);
-    }
-    right_or_err(&checker, len)
+    right_or_err(checker.is_right(len))
 }
 
 /// The lengths of the blocks that make up `len` bytes.
 fn blocks(len: u64) -> impl Iterator<Item = usize> {
     (0..len).step_by(BLOCK).map(move |start| (len - start).min(BLOCK as u64) as usize)
-}
-
-fn right_or_err(checker: &Checker, len: u64) -> io::Result<()> {
-    if checker.is_right(len) {
-        Ok(())
-    } else {
-        Err(io::Error::other("what was received is not what was sent"))
-    }
 }
 
 fn length(len: &str) -> io::Result<u64> {

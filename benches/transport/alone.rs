@@ -1,14 +1,13 @@
 //! One process alone that reads and writes 128 KiB at a time, or makes and uses blocks itself: what could be had if
 //! nothing were handed over.
 //!
-//! As a link it has a sender that does nothing and a receiver that makes its blocks itself.
+//! As a link it has a sender that does nothing and a receiver for which the worker makes the blocks itself.
 
 use std::io;
 use std::os::fd::BorrowedFd;
 
 use super::stage::{Stage, output_of};
 use super::{End, Flow, Input, Link, Output, Receiver, Sender, Transport, Unavailable};
-use crate::harness::content::Maker;
 
 struct Alone;
 
@@ -32,7 +31,7 @@ impl Transport for Alone {
     }
 
     fn receiver(&self, _end: End) -> io::Result<Box<dyn Receiver>> {
-        Ok(Box::new(Worker::default()))
+        Ok(Box::new(Idle))
     }
 
     fn programs(&self, input: &Input, output: &dyn Output) -> Option<Result<Flow, Unavailable>> {
@@ -66,25 +65,16 @@ impl Sender for Idle {
     }
 }
 
-#[derive(Default)]
-struct Worker {
-    maker: Maker,
-    room: Vec<u8>,
-}
-
-impl Receiver for Worker {
-    fn begin(&mut self) {
-        self.maker = Maker::default();
+impl Receiver for Idle {
+    fn gets_nothing(&self) -> bool {
+        true
     }
 
     fn receive_file(&mut self, _file: BorrowedFd<'_>, _max: usize) -> io::Result<usize> {
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    fn receive_block(&mut self, max: usize, take: &mut dyn FnMut(&[u8])) -> io::Result<usize> {
-        self.room.resize(max, 0);
-        self.maker.fill(&mut self.room);
-        take(&self.room);
-        Ok(max)
+    fn receive_block(&mut self, _max: usize, _take: &mut dyn FnMut(&[u8])) -> io::Result<usize> {
+        Err(io::ErrorKind::Unsupported.into())
     }
 }

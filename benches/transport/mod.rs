@@ -169,8 +169,10 @@ pub trait Sender {
 
 /// The receiving end of a link.
 pub trait Receiver {
-    /// Another stream of blocks begins.
-    fn begin(&mut self) {}
+    /// Whether nobody hands anything over: who would receive blocks makes them.
+    fn gets_nothing(&self) -> bool {
+        false
+    }
 
     /// Writes to `file` what one read of the link gives, `max` bytes at most; 0 at the end of the stream.
     fn receive_file(&mut self, file: BorrowedFd<'_>, max: usize) -> io::Result<usize>;

@@ -2,8 +2,9 @@
 //!
 //! An anonymous ring is made without memory for its data: to get the pages of four mebibytes takes 0.8 ms, and a
 //! first record needs one of them. Its producer gets them, whole [`PIECE`]s ahead of what it writes: where memory ends
-//! there is no [room](Producer::set_backed), and that is told [somewhat](BEHIND) before. So whatever was published has memory, after one lap all of the ring, and
-//! who takes up the ring in its first lap begins at its tail: nothing of this needs to be shared.
+//! there is no [room](Producer::set_backed), and that is taken to be [somewhat](BEHIND) before its real end. So whatever
+//! was published has memory, after one lap all of the ring, and who takes up the ring in its first lap
+//! begins at its tail: nothing of this needs to be shared.
 
 use super::{
     Aborter, Peer, Role,

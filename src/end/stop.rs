@@ -46,7 +46,7 @@ pub enum WriteError {
     /// its lock was taken away from it.
     #[error("the receiver took this sender for dead: what it had claimed is void")]
     Revoked,
-    /// There was no memory for as much of an anonymous ring as had not been used yet, see
+    /// There was no memory for a part of an anonymous ring that had not been used yet, see
     /// [`Options::anonymous`](crate::Options::anonymous). Nothing was written, and it can be tried again.
     #[error("no memory for more of the ring: {0}")]
     NoMemory(OsError),

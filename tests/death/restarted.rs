@@ -103,7 +103,8 @@ fn a_writer_asleep_on_a_full_ring(name: &RingName, _: &mut Random) {
     let victim = Child::fork(|_| {
         write_from(&mut writer(name), 0, u64::MAX);
     });
-    until("it has made the ring", || name.exists());
+    // It has a name before it has a size.
+    until("it has made the ring", || name.exists() && name.memory().length() > page());
     until("it sleeps", || Words(name.memory()).is_parked(SPACE_PARKED));
     victim.kill();
     let mut reader = reader(name);
