@@ -209,9 +209,10 @@ impl Outbox {
         true
     }
 
+    /// The same, if there may be something special about it.
     #[cold]
     #[inline(never)]
-    fn put_one_long(
+    pub(crate) fn put_one_long(
         &mut self,
         n: u64,
         shift: u64,
