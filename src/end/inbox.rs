@@ -199,6 +199,26 @@ impl Inbox {
         self.release_by(n, 1, AsymmetricFence::REGISTERED);
     }
 
+    /// A guard for `n` bytes, with so many items in them, comes back: they are released, if this end is of any use.
+    #[inline(always)]
+    pub(crate) fn take_back(&mut self, n: u64, items: u64) {
+        if self.end.is_usable() && self.usual == 0 {
+            self.release_by(n, items, AsymmetricFence::REGISTERED);
+            self.special = 0;
+        } else {
+            self.take_back_long(n, items);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn take_back_long(&mut self, n: u64, items: u64) {
+        if self.end.is_usable() {
+            self.release(n, items);
+        }
+        self.special = self.usual;
+    }
+
     #[inline(always)]
     fn release_by(&mut self, n: u64, items: u64, fence: AsymmetricFence) {
         let Self { end, epochs, waited, .. } = self;
@@ -343,15 +363,10 @@ impl Inbox {
         &self.newest.words
     }
 
-    /// A guard for unreleased bytes goes out. It must come [`back`](Self::back).
+    /// A guard for unreleased bytes goes out. It must be [taken back](Self::take_back).
     #[inline]
     pub(crate) fn lend(&mut self) {
         self.special = LENT;
-    }
-
-    #[inline]
-    pub(crate) fn back(&mut self) {
-        self.special = self.usual;
     }
 
     /// If it did not, somebody has forgotten it. The bytes were not released, and are handed out again.

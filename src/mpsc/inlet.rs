@@ -19,13 +19,12 @@ use crate::{
     },
     record::{
         frame::Header,
-        topology::sealed::{self, Found, Place},
+        topology::sealed::{self, Found, Payload},
     },
     ring::mpsc::{Consumer, Found as Claimed},
     sync::Ordering,
     wait::{crowd::Crowd, gate::ANYTHING, spin::eagerly},
 };
-use std::ptr::NonNull;
 
 /// The consumer's place at a ring of many producers.
 #[derive(Debug)]
@@ -43,7 +42,6 @@ pub struct Inlet {
 /// Which record it is, beside what every one has.
 #[derive(Clone, Copy, Debug)]
 pub struct Mark {
-    at: u64,
     /// The seat of who sent it.
     owner: u8,
 }
@@ -112,11 +110,6 @@ impl sealed::Inlet for Inlet {
         // forked child.
         let seat = self.end.is_own().then(|| self.end.many().seat(found.mark.owner).ok()).flatten();
         ProducerId(seat.map_or(0, seat::producer))
-    }
-
-    #[inline]
-    fn payload(&self, _: u64, found: &Found<Mark>) -> NonNull<u8> {
-        self.end.at(found.mark.at)
     }
 
     fn copy(&self) -> &[u8] {
@@ -309,8 +302,9 @@ impl Claims {
                 next = self.open.end;
             }
         }
-        let mark = Mark { at, owner: self.open.owner };
-        Ok(Some(Found { header, frame: next - from, place: Place::Ring, mark }))
+        let mark = Mark { owner: self.open.owner };
+        let payload = Some(Payload(end.at(at)));
+        Ok(Some(Found { header, frame: next - from, payload, mark }))
     }
 
     /// Looks into the first committed claim from `at` on; returns where the first record in it is that was not

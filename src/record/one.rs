@@ -4,7 +4,7 @@ use super::{
     frame::{Frames, HEADER, Header},
     topology::{
         One,
-        sealed::{Found, Inlet, Outlet, Place, Topology},
+        sealed::{Found, Inlet, Outlet, Payload, Topology},
     },
 };
 use crate::{
@@ -245,7 +245,7 @@ impl Inlet for From {
         }
         match self.await_reply(patience) {
             (_, frame @ (UNUSUAL | IN_VAIN)) => self.first_after(frame == IN_VAIN, patience),
-            (header, frame) => Ok(Some(Found { header, frame, place: Place::Copy, mark: () })),
+            (header, frame) => Ok(Some(Found { header, frame, payload: None, mark: () })),
         }
     }
 
@@ -265,12 +265,9 @@ impl Inlet for From {
         // SAFETY: positions are multiples of 8, checked at attaching and at every look; wherever it is, 8
         // bytes are mapped.
         let header = unsafe { Header::read(at) };
-        self.found(header, Place::Ring, rest).map(Some)
-    }
-
-    #[inline]
-    fn payload(&self, offset: u64, _: &Found<()>) -> NonNull<u8> {
-        self.inbox.first(offset + self.frames.shift() + HEADER)
+        // SAFETY: behind the header, in the same mapping, as in `To::payload`.
+        let payload = unsafe { at.add(HEADER as usize) };
+        self.found(header, Some(Payload(payload)), rest).map(Some)
     }
 
     #[inline]
@@ -281,12 +278,9 @@ impl Inlet for From {
         bytemuck::cast_slice(&self.inbox.newest()[1..])
     }
 
-    #[inline]
+    #[inline(always)]
     fn release(&mut self, bytes: u64, records: u64) {
-        if self.inbox.end.check().is_ok() {
-            self.inbox.release(bytes, records);
-        }
-        self.inbox.back();
+        self.inbox.take_back(bytes, records);
     }
 
     #[inline]
@@ -349,7 +343,7 @@ impl From {
             let header = Header::from_word(words[0]);
             // None of ours was longer.
             if u64::from(header.len()) <= newest::BYTES - HEADER {
-                return self.found(header, Place::Copy, available).map(Some);
+                return self.found(header, None, available).map(Some);
             }
         }
         self.find(0, available)
@@ -360,11 +354,11 @@ impl From {
     fn found(
         &mut self,
         header: Header,
-        place: Place,
+        payload: Option<Payload>,
         available: u64,
     ) -> Result<Found<()>, ReadError> {
         match self.frames.check(header, available) {
-            Ok(frame) => Ok(Found { header, frame, place, mark: () }),
+            Ok(frame) => Ok(Found { header, frame, payload, mark: () }),
             Err(violation) => Err(self.inbox.refuse(violation)),
         }
     }

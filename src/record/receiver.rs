@@ -2,7 +2,7 @@
 
 use super::{
     One, PodError, ReadError, Topology, View,
-    topology::sealed::{Found, Inlet, Place, Topology as Parts},
+    topology::sealed::{Found, Inlet, Payload, Topology as Parts},
 };
 use crate::{
     Aborter, Peer, Stats, Trust,
@@ -238,7 +238,7 @@ impl<T: Topology> Receiver<T> {
 
     fn peek_within(&mut self, patience: Patience) -> Result<Option<ViewOf<'_, T>>, ReadError> {
         let found = self.await_record(patience)?;
-        Ok(found.map(|found| self.view(0, found)))
+        Ok(found.map(|found| self.view(found)))
     }
 
     #[inline]
@@ -252,54 +252,52 @@ impl<T: Topology> Receiver<T> {
     fn await_record(&mut self, patience: Patience) -> Result<Option<FoundOf<T>>, ReadError> {
         let mut found = self.inlet.first(patience)?;
         if let Some(found) = &mut found {
-            self.stage_if_foreign(0, found);
+            self.stage_if_foreign(found);
         }
         Ok(found)
     }
 
     /// Copies a record that must not be shown in place.
     #[inline(always)]
-    fn stage_if_foreign(&mut self, offset: u64, found: &mut FoundOf<T>) {
-        if self.inlet.end().trust == Trust::AnyUser && found.place == Place::Ring {
-            self.stage(offset, found);
+    fn stage_if_foreign(&mut self, found: &mut FoundOf<T>) {
+        if self.inlet.end().trust == Trust::AnyUser {
+            self.stage(found);
         }
     }
 
     #[cold]
-    fn stage(&mut self, offset: u64, found: &mut FoundOf<T>) {
+    fn stage(&mut self, found: &mut FoundOf<T>) {
+        let Some(Payload(from)) = found.payload else { return };
         let len = found.header.len() as usize;
-        let to = self.staging.prepare(len, self.inlet.align()).as_mut_ptr();
-        let from = self.inlet.payload(offset, found);
+        self.staging.prepare(len, self.inlet.align());
+        let to = self.staging.as_ptr();
         // SAFETY: so many unread bytes are mapped; the staging is as long. No reference to shared bytes is
         // formed.
-        unsafe { std::ptr::copy_nonoverlapping(from.as_ptr(), to, len) };
-        found.place = Place::Staging;
+        unsafe { std::ptr::copy_nonoverlapping(from.as_ptr(), to.as_ptr(), len) };
+        found.payload = Some(Payload(to));
     }
 
     /// The payload of a record.
     #[inline]
-    fn bytes(&self, offset: u64, found: &FoundOf<T>) -> &[u8] {
+    fn bytes(&self, found: &FoundOf<T>) -> &[u8] {
         let len = found.header.len() as usize;
-        match found.place {
+        match found.payload {
             // Whoever found it there has checked the length.
-            Place::Copy => &self.inlet.copy()[..len],
-            Place::Staging => self.staging.get(),
-            Place::Ring => {
-                let first = self.inlet.payload(offset, found);
-                // SAFETY: whoever found it has checked that it lies in what is unread, so that many bytes are
-                // mapped from there on, and its sender leaves them alone until they are released, which takes
-                // an exclusive borrow of this receiver. A sender of the same user that breaks the protocol
-                // could change them, as it could any memory of this process: see `Trust::SameUser`.
-                unsafe { std::slice::from_raw_parts(first.as_ptr(), len) }
-            }
+            None => &self.inlet.copy()[..len],
+            // SAFETY: whoever found it has checked that it lies in what is unread, so that many bytes are
+            // mapped from there on, and its sender leaves them alone until they are released, which takes
+            // an exclusive borrow of this receiver. A sender of the same user that breaks the protocol
+            // could change them, as it could any memory of this process: see `Trust::SameUser`. Of all others
+            // `stage` has put a copy there, as long, which stays as long as this receiver finds nothing else.
+            Some(Payload(first)) => unsafe { std::slice::from_raw_parts(first.as_ptr(), len) },
         }
     }
 
     /// Shows a record.
     #[inline]
-    fn view(&self, offset: u64, found: FoundOf<T>) -> ViewOf<'_, T> {
+    fn view(&self, found: FoundOf<T>) -> ViewOf<'_, T> {
         let (kind, origin) = (found.header.kind(), self.inlet.origin(&found));
-        View::new(self.bytes(offset, &found), kind, self.inlet.align(), origin)
+        View::new(self.bytes(&found), kind, self.inlet.align(), origin)
     }
 }
 
@@ -356,7 +354,7 @@ impl<T: Topology> Deref for Record<'_, T> {
     #[inline]
     fn deref(&self) -> &[u8] {
         match self.receiver.inlet.end().is_own() {
-            true => self.receiver.bytes(0, &self.found),
+            true => self.receiver.bytes(&self.found),
             false => &[],
         }
     }
@@ -395,10 +393,10 @@ impl<T: Topology> Records<'_, T> {
         let offset = self.shown;
         let rest = self.available.saturating_sub(offset);
         let Some(mut found) = self.receiver.inlet.find(offset, rest)? else { return Ok(None) };
-        self.receiver.stage_if_foreign(offset, &mut found);
+        self.receiver.stage_if_foreign(&mut found);
         self.shown += found.frame;
         self.records += 1;
-        Ok(Some(self.receiver.view(offset, found)))
+        Ok(Some(self.receiver.view(found)))
     }
 }
 

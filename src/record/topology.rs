@@ -109,21 +109,21 @@ pub(crate) mod sealed {
         pub(crate) header: Header,
         /// Bytes of the ring to be released with it.
         pub(crate) frame: u64,
-        pub(crate) place: Place,
+        /// Where its bytes are; `None` = in the copy that came with it.
+        pub(crate) payload: Option<Payload>,
         pub(crate) mark: M,
     }
 
-    /// Where a record's payload is. (A whole word: beside anything smaller the compiler moves a guard by the byte, and
-    /// whoever then loads a word of it waits for the bytes. `recv` took twice as long.)
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    #[repr(u64)]
-    pub enum Place {
-        Ring,
-        /// In private memory: see [`crate::Trust::AnyUser`].
-        Staging,
-        /// In the copy that came with it.
-        Copy,
-    }
+    /// Where a record's bytes begin: in the ring, or in the receiver's private memory.
+    #[derive(Clone, Copy, Debug)]
+    pub struct Payload(pub(crate) NonNull<u8>);
+
+    // SAFETY: it is used together with the receiver that found it, alone: where that one goes, it may go, too.
+    #[allow(unsafe_code)]
+    unsafe impl Send for Payload {}
+    // SAFETY: as above.
+    #[allow(unsafe_code)]
+    unsafe impl Sync for Payload {}
 
     /// The receiving side.
     pub trait Inlet: Sized + Debug {
@@ -143,9 +143,7 @@ pub(crate) mod sealed {
         fn find(&mut self, offset: u64, rest: u64) -> Result<Option<Found<Self::Mark>>, ReadError>;
         /// Who sent it.
         fn origin(&self, found: &Found<Self::Mark>) -> Self::Origin;
-        /// Where the payload is of a record that was found, in the ring.
-        fn payload(&self, offset: u64, found: &Found<Self::Mark>) -> NonNull<u8>;
-        /// The payload of one that was found in a copy.
+        /// The copy in which one was found, if it was not in the ring.
         fn copy(&self) -> &[u8];
         /// Gives bytes back that a guard stood for; none if it is of no use any more.
         fn release(&mut self, bytes: u64, records: u64);

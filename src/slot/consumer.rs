@@ -313,11 +313,7 @@ impl<T: Pod> Deref for Values<'_, T> {
 
 impl<T: Pod> Drop for Values<'_, T> {
     fn drop(&mut self) {
-        let inbox = &mut self.consumer.inbox;
-        if inbox.end.check().is_ok() {
-            let values = self.released as u64;
-            inbox.release(values * Consumer::<T>::SIZE, values);
-        }
-        inbox.back();
+        let values = self.released as u64;
+        self.consumer.inbox.take_back(values * Consumer::<T>::SIZE, values);
     }
 }
