@@ -67,8 +67,11 @@ const LENT: u8 = 1;
 /// a copy of the first item was taken, and has not been used;
 const COPIED: u8 = 2;
 
+/// what is in the ring must not be shown in place;
+const FOREIGN: u8 = 4;
+
 /// and other processes' barriers do not reach this one, so each release needs one of its own.
-const UNFENCED: u8 = 4;
+const UNFENCED: u8 = 8;
 
 impl Inbox {
     /// `unit` = what all positions are multiples of.
@@ -229,6 +232,12 @@ impl Inbox {
         epochs.ring.release(n, &control.consumer.0.head);
         waited.moved(items);
         gate.notify(released);
+    }
+
+    /// From now on there is always something special about taking bytes from the ring.
+    pub(crate) fn never_at_hand(&mut self) {
+        self.usual |= FOREIGN;
+        self.special = self.usual;
     }
 
     /// Whether there is nothing special about taking `wanted` bytes from the ring.

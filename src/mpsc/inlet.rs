@@ -5,7 +5,7 @@ use super::{
     status::{self, ProducerEnd, ProducerId},
 };
 use crate::{
-    Peer, ReadError, Stats, Violation,
+    Peer, ReadError, Stats, Trust, Violation,
     end::{
         attach::Attached,
         distance::Distance,
@@ -72,6 +72,14 @@ impl sealed::Inlet for Inlet {
     }
 
     #[inline(always)]
+    fn at_hand(&mut self) -> Option<Found<Mark>> {
+        if !self.end.is_usable() || self.lent || self.end.trust == Trust::AnyUser {
+            return None;
+        }
+        // What is wrong `first` finds, too.
+        self.claims.find(&self.end, 0).ok().flatten()
+    }
+
     fn first(&mut self, patience: Patience) -> Result<Option<Found<Mark>>, ReadError> {
         self.end.check()?;
         if self.lent {

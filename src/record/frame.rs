@@ -29,6 +29,11 @@ pub(super) const HEADER: u64 = 8;
 pub(super) struct Frames {
     /// A power of two, from 8 to 4096.
     align: u64,
+    /// How far behind its position a header lies.
+    shift: u64,
+    /// A frame is the payload's length and so much more, as far as it is a multiple of the alignment.
+    more: u64,
+    mask: u64,
 }
 
 /// A record's header, as it lies in memory: one word, so that it is moved about as one.
@@ -38,7 +43,8 @@ pub struct Header(u64);
 impl Frames {
     /// An alignment that was checked when the ring was opened.
     pub(super) fn new(align: usize) -> Self {
-        Self { align: align as u64 }
+        let align = align as u64;
+        Self { align, shift: align - HEADER, more: HEADER + align - 1, mask: !(align - 1) }
     }
 
     pub(super) fn align(self) -> usize {
@@ -53,13 +59,13 @@ impl Frames {
     /// Bytes of the ring that a payload of `len` bytes takes.
     #[inline]
     pub(super) fn frame(self, len: u32) -> u64 {
-        (HEADER + u64::from(len) + (self.align - 1)) & !(self.align - 1)
+        (u64::from(len) + self.more) & self.mask
     }
 
     /// How far behind its position a header lies.
     #[inline]
     pub(super) fn shift(self) -> u64 {
-        self.align - HEADER
+        self.shift
     }
 
     /// The longest payload of a ring.

@@ -8,7 +8,7 @@ use super::{
     },
 };
 use crate::{
-    Peer, ReadError, Stats, WriteError,
+    Peer, ReadError, Stats, Trust, WriteError,
     end::{
         Settings, attach::Attached, error::OpenErrorKind, held::Held, inbox::Inbox, outbox::Outbox,
         waiting::Patience,
@@ -225,7 +225,12 @@ impl Inlet for From {
 
     fn new(attached: Attached) -> Result<Self, OpenErrorKind> {
         let frames = Frames::new(attached.end.geometry().align);
-        Ok(Self { inbox: Inbox::new(attached, frames.unit())?, frames })
+        let foreign = attached.end.trust == Trust::AnyUser;
+        let mut inbox = Inbox::new(attached, frames.unit())?;
+        if foreign {
+            inbox.never_at_hand();
+        }
+        Ok(Self { inbox, frames })
     }
 
     #[inline]
@@ -239,10 +244,18 @@ impl Inlet for From {
     }
 
     #[inline(always)]
-    fn first(&mut self, patience: Patience) -> Result<Option<Found<()>>, ReadError> {
-        if self.inbox.is_at_hand(1) {
-            return self.find(0, self.inbox.available());
+    fn at_hand(&mut self) -> Option<Found<()>> {
+        if !self.inbox.is_at_hand(1) {
+            return None;
         }
+        let (header, payload) = self.look(0);
+        // What is wrong `first` finds, too.
+        let frame = self.frames.check(header, self.inbox.available()).ok()?;
+        Some(Found { header, frame, payload: Some(payload), mark: () })
+    }
+
+    #[inline(always)]
+    fn first(&mut self, patience: Patience) -> Result<Option<Found<()>>, ReadError> {
         match self.await_reply(patience) {
             (_, frame @ (UNUSUAL | IN_VAIN)) => self.first_after(frame == IN_VAIN, patience),
             (header, frame) => Ok(Some(Found { header, frame, payload: None, mark: () })),
@@ -261,13 +274,8 @@ impl Inlet for From {
         if rest == 0 {
             return Ok(None);
         }
-        let at = self.inbox.first(offset + self.frames.shift());
-        // SAFETY: positions are multiples of 8, checked at attaching and at every look; wherever it is, 8
-        // bytes are mapped.
-        let header = unsafe { Header::read(at) };
-        // SAFETY: behind the header, in the same mapping, as in `To::payload`.
-        let payload = unsafe { at.add(HEADER as usize) };
-        self.found(header, Some(Payload(payload)), rest).map(Some)
+        let (header, payload) = self.look(offset);
+        self.found(header, Some(payload), rest).map(Some)
     }
 
     #[inline]
@@ -312,6 +320,15 @@ const UNUSUAL: u64 = 0;
 const IN_VAIN: u64 = 1;
 
 impl From {
+    /// What there is behind `offset` of the bytes that are available: a header, and where its payload is.
+    #[inline(always)]
+    fn look(&self, offset: u64) -> (Header, Payload) {
+        let at = self.inbox.first(offset + self.frames.shift());
+        // SAFETY: positions are multiples of 8, checked at attaching and at every look; wherever it is, 8
+        // bytes are mapped, and as `To::payload` says the payload lies behind them, in the same mapping.
+        unsafe { (Header::read(at), Payload(at.add(HEADER as usize))) }
+    }
+
     /// In the usual case of a conversation, the next record, found in the copy that came with it: its header and
     /// its frame, which is a number in any case, so that both are returned in registers.
     #[inline(never)]

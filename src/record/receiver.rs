@@ -231,7 +231,13 @@ impl<T: Topology> Receiver<T> {
 
     #[inline(always)]
     fn recv_within(&mut self, patience: Patience) -> Result<Option<Record<'_, T>>, ReadError> {
-        let Some(found) = self.await_record(patience)? else { return Ok(None) };
+        let found = match self.inlet.at_hand() {
+            Some(found) => found,
+            None => match self.await_record(patience)? {
+                Some(found) => found,
+                None => return Ok(None),
+            },
+        };
         self.inlet.lend();
         Ok(Some(Record { receiver: self, found }))
     }
@@ -248,33 +254,28 @@ impl<T: Topology> Receiver<T> {
         Ok(Some(Records { receiver: self, available, shown: 0, records: 0 }))
     }
 
-    #[inline(always)]
+    #[inline(never)]
     fn await_record(&mut self, patience: Patience) -> Result<Option<FoundOf<T>>, ReadError> {
-        let mut found = self.inlet.first(patience)?;
-        if let Some(found) = &mut found {
-            self.stage_if_foreign(found);
-        }
-        Ok(found)
+        let Some(found) = self.inlet.first(patience)? else { return Ok(None) };
+        Ok(Some(self.staged_if_foreign(found)))
     }
 
-    /// Copies a record that must not be shown in place.
+    /// A record, copied if it must not be shown in place.
     #[inline(always)]
-    fn stage_if_foreign(&mut self, found: &mut FoundOf<T>) {
-        if self.inlet.end().trust == Trust::AnyUser {
-            self.stage(found);
-        }
+    fn staged_if_foreign(&mut self, found: FoundOf<T>) -> FoundOf<T> {
+        if self.inlet.end().trust == Trust::AnyUser { self.staged(found) } else { found }
     }
 
     #[cold]
-    fn stage(&mut self, found: &mut FoundOf<T>) {
-        let Some(Payload(from)) = found.payload else { return };
+    fn staged(&mut self, found: FoundOf<T>) -> FoundOf<T> {
+        let Some(Payload(from)) = found.payload else { return found };
         let len = found.header.len() as usize;
         self.staging.prepare(len, self.inlet.align());
         let to = self.staging.as_ptr();
         // SAFETY: so many unread bytes are mapped; the staging is as long. No reference to shared bytes is
         // formed.
         unsafe { std::ptr::copy_nonoverlapping(from.as_ptr(), to.as_ptr(), len) };
-        found.payload = Some(Payload(to));
+        Found { payload: Some(Payload(to)), ..found }
     }
 
     /// The payload of a record.
@@ -288,7 +289,7 @@ impl<T: Topology> Receiver<T> {
             // mapped from there on, and its sender leaves them alone until they are released, which takes
             // an exclusive borrow of this receiver. A sender of the same user that breaks the protocol
             // could change them, as it could any memory of this process: see `Trust::SameUser`. Of all others
-            // `stage` has put a copy there, as long, which stays as long as this receiver finds nothing else.
+            // `staged` has put a copy there, as long, which stays as long as this receiver finds nothing else.
             Some(Payload(first)) => unsafe { std::slice::from_raw_parts(first.as_ptr(), len) },
         }
     }
@@ -392,8 +393,8 @@ impl<T: Topology> Records<'_, T> {
         self.receiver.inlet.end().check()?;
         let offset = self.shown;
         let rest = self.available.saturating_sub(offset);
-        let Some(mut found) = self.receiver.inlet.find(offset, rest)? else { return Ok(None) };
-        self.receiver.stage_if_foreign(&mut found);
+        let Some(found) = self.receiver.inlet.find(offset, rest)? else { return Ok(None) };
+        let found = self.receiver.staged_if_foreign(found);
         self.shown += found.frame;
         self.records += 1;
         Ok(Some(self.receiver.view(found)))

@@ -135,6 +135,8 @@ pub(crate) mod sealed {
         fn end(&self) -> &Held;
         fn align(&self) -> usize;
 
+        /// The first record, if there is nothing special about it: it may be shown where it is.
+        fn at_hand(&mut self) -> Option<Found<Self::Mark>>;
         /// Waits for the first record; `None` at the end of a stream.
         fn first(&mut self, patience: Patience) -> Result<Option<Found<Self::Mark>>, ReadError>;
         /// Waits until there is one, and says how many bytes may be looked at; `None` at the end of a stream.
