@@ -3,6 +3,7 @@
 
 use super::{
     Aborter, Peer, Role,
+    ahead::ask_ahead,
     attach::Attached,
     distance::Distance,
     epoch::{EndReason, State, Word},
@@ -244,6 +245,12 @@ impl Inbox {
     #[inline(always)]
     pub(crate) fn is_at_hand(&self, wanted: u64) -> bool {
         self.end.is_usable() && self.special == 0 && self.available() >= wanted
+    }
+
+    /// The first item, of `n` bytes, is about to be used: asks for what comes in a while.
+    #[inline(always)]
+    pub(crate) fn ask_ahead(&self, n: u64) {
+        ask_ahead(self.first(0), n, self.available(), sys::cache::prefetch_for_reading);
     }
 
     /// Waits until there are bytes, if any are wanted; returns how many, 0 at the end of a finished

@@ -7,6 +7,7 @@
 //! from several threads. Positions, and what every producer or consumer does with them whatever lies
 //! in the ring, are in [`outbox`] and [`inbox`], which the faces are made of.
 
+mod ahead;
 pub(crate) mod attach;
 mod bed;
 pub(crate) mod distance;

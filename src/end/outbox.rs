@@ -8,6 +8,7 @@
 
 use super::{
     Aborter, Peer, Role,
+    ahead::ask_ahead,
     attach::Attached,
     distance::Distance,
     epoch::{EndReason, State},
@@ -199,6 +200,7 @@ impl Outbox {
         let gate = end.gate_by(Role::Consumer, &AsymmetricFence::REGISTERED);
         let tail = &end.control().producer.0.tail;
         write(end.at(at + shift));
+        ask_ahead(end.at(at), n, ring.free(), sys::cache::prefetch_for_writing);
         if conversing {
             publish_newest(self);
         } else {

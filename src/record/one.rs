@@ -251,6 +251,7 @@ impl Inlet for From {
         let (header, payload) = self.look(0);
         // What is wrong `first` finds, too.
         let frame = self.frames.check(header, self.inbox.available()).ok()?;
+        self.inbox.ask_ahead(frame);
         Some(Found { header, frame, payload: Some(payload), mark: () })
     }
 

@@ -17,6 +17,19 @@ pub(crate) fn prefetch_for_writing(at: *const u8) {
     let _ = at;
 }
 
+/// Asks for the line at `at` in order to read it, without waiting.
+#[inline]
+pub(crate) fn prefetch_for_reading(at: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: a prefetch reads nothing that a program could see and never faults.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = at;
+}
+
 /// Asks for `len` bytes at `from` to be brought near, without waiting for them.
 ///
 /// Bytes that another processor has just written come one by one over the chip's interconnect, and
