@@ -160,6 +160,9 @@ impl Outbox {
             ring.publish(n, &control.producer.0.tail);
             waited.moved(items);
             gate.notify(published);
+            if items == 1 {
+                ask_ahead(end.at(published), n, ring.free(), sys::cache::prefetch_for_writing);
+            }
         }
     }
 
