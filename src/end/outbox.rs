@@ -8,7 +8,7 @@
 
 use super::{
     Aborter, Peer, Role,
-    ahead::ask_ahead,
+    ahead::{LEAST, LEAST_IN_BATCH, ask_ahead},
     attach::Attached,
     distance::Distance,
     epoch::{EndReason, State},
@@ -160,9 +160,19 @@ impl Outbox {
             ring.publish(n, &control.producer.0.tail);
             waited.moved(items);
             gate.notify(published);
-            if items == 1 {
+            if items == 1 && n >= LEAST {
                 ask_ahead(end.at(published), n, ring.free(), sys::cache::prefetch_for_writing);
             }
+        }
+    }
+
+    /// An item of `n` bytes was written behind `offset` others, to be published later: asks for what will be written in a
+    /// while.
+    #[inline(always)]
+    pub(crate) fn ask_ahead_in_batch(&self, offset: u64, n: u64) {
+        if n >= LEAST_IN_BATCH {
+            let there = self.free() - offset;
+            ask_ahead(self.next(offset), n, there, sys::cache::prefetch_for_writing);
         }
     }
 
@@ -203,7 +213,9 @@ impl Outbox {
         let gate = end.gate_by(Role::Consumer, &AsymmetricFence::REGISTERED);
         let tail = &end.control().producer.0.tail;
         write(end.at(at + shift));
-        ask_ahead(end.at(at), n, ring.free(), sys::cache::prefetch_for_writing);
+        if n >= LEAST {
+            ask_ahead(end.at(at), n, ring.free(), sys::cache::prefetch_for_writing);
+        }
         if conversing {
             publish_newest(self);
         } else {

@@ -102,9 +102,9 @@ impl<'a, T: Topology> Batch<'a, T> {
     /// # Errors
     /// As [`send`](Self::send).
     pub fn send_vectored(&mut self, parts: &[IoSlice<'_>]) -> Result<(), WriteError> {
-        let header = self.make_room(total(parts), Patience::Forever)?;
+        let (header, frame) = self.make_room(total(parts), Patience::Forever)?;
         self.sender.put_parts(self.gathered.bytes, header, parts);
-        self.gathered.add(self.sender.outlet.frame(header.len()));
+        self.gathered.add(frame);
         Ok(())
     }
 
@@ -167,9 +167,10 @@ impl<'a, T: Topology> Batch<'a, T> {
 
     #[inline(always)]
     fn add(&mut self, bytes: &[u8], patience: Patience) -> Result<(), WriteError> {
-        let header = self.make_room(bytes.len(), patience)?;
+        let (header, frame) = self.make_room(bytes.len(), patience)?;
         self.sender.put(self.gathered.bytes, header, bytes);
-        self.gathered.add(self.sender.outlet.frame(header.len()));
+        self.sender.outlet.gathered(self.gathered.bytes, frame);
+        self.gathered.add(frame);
         Ok(())
     }
 
@@ -179,23 +180,24 @@ impl<'a, T: Topology> Batch<'a, T> {
         len: usize,
         patience: Patience,
     ) -> Result<Reservation<'_, T>, WriteError> {
-        let header = self.make_room(len, patience)?;
+        let (header, _) = self.make_room(len, patience)?;
         self.gathered.reserved = true;
         Ok(Reservation::new(self.sender, Some(&mut self.gathered), header))
     }
 
-    /// Waits until there is room for a record behind those gathered.
+    /// Waits until there is room for a record behind those gathered; returns how many bytes of the ring it takes, too.
     #[inline(always)]
-    fn make_room(&mut self, len: usize, patience: Patience) -> Result<Header, WriteError> {
+    fn make_room(&mut self, len: usize, patience: Patience) -> Result<(Header, u64), WriteError> {
         let kind = self.sender.take_kind();
         let len = self.sender.checked_len(len)?;
-        let all = self.gathered.bytes + self.sender.outlet.frame(len);
+        let frame = self.sender.outlet.frame(len);
+        let all = self.gathered.bytes + frame;
         let outlet = &self.sender.outlet;
         outlet.end().check()?;
         if all > outlet.room() || self.gathered.reserved || outlet.must_look() {
             self.make_room_long(all, patience)?;
         }
-        Ok(Header::new(len, kind))
+        Ok((Header::new(len, kind), frame))
     }
 
     #[cold]

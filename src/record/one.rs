@@ -147,6 +147,11 @@ impl Outlet for To {
         unsafe { header.write(at) };
     }
 
+    #[inline(always)]
+    fn gathered(&self, offset: u64, frame: u64) {
+        self.outbox.ask_ahead_in_batch(offset, frame);
+    }
+
     #[inline]
     fn publish(&mut self, bytes: u64, records: u64) -> Result<(), WriteError> {
         self.outbox.publish(bytes, records);
@@ -256,6 +261,18 @@ impl Inlet for From {
     }
 
     #[inline(always)]
+    fn next_at_hand(&mut self, offset: u64, rest: u64) -> Option<Found<()>> {
+        if !self.inbox.is_next_at_hand() || rest == 0 {
+            return None;
+        }
+        let (header, payload) = self.look(offset);
+        // What is wrong `find` finds, too.
+        let frame = self.frames.check(header, rest).ok()?;
+        self.inbox.ask_ahead_in_batch(offset, frame, rest);
+        Some(Found { header, frame, payload: Some(payload), mark: () })
+    }
+
+    #[inline(always)]
     fn first(&mut self, patience: Patience) -> Result<Option<Found<()>>, ReadError> {
         match self.await_reply(patience) {
             (_, frame @ (UNUSUAL | IN_VAIN)) => self.first_after(frame == IN_VAIN, patience),
@@ -270,7 +287,6 @@ impl Inlet for From {
         Ok((available > 0).then_some(available))
     }
 
-    #[inline(always)]
     fn find(&mut self, offset: u64, rest: u64) -> Result<Option<Found<()>>, ReadError> {
         if rest == 0 {
             return Ok(None);

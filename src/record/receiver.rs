@@ -261,12 +261,10 @@ impl<T: Topology> Receiver<T> {
     }
 
     /// A record, copied if it must not be shown in place.
-    #[inline(always)]
     fn staged_if_foreign(&mut self, found: FoundOf<T>) -> FoundOf<T> {
         if self.inlet.end().trust == Trust::AnyUser { self.staged(found) } else { found }
     }
 
-    #[cold]
     fn staged(&mut self, found: FoundOf<T>) -> FoundOf<T> {
         let Some(Payload(from)) = found.payload else { return found };
         let len = found.header.len() as usize;
@@ -390,14 +388,25 @@ impl<T: Topology> Records<'_, T> {
     #[inline(always)]
     #[allow(clippy::should_implement_trait, reason = "it lends: a record lives until the next")]
     pub fn next(&mut self) -> Result<Option<ViewOf<'_, T>>, ReadError> {
-        self.receiver.inlet.end().check()?;
-        let offset = self.shown;
-        let rest = self.available.saturating_sub(offset);
-        let Some(found) = self.receiver.inlet.find(offset, rest)? else { return Ok(None) };
-        let found = self.receiver.staged_if_foreign(found);
+        let rest = self.available.saturating_sub(self.shown);
+        let found = match self.receiver.inlet.next_at_hand(self.shown, rest) {
+            Some(found) => found,
+            None => match self.find(rest)? {
+                Some(found) => found,
+                None => return Ok(None),
+            },
+        };
         self.shown += found.frame;
         self.records += 1;
         Ok(Some(self.receiver.view(found)))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn find(&mut self, rest: u64) -> Result<Option<FoundOf<T>>, ReadError> {
+        self.receiver.inlet.end().check()?;
+        let Some(found) = self.receiver.inlet.find(self.shown, rest)? else { return Ok(None) };
+        Ok(Some(self.receiver.staged_if_foreign(found)))
     }
 }
 

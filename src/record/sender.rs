@@ -523,7 +523,10 @@ impl<'a, T: Topology> Reservation<'a, T> {
         }
         let frame = sender.outlet.frame(header.len());
         match batch {
-            Some(batch) => batch.add(frame),
+            Some(batch) => {
+                sender.outlet.gathered(offset, frame);
+                batch.add(frame);
+            }
             None => sender.outlet.publish_one(frame)?,
         }
         Ok(())

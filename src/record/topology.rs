@@ -80,6 +80,9 @@ pub(crate) mod sealed {
         fn payload(&self, offset: u64) -> NonNull<u8>;
         /// Says what that record is.
         fn describe(&mut self, offset: u64, header: Header);
+        /// That record, of `frame` bytes of the ring, is there, and another is likely to follow.
+        #[inline(always)]
+        fn gathered(&self, _offset: u64, _frame: u64) {}
         /// Publishes so many bytes of the place, with so many records, and gives up the rest.
         fn publish(&mut self, bytes: u64, records: u64) -> Result<(), WriteError>;
         /// The same with one record of so many bytes.
@@ -137,6 +140,8 @@ pub(crate) mod sealed {
 
         /// The first record, if there is nothing special about it: it may be shown where it is.
         fn at_hand(&mut self) -> Option<Found<Self::Mark>>;
+        /// The record behind `offset` bytes of a batch, of which `rest` follow, likewise.
+        fn next_at_hand(&mut self, offset: u64, rest: u64) -> Option<Found<Self::Mark>>;
         /// Waits for the first record; `None` at the end of a stream.
         fn first(&mut self, patience: Patience) -> Result<Option<Found<Self::Mark>>, ReadError>;
         /// Waits until there is one, and says how many bytes may be looked at; `None` at the end of a stream.
