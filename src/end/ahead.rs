@@ -10,7 +10,7 @@
 use std::ptr::NonNull;
 
 /// So far ahead: some twenty items' time, in which a line comes from any cache, and yet a small part of the nearest one.
-const AHEAD: u64 = 2 << 10;
+pub(crate) const AHEAD: u64 = 2 << 10;
 
 /// Of items sent and received one by one, those of fewer bytes are left to the processor,
 pub(super) const LEAST: u64 = 24;
@@ -24,7 +24,7 @@ const LINE: u64 = 64;
 /// For an item of `n` bytes at `at`, where a part of the ring begins that is this end's for `there` bytes: `ask`s for as
 /// many lines.
 #[inline(always)]
-pub(super) fn ask_ahead(at: NonNull<u8>, n: u64, there: u64, ask: impl Fn(*const u8)) {
+pub(crate) fn ask_ahead(at: NonNull<u8>, n: u64, there: u64, ask: impl Fn(*const u8)) {
     if there < 2 * AHEAD {
         return;
     }

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     layout::control::Control,
-    wait::{fence::AsymmetricFence, gate::Gate},
+    wait::{crowd::Crowd, fence::AsymmetricFence, gate::Gate},
 };
 use std::{fmt, ops::Deref, ptr::NonNull, sync::Arc};
 
@@ -105,6 +105,14 @@ impl Held {
         let line = role.own_gate(control);
         let sleeper = Bed { line, control, beds: &self.beds };
         Gate { parked: &line.parked, wake_at: &line.wake_at, sleeper, fence }
+    }
+
+    /// Wakes those producers of many that sleep until this consumer is at `position` or less.
+    #[inline(always)]
+    pub(crate) fn wake_crowd(&self, crowd: &mut Crowd, position: u64) {
+        let Many { control, seats, .. } = self.many;
+        let gates = seats.iter().map(|seat| self.end.gate_at(&seat.space.0));
+        crowd.notify(&control.many.0.announced, &self.fence, position, gates);
     }
 
     /// As [`End::many`].

@@ -7,7 +7,7 @@
 //! from several threads. Positions, and what every producer or consumer does with them whatever lies
 //! in the ring, are in [`outbox`] and [`inbox`], which the faces are made of.
 
-mod ahead;
+pub(crate) mod ahead;
 pub(crate) mod attach;
 mod bed;
 pub(crate) mod distance;
@@ -41,8 +41,7 @@ use crate::{
     sync::AtomicU64 as SharedU64,
     sys::OsError,
     wait::{
-        Wait,
-        crowd::{self, Crowd},
+        Wait, crowd,
         fence::AsymmetricFence,
         gate::{ANYTHING, Gate, Parked},
     },
@@ -341,13 +340,6 @@ impl End {
     /// A description of the object through which it can be found out who is there.
     pub(crate) fn probe(&self) -> &Object {
         &self.probe
-    }
-
-    /// Wakes those producers of many that sleep until this consumer is at `position` or less.
-    #[inline]
-    pub(crate) fn wake_crowd(&self, crowd: &mut Crowd, position: u64) {
-        let gates = self.seats().iter().map(|seat| self.gate_at(&seat.space.0));
-        crowd.notify(&self.control().many.0.announced, &self.fence, position, gates);
     }
 
     fn own(&self) -> Own<'_> {

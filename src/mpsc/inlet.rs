@@ -76,8 +76,11 @@ impl sealed::Inlet for Inlet {
         if !self.end.is_usable() || self.lent || self.end.trust == Trust::AnyUser {
             return None;
         }
-        // What is wrong `first` finds, too.
-        self.claims.find(&self.end, 0).ok().flatten()
+        match self.claims.find_alone(&self.end) {
+            Some(found) => Some(found),
+            // What is wrong `first` finds, too.
+            None => self.claims.find(&self.end, 0).ok().flatten(),
+        }
     }
 
     #[inline(always)]
@@ -133,15 +136,14 @@ impl sealed::Inlet for Inlet {
         &[]
     }
 
-    #[inline]
+    #[inline(always)]
     fn release(&mut self, bytes: u64, records: u64) {
         self.lent = false;
-        if bytes > 0 && self.end.check().is_ok() {
+        if self.end.is_usable() && self.claims.release_alone(&self.end, bytes) {
             self.waited.moved(records);
             self.bytes += bytes;
-            let released = self.claims.release(&self.end, bytes);
-            // What is wrong every later operation reports.
-            let _ = self.end.checked(released);
+        } else {
+            self.release_long(bytes, records);
         }
     }
 
@@ -175,6 +177,18 @@ impl sealed::Inlet for Inlet {
 impl Inlet {
     pub(super) fn ends(&self) -> &[ProducerEnd] {
         &self.claims.ends
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn release_long(&mut self, bytes: u64, records: u64) {
+        if bytes > 0 && self.end.is_usable() {
+            self.waited.moved(records);
+            self.bytes += bytes;
+            let released = self.claims.release(&self.end, bytes);
+            // What is wrong every later operation reports.
+            let _ = self.end.checked(released);
+        }
     }
 
     #[inline(never)]
@@ -287,9 +301,33 @@ impl Claims {
         self.ring.position() + self.within
     }
 
+    /// The usual case of [`find`](Self::find): the first record, if it has a claim to itself, and that one is committed. What
+    /// is wrong is left to that one.
+    #[inline(always)]
+    fn find_alone(&self, end: &Held) -> Option<Found<Mark>> {
+        if self.within > 0 {
+            return None;
+        }
+        let (many, geometry, at) = (end.many(), self.ring.geometry(), self.ring.position());
+        let (owner, blocks) = self.ring.first_committed(many.ring)?;
+        many.seat(owner).ok()?;
+        // Relaxed: as in `find`.
+        let header = geometry.block(many.ring, at).header.load(Ordering::Relaxed);
+        let header = Header::from_word(header);
+        let frame = self.frame(header);
+        let payload = Some(Payload(end.at(at)));
+        let is_alone = frame == u64::from(blocks) * self.block;
+        is_alone.then_some(Found { header, frame, payload, mark: Mark { owner } })
+    }
+
+    /// Bytes of the ring that a record takes.
+    #[inline]
+    fn frame(&self, header: Header) -> u64 {
+        (u64::from(header.len()).max(1) + (self.block - 1)) & !(self.block - 1)
+    }
+
     /// Finds the first record from `offset` past the position on, if it is committed. There begins either the
     /// record after the one that was found before, or the first that is not released.
-    #[inline(always)]
     fn find(&mut self, end: &Held, offset: u64) -> Result<Option<Found<Mark>>, Violation> {
         let many = end.many();
         let geometry = self.ring.geometry();
@@ -305,10 +343,9 @@ impl Claims {
         // there.
         let header = geometry.block(many.ring, at).header.load(Ordering::Relaxed);
         let header = Header::from_word(header);
-        let len = u64::from(header.len());
-        let frame = (len.max(1) + (self.block - 1)) & !(self.block - 1);
-        let rest = self.open.end - at;
+        let (frame, rest) = (self.frame(header), self.open.end - at);
         if frame > rest {
+            let len = u64::from(header.len());
             let what = "a record's length";
             return Err(Violation { what, found: len, low: 0, high: rest, exactly: false });
         }
@@ -362,8 +399,18 @@ impl Claims {
         Violation { what: "blocks of a claim", found: 0, low, high: u64::MAX, exactly: false }
     }
 
+    /// The usual case of [`release`](Self::release): gives back the first record, which has a claim to itself. False if it has
+    /// not, and nothing is given back.
+    #[inline(always)]
+    fn release_alone(&mut self, end: &Held, bytes: u64) -> bool {
+        let is_alone = self.within == 0 && self.ring.release_first(end.many().ring, bytes);
+        if is_alone {
+            end.wake_crowd(&mut self.crowd, self.ring.position());
+        }
+        is_alone
+    }
+
     /// Gives back so many bytes, which were found.
-    #[inline]
     fn release(&mut self, end: &Held, bytes: u64) -> Result<(), Violation> {
         let upto = self.position() + bytes;
         let whole = if upto < self.open.end { self.open.start } else { upto };

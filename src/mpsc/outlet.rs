@@ -8,6 +8,7 @@ use crate::{
     Peer, Stats, WriteError,
     end::{
         Role,
+        ahead::{AHEAD, ask_ahead},
         attach::Attached,
         distance::Distance,
         epoch::{EndReason, State},
@@ -20,6 +21,7 @@ use crate::{
     record::{frame::Header, topology::sealed},
     ring::mpsc::{Claim, Producer, Seat},
     sync::Ordering,
+    sys::cache::prefetch_for_writing,
     wait::spin::eagerly,
 };
 use std::ptr::NonNull;
@@ -84,18 +86,25 @@ impl sealed::Outlet for Outlet {
     #[inline(always)]
     fn send(&mut self, header: Header, bytes: &[u8], patience: Patience) -> Result<(), WriteError> {
         let frame = self.frame(header.len());
-        let claim = self.claim(frame, patience)?;
+        let claim = match self.claim_at_once(frame) {
+            Some(claim) => claim,
+            None => self.claim(frame, patience)?,
+        };
         self.put_header(claim.position(), header.to_word());
         let payload = self.end.at(claim.position());
         // SAFETY: so many bytes were claimed; they are mapped contiguously and are this producer's until it
         // commits. `bytes` is private memory. No reference to shared bytes is formed.
         unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), payload.as_ptr(), bytes.len()) };
+        self.ask_ahead(claim.position(), frame);
         self.commit(&claim, frame, 1)
     }
 
     #[inline]
     fn open(&mut self, bytes: u64, patience: Patience) -> Result<(), WriteError> {
-        self.claim = Some(self.claim(bytes, patience)?);
+        self.claim = Some(match self.claim_at_once(bytes) {
+            Some(claim) => claim,
+            None => self.claim(bytes, patience)?,
+        });
         Ok(())
     }
 
@@ -284,19 +293,38 @@ impl Outlet {
         self.ring.geometry().block(many.ring, position).header.store(word, Ordering::Relaxed);
     }
 
+    /// Claims `bytes`, whole blocks, if there is nothing special about that.
+    #[inline(always)]
+    fn claim_at_once(&mut self, bytes: u64) -> Option<Claim> {
+        if !self.end.is_usable() || self.claim.is_some() || self.end.reader_may_have_left() {
+            return None;
+        }
+        let blocks = (bytes >> self.block_bits) as u32;
+        // What is wrong the attempt that follows finds, too.
+        self.ring.claim(self.end.many().ring, blocks).ok().flatten()
+    }
+
     /// Waits until there is room for `bytes`, whole blocks, and claims it.
-    #[inline]
+    #[inline(never)]
     fn claim(&mut self, bytes: u64, patience: Patience) -> Result<Claim, WriteError> {
         self.end.check()?;
         sealed::Outlet::note_if_leaked(self);
-        if !sealed::Outlet::must_look(self) {
-            let claim = self.ring.claim(self.end.many().ring, (bytes >> self.block_bits) as u32);
-            if let Ok(Some(claim)) = claim {
-                return Ok(claim);
-            }
-            // Told by the attempt that follows.
+        match self.claim_at_once(bytes) {
+            Some(claim) => Ok(claim),
+            None => self.claim_long(bytes, patience),
         }
-        self.claim_long(bytes, patience)
+    }
+
+    /// A record of `n` bytes was written at `position`: asks for what will be written in a while, and the words beside it.
+    #[inline(always)]
+    fn ask_ahead(&self, position: u64, n: u64) {
+        let Self { end, ring, .. } = self;
+        let there = ring.free();
+        ask_ahead(end.at(position), n, there, prefetch_for_writing);
+        if there >= 2 * AHEAD {
+            let block = ring.geometry().block(end.many().ring, position + AHEAD);
+            prefetch_for_writing(std::ptr::from_ref(block).cast());
+        }
     }
 
     #[cold]
@@ -340,15 +368,15 @@ impl Outlet {
     }
 
     /// Hands a claim over.
-    #[inline]
+    #[inline(always)]
     fn commit(&mut self, claim: &Claim, bytes: u64, records: u64) -> Result<(), WriteError> {
-        let many = self.end.many();
-        if !self.ring.commit(many.ring, claim) {
+        let Self { end, ring, waited, .. } = self;
+        if !ring.commit(end.many().ring, claim) {
             return Err(self.revoked());
         }
-        self.waited.moved(records);
+        waited.moved(records);
         self.bytes += bytes;
-        self.end.gate(Role::Consumer).notify_at(claim.position());
+        end.gate_by(Role::Consumer, &end.fence).notify_at(claim.position());
         Ok(())
     }
 

@@ -8,12 +8,11 @@ use crate::{
     },
     sync::mortal::killed_after,
 };
-use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 
 /// The victim takes its seat, commits a record of one block and aborts a claim of two, or the other way round, and
-/// leaves. Notes in `committed` what it has committed; as commit is one step, whoever is killed in it has
-/// committed.
-fn life(shared: &Shared, aborts: [bool; 2], committed: &AtomicU8) {
+/// leaves. Notes in `deeds` what it has committed, or is about to.
+fn life(shared: &Shared, aborts: [bool; 2], deeds: &Deeds) {
     let mut producer = shared.producer(0);
     assert_eq!(shared.seat(0).take(shared.ring(), &mut producer), Ok(true));
     for (value, aborts) in (1..).zip(aborts) {
@@ -24,24 +23,52 @@ fn life(shared: &Shared, aborts: [bool; 2], committed: &AtomicU8) {
         if aborts {
             assert!(producer.abort(shared.ring(), &claim));
         } else {
-            committed.fetch_or(value, Relaxed);
+            deeds.committed.fetch_or(value, Relaxed);
+            deeds.last.store(claim.position(), Relaxed);
             assert!(producer.commit(shared.ring(), &claim));
         }
     }
     shared.seat(0).leave(&producer);
 }
 
+/// What the victim has committed; of the last, where it was: whoever is killed in its commit, which is a look and a store, has
+/// perhaps not come to the store.
+#[derive(Default)]
+struct Deeds {
+    committed: AtomicU8,
+    last: AtomicU64,
+}
+
+impl Deeds {
+    /// What the victim has committed, or had when it was killed. While it has the seat: so long nobody but itself
+    /// changes its claim before that is committed.
+    fn committed(&self, shared: &Shared) -> u8 {
+        let committed = self.committed.load(Relaxed);
+        let last = geometry().unfinished(shared.ring(), self.last.load(Relaxed));
+        match (committed, last) {
+            (0, _) | (_, None) => committed,
+            // The values are bits, and the last is the highest.
+            (committed, Some(owner)) if owner == 0 => committed & !(1 << committed.ilog2()),
+            _ => committed,
+        }
+    }
+}
+
 /// One execution: whether the victim was killed.
 fn run(steps: u32, aborts: [bool; 2], other: &[u32], looks: usize) -> bool {
     let shared = Shared::new();
-    let committed = Arc::new(AtomicU8::new(0));
     assert!(shared.lock(0) && shared.lock(1));
     let victim = thread::spawn({
-        let (shared, committed) = (Arc::clone(&shared), Arc::clone(&committed));
+        let shared = Arc::clone(&shared);
         move || {
-            let lived = killed_after(steps, || life(&shared, aborts, &committed));
+            let deeds = Deeds::default();
+            let lived = killed_after(steps, || life(&shared, aborts, &deeds));
+            let committed = match lived {
+                Some(()) => deeds.committed.load(Relaxed),
+                None => deeds.committed(&shared),
+            };
             shared.unlock(0);
-            lived.is_none()
+            (lived.is_none(), committed)
         }
     });
     let other = {
@@ -59,13 +86,12 @@ fn run(steps: u32, aborts: [bool; 2], other: &[u32], looks: usize) -> bool {
         before_look(n);
         got.extend(shared.take(&mut consumer));
     }
-    let (killed, put) = (victim.join().unwrap(), other.join().unwrap());
+    let ((killed, committed), put) = (victim.join().unwrap(), other.join().unwrap());
     got.extend(shared.drain(&mut consumer));
 
     // Everything committed arrived once, in the order of its producer, and nothing else did.
     let of = |who| got.iter().copied().filter(move |value| value / 10 == who).collect::<Vec<_>>();
     assert_eq!(of(1), put);
-    let committed = committed.load(Relaxed);
     assert_eq!(of(0), [1, 2].into_iter().filter(|bit| committed & bit != 0).collect::<Vec<_>>());
     // The seat is to be had, and the ring goes on.
     let mut next = shared.producer(0);

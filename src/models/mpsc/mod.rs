@@ -108,13 +108,14 @@ impl Shared {
 
     /// One look: what was read and released, if there was a record. What else there was is repaired and stepped over.
     fn take(&self, consumer: &mut Consumer) -> Option<u8> {
+        // (`first_committed` makes the same load.)
         let found = consumer.look(self.ring(), 0).unwrap();
         let Found::Committed { blocks, .. } = found else {
             self.repair(consumer, found);
             return None;
         };
         let value = self.read(consumer.position(), blocks);
-        self.release(consumer, blocks);
+        assert!(consumer.release_first(self.ring(), blocks.into()), "it was committed");
         Some(value)
     }
 

@@ -95,6 +95,36 @@ impl Consumer {
         })
     }
 
+    /// The usual case of [`look`](Self::look): the owner and the blocks of the claim at the position, if it is committed. What
+    /// is wrong is left to that one.
+    #[inline(always)]
+    pub(crate) fn first_committed(&self, ring: Ring<'_>) -> Option<(u8, u32)> {
+        // Acquire: as in `look`.
+        let word = Word(self.geometry.block(ring, self.head).claim.load(Ordering::Acquire));
+        let limit = self.geometry.capacity.min(cursor::left(self.head));
+        let fits = self.geometry.bytes(word.blocks()).wrapping_sub(1) < limit;
+        let is_it = word.state() == State::Committed && word.lap() == self.geometry.lap(self.head);
+        (is_it && fits).then(|| (word.owner(), word.blocks()))
+    }
+
+    /// The usual case of [`release`](Self::release): gives back the claim at the position, which was found to be
+    /// committed. False, and nothing is given back, if it is not, or not of so many bytes.
+    #[inline(always)]
+    pub(crate) fn release_first(&mut self, ring: Ring<'_>, bytes: u64) -> bool {
+        let claim = &self.geometry.block(ring, self.head).claim;
+        // Relaxed: as in `release`.
+        let word = Word(claim.load(Ordering::Relaxed));
+        let is_it = word.state() == State::Committed && word.lap() == self.geometry.lap(self.head);
+        if !is_it || self.geometry.bytes(word.blocks()) != bytes {
+            return false;
+        }
+        // Release, both: as in `release`.
+        claim.store(word.with(State::Free).0, Ordering::Release);
+        self.head += bytes;
+        ring.head.store(self.head, Ordering::Release);
+        true
+    }
+
     /// Gives back what lies before `upto`: the end of a claim that was found, as were all before it, to be
     /// committed or a pad.
     ///

@@ -49,6 +49,14 @@ enum Verdict {
     Full,
 }
 
+/// How an attempt to claim went.
+enum Attempt {
+    Claimed(Claim),
+    /// Another producer was faster, or did not finish.
+    Again,
+    Full,
+}
+
 /// The producer's private side.
 #[derive(Debug)]
 pub(crate) struct Producer {
@@ -79,6 +87,12 @@ impl Producer {
         self.geometry
     }
 
+    /// Bytes that may be claimed behind its last claim, as far as the private copies tell.
+    #[inline]
+    pub(crate) fn free(&self) -> u64 {
+        self.room(self.end)
+    }
+
     /// Where its last claim ended; 0 if there was none.
     pub(crate) fn end(&self) -> u64 {
         self.end
@@ -106,56 +120,73 @@ impl Producer {
     ///
     /// # Errors
     /// [`Violation`]: nothing was claimed.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn claim(
         &mut self,
         ring: Ring<'_>,
         blocks: u32,
     ) -> Result<Option<Claim>, Violation> {
         debug_assert!((1..=self.geometry.most()).contains(&blocks));
-        let need = self.geometry.bytes(blocks);
-        for attempt in 0..TRIES {
-            if attempt > 0 {
-                back_off(attempt);
-            }
-            let tail = self.tail(ring)?;
-            let claim = &self.geometry.block(ring, tail).claim;
-            // Acquire: pairs with the Release of a claim (we see a head with which its length is right) and
-            // with that of a FREE in `Consumer::release` (we see that the tail went past it).
-            let seen = Word(claim.load(Ordering::Acquire));
-            // Relaxed: ordered by the load before.
-            if ring.tail.load(Ordering::Relaxed) != tail {
-                continue;
-            }
-            let verdict = if seen.state() != State::Free {
-                self.judge_claimed(ring, tail, seen)?
-            } else if self.room(tail) < need {
-                self.judge_room(ring, tail, need)?
-            } else {
-                Verdict::Room
-            };
-            match verdict {
-                Verdict::Again => continue,
-                Verdict::Full => break,
-                Verdict::Room => {}
-            }
-            let word = Word::busy(self.me, blocks, self.geometry.lap(tail));
-            // Release: pairs with the Acquire load above, in who helps or waits. The Acquire is that load
-            // in us: nobody stores a FREE word anew that was there before.
-            let claimed =
-                claim.compare_exchange(seen.0, word.0, Ordering::Release, Ordering::Relaxed);
-            if claimed.is_ok() {
-                self.end = tail + need;
-                self.tail = self.end;
-                help(ring, tail, self.end);
-                return Ok(Some(Claim { position: tail, word }));
+        match self.attempt(ring, blocks)? {
+            Attempt::Claimed(claim) => Ok(Some(claim)),
+            Attempt::Again => self.claim_anew(ring, blocks),
+            Attempt::Full => Ok(None),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn claim_anew(&mut self, ring: Ring<'_>, blocks: u32) -> Result<Option<Claim>, Violation> {
+        for attempt in 1..TRIES {
+            back_off(attempt);
+            match self.attempt(ring, blocks)? {
+                Attempt::Claimed(claim) => return Ok(Some(claim)),
+                Attempt::Again => {}
+                Attempt::Full => break,
             }
         }
         Ok(None)
     }
 
+    #[inline(always)]
+    fn attempt(&mut self, ring: Ring<'_>, blocks: u32) -> Result<Attempt, Violation> {
+        let need = self.geometry.bytes(blocks);
+        let tail = self.tail(ring)?;
+        let claim = &self.geometry.block(ring, tail).claim;
+        // Acquire: pairs with the Release of a claim (we see a head with which its length is right) and
+        // with that of a FREE in `Consumer::release` (we see that the tail went past it).
+        let seen = Word(claim.load(Ordering::Acquire));
+        // Relaxed: ordered by the load before.
+        if ring.tail.load(Ordering::Relaxed) != tail {
+            return Ok(Attempt::Again);
+        }
+        let verdict = if seen.state() != State::Free {
+            self.judge_claimed(ring, tail, seen)?
+        } else if self.room(tail) < need {
+            self.judge_room(ring, tail, need)?
+        } else {
+            Verdict::Room
+        };
+        match verdict {
+            Verdict::Again => return Ok(Attempt::Again),
+            Verdict::Full => return Ok(Attempt::Full),
+            Verdict::Room => {}
+        }
+        let word = Word::busy(self.me, blocks, self.geometry.lap(tail));
+        // Release: pairs with the Acquire load above, in who helps or waits. The Acquire is that load
+        // in us: nobody stores a FREE word anew that was there before.
+        let claimed = claim.compare_exchange(seen.0, word.0, Ordering::Release, Ordering::Relaxed);
+        if claimed.is_err() {
+            return Ok(Attempt::Again);
+        }
+        self.end = tail + need;
+        self.tail = self.end;
+        help(ring, tail, self.end);
+        Ok(Attempt::Claimed(Claim { position: tail, word }))
+    }
+
     /// Hands a claim over to the consumer. False if it was revoked: this producer was taken for dead.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn commit(&self, ring: Ring<'_>, claim: &Claim) -> bool {
         self.finish(ring, claim, State::Committed)
     }
@@ -166,12 +197,19 @@ impl Producer {
         self.finish(ring, claim, State::Pad)
     }
 
-    #[inline]
+    /// A look and a store, where a compare-and-swap would wait until all that was stored before is in the cache: twice as
+    /// long as all the rest. A claim changes under its owner only once that one is dead, and who is dead stores
+    /// nothing. (Who finds it revoked all the same was taken for dead by mistake, and writes nothing.)
+    #[inline(always)]
     fn finish(&self, ring: Ring<'_>, claim: &Claim, state: State) -> bool {
         let word = &self.geometry.block(ring, claim.position).claim;
-        let (busy, done) = (claim.word.0, claim.word.with(state).0);
-        // Release: pairs with the Acquire in `Consumer::look`; the bytes are there, and the tail is past them.
-        word.compare_exchange(busy, done, Ordering::Release, Ordering::Relaxed).is_ok()
+        // Relaxed: it is our own store that we look for.
+        let ours = word.load(Ordering::Relaxed) == claim.word.0;
+        if ours {
+            // Release: pairs with the Acquire in `Consumer::look`; the bytes are there, and the tail is past them.
+            word.store(claim.word.with(state).0, Ordering::Release);
+        }
+        ours
     }
 
     /// Helps the tail past what is claimed there. Returns a tail that is past every claim of whoever has
@@ -195,7 +233,7 @@ impl Producer {
     }
 
     /// Loads the tail.
-    #[inline]
+    #[inline(always)]
     pub(super) fn tail(&self, ring: Ring<'_>) -> Result<u64, Violation> {
         // Acquire: pairs with the Release in `help`.
         let tail = ring.tail.load(Ordering::Acquire);

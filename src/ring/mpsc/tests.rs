@@ -199,6 +199,49 @@ fn a_claim_is_seen_in_each_of_its_states() {
 }
 
 #[test]
+fn the_usual_ways_find_and_release_what_the_others_do() {
+    for start in STARTS {
+        let lap = geometry().lap(start);
+        let blocks = [0, 1, 2, BLOCKS, BLOCKS + 1, Word::MOST_BLOCKS];
+        let words = blocks.into_iter().flat_map(|blocks| {
+            let claim = u64::from(blocks) << Word::BLOCKS | 5 << Word::OWNER;
+            [lap, lap.wrapping_add(1), lap.wrapping_sub(1)].map(|lap| Word(claim | u64::from(lap)))
+        });
+        for word in words.chain([Word(0), Word(!0)]) {
+            for state in [State::Free, State::Busy, State::Committed, State::Pad] {
+                let words = Words::new(start);
+                let mut consumer = words.consumer();
+                words.word(start).store(word.with(state).0, Ordering::Relaxed);
+                let looked = match consumer.look(words.ring(), 0) {
+                    Ok(Found::Committed { owner, blocks }) => Some((owner, blocks)),
+                    _ => None,
+                };
+                assert_eq!(consumer.first_committed(words.ring()), looked, "{word:?} {state:?}");
+                let Some((_, blocks)) = looked else {
+                    for bytes in [UNIT, 2 * UNIT] {
+                        let stale = word.lap() != lap || state != State::Committed;
+                        assert!(!stale || !consumer.release_first(words.ring(), bytes));
+                    }
+                    continue;
+                };
+                let bytes = u64::from(blocks) * UNIT;
+                for wrong in [0, bytes - UNIT, bytes + UNIT, u64::MAX] {
+                    assert!(!consumer.release_first(words.ring(), wrong), "not of {wrong}");
+                }
+                assert_eq!(consumer.position(), start);
+                assert!(consumer.release_first(words.ring(), bytes));
+                assert_eq!(
+                    (consumer.position(), words.positions().0),
+                    (start + bytes, start + bytes)
+                );
+                let free = Word(words.word(start).load(Ordering::Relaxed));
+                assert_eq!(free, word.with(State::Free), "blocks and lap are kept");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_claim_whose_owner_died_before_it_moved_the_tail_is_passed_by_anybody() {
     for start in STARTS {
         let words = Words::new(start);
