@@ -16,8 +16,9 @@
 //! ```
 //!
 //! The lap is how often the ring had been gone round at the claim's position. It tells the claim at a block
-//! from the one that was there a lap before, and lets every change of a word be one compare-and-swap that cannot
-//! succeed on anything but what was looked at.
+//! from the one that was there a lap before, and lets every change of a word for which two may compete be one
+//! compare-and-swap that cannot succeed on anything but what was looked at: to claim, to revoke. A BUSY word is its
+//! owner's as long as that one lives, and a COMMITTED one or a PAD the consumer's, who change it by a store.
 //!
 //! ```text
 //!             claim                 commit                  release
@@ -56,6 +57,10 @@
 //!
 //! Whatever a peer scribbles into the words, what leaves this module lies in the ring: a claim handed out is no
 //! longer than the ring and begins at a whole block. Every loop ends.
+//!
+//! **An owner that lives is not taken for dead**: the kernel gives its seat's lock back when nothing is left that could store to
+//! the ring, with the mapping or, of System V objects, with the process ([`crate::peer`]). On this rests that commit is a look
+//! and a store, where a compare-and-swap would wait until every store before it is in the cache.
 //!
 //! What 32 bits of lap do not tell apart: a producer that is stopped between its look and its compare-and-swap
 //! and goes on exactly 2^32 laps later, to the block.
