@@ -39,11 +39,18 @@ pub struct Inlet {
     lent: bool,
 }
 
-/// Which record it is, beside what every one has.
+/// What is known of a record beside what is of every one: the seat of who sent it. (A whole word: see [`Found`].)
 #[derive(Clone, Copy, Debug)]
-pub struct Mark {
-    /// The seat of who sent it.
-    owner: u8,
+pub struct Mark(u64);
+
+impl Mark {
+    fn of(owner: u8) -> Self {
+        Self(owner.into())
+    }
+
+    fn owner(self) -> u8 {
+        self.0 as u8
+    }
 }
 
 impl sealed::Inlet for Inlet {
@@ -128,7 +135,8 @@ impl sealed::Inlet for Inlet {
     fn origin(&self, found: &Found<Mark>) -> ProducerId {
         // 0 is nobody's, and so is a seat that there is not, which `Claims::open` has refused; or we are in a
         // forked child.
-        let seat = self.end.is_own().then(|| self.end.many().seat(found.mark.owner).ok()).flatten();
+        let seat =
+            self.end.is_own().then(|| self.end.many().seat(found.mark.owner()).ok()).flatten();
         ProducerId(seat.map_or(0, seat::producer))
     }
 
@@ -317,7 +325,7 @@ impl Claims {
         let frame = self.frame(header);
         let payload = Some(Payload(end.at(at)));
         let is_alone = frame == u64::from(blocks) * self.block;
-        is_alone.then_some(Found { header, frame, payload, mark: Mark { owner } })
+        is_alone.then_some(Found { header, frame, payload, mark: Mark::of(owner) })
     }
 
     /// Bytes of the ring that a record takes.
@@ -356,7 +364,7 @@ impl Claims {
                 next = self.open.end;
             }
         }
-        let mark = Mark { owner: self.open.owner };
+        let mark = Mark::of(self.open.owner);
         let payload = Some(Payload(end.at(at)));
         Ok(Some(Found { header, frame: next - from, payload, mark }))
     }

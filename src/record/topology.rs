@@ -106,7 +106,8 @@ pub(crate) mod sealed {
         fn stats(&self) -> Stats;
     }
 
-    /// A record that was found.
+    /// A record that was found. (All of it are whole words: beside anything smaller the compiler moves a guard by the byte, and
+    /// whoever then loads a word of it waits for the bytes.)
     #[derive(Clone, Copy, Debug)]
     pub struct Found<M> {
         pub(crate) header: Header,
