@@ -78,13 +78,18 @@ const WAYS: [(&str, usize); 8] = [
     ("unix", 1),
 ];
 
+/// The ways to send one message there and one back: these, and what two processors take for it by themselves.
+fn there_and_back() -> Vec<&'static str> {
+    WAYS.iter().map(|(spec, _)| *spec).chain(["lines"]).collect()
+}
+
 fn main() -> ExitCode {
     message::role::run_if_asked(REGISTRY);
     let given = |flag: &str| std::env::args().any(|argument| argument.starts_with(flag));
     let modes = if given("--loads") || given("--patterns") {
         run(&Args::parse())
     } else {
-        let contest = Contest { specs: &WAYS.map(|(spec, _)| spec), sizes: &[1, 4] };
+        let contest = Contest { specs: &there_and_back(), sizes: &[1, 4] };
         round_trips("latency", &contest, matches);
         // `cargo test` and `-- --test` want to see that all of it works.
         if given("--test") { run(&Args::brief()) } else { Ok(()) }
@@ -101,7 +106,7 @@ fn main() -> ExitCode {
 /// Slots of 8 B against all that is not records, and records of 32 B against all that is not slots.
 fn matches() -> Vec<Match> {
     let of = |ours: &str, not: &str, words: usize| {
-        let others = WAYS.map(|(spec, _)| spec).into_iter().filter(|spec| !spec.starts_with(not));
+        let others = there_and_back().into_iter().filter(|spec| !spec.starts_with(not));
         let (first, others): (Vec<_>, Vec<_>) = others.partition(|spec| *spec == ours);
         matches_of(&[first, others].concat(), "there and back", words, Job::RoundTrips(0))
     };

@@ -16,6 +16,7 @@ mod descriptor;
 pub mod duo;
 pub mod histogram;
 pub mod job;
+mod lines;
 mod loops;
 pub mod patience;
 mod pipe;
@@ -50,6 +51,7 @@ pub const IN_TREE: &[(&str, Make)] = &[
     ("pipe", pipe::make),
     ("unix", unix::make),
     ("semaphores", semaphores::make),
+    ("lines", lines::make),
 ];
 
 /// One way to carry messages of `N` numbers of eight bytes, in one direction.

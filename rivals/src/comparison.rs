@@ -69,6 +69,9 @@ fn rivals(work: Work, job: Job) -> Vec<&'static str> {
     if !matches!(work, Work::Slots) {
         rivals.push("aeron");
     }
+    if matches!(work, Work::RoundTrip) {
+        rivals.push("lines");
+    }
     rivals
 }
 
