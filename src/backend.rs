@@ -27,6 +27,10 @@
 //!   processes have no descriptors to spare; and between users who do not trust each other.
 //! - **Anonymous** wherever one process starts the other: nothing can be left behind.
 //!
+//! A process leaves its ends of System V rings before it changes its IPC namespace, or gives up its System V undo list (unshare(2) with
+//! `CLONE_NEWIPC` or `CLONE_SYSVSEM`, setns(2)): the kernel then takes its semaphores back as if it had died, and the others
+//! go on without it, while it could still write.
+//!
 //! # POSIX, worked
 //! ```
 //! use shmpipe::{Options, stream::{Reader, Writer}};

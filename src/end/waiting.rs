@@ -200,10 +200,13 @@ impl End {
                     let moved = self.is_one_to_many() && until.there.get() != wake_at;
                     found.is_some() || moved || self.check().is_err()
                 });
-                self.check()?;
                 let found = match found {
+                    // Also if the end was aborted meanwhile: what was claimed must not be dropped.
                     Some(found) => Some(found?),
-                    None => attempt(Gone::NotLooked)?,
+                    None => {
+                        self.check()?;
+                        attempt(Gone::NotLooked)?
+                    }
                 };
                 waited.slept(parked, napping.is_some(), found.is_some());
                 match found {

@@ -86,6 +86,7 @@ impl sealed::Outlet for Outlet {
     #[inline(always)]
     fn send(&mut self, header: Header, bytes: &[u8], patience: Patience) -> Result<(), WriteError> {
         let frame = self.frame(header.len());
+        let last = self.ring.end();
         let claim = match self.claim_at_once(frame) {
             Some(claim) => claim,
             None => self.claim(frame, patience)?,
@@ -95,7 +96,9 @@ impl sealed::Outlet for Outlet {
         // SAFETY: so many bytes were claimed; they are mapped contiguously and are this producer's until it
         // commits. `bytes` is private memory. No reference to shared bytes is formed.
         unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), payload.as_ptr(), bytes.len()) };
-        self.ask_ahead(claim.position(), frame);
+        if claim.position() == last {
+            self.ask_ahead(last, frame);
+        }
         self.commit(&claim, frame, 1)
     }
 
@@ -315,7 +318,8 @@ impl Outlet {
         }
     }
 
-    /// A record of `n` bytes was written at `position`: asks for what will be written in a while, and the words beside it.
+    /// A record of `n` bytes was written at `position`, where the last one of this producer had ended, so that the others seem to
+    /// be idle: asks for what will be written in a while, and the words beside it.
     #[inline(always)]
     fn ask_ahead(&self, position: u64, n: u64) {
         let Self { end, ring, .. } = self;

@@ -18,6 +18,10 @@
 //! end; what a program holds that this user may not look into (setuid) or that is in another pid namespace; and
 //! one of two ends that a process had, if the program that it became has opened the other anew.
 //!
+//! Nor does it outlast the process's wish to have none of it: unshare(2) with CLONE_SYSVSEM or CLONE_NEWIPC, and setns(2) into
+//! another IPC namespace, undo all at once, while the segment stays mapped. Such a process is taken for dead and its ring for
+//! free; a ring of many is damaged if it is in a `send` just then. So the ends of System V rings are to be left before.
+//!
 //! **Whose set it is.** Anybody can make a set with any key, and an id is used again some millions of sets later. A ring's
 //! set was made by who made the segment ([`crate::segment::sysv`] sees to that), has [`SPARE`] semaphores more than it has locks, and a key
 //! that only the segment's id gives, which cannot be another's as long as the segment is attached anywhere.

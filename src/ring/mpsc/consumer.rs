@@ -115,7 +115,7 @@ impl Consumer {
         // Relaxed: as in `release`.
         let word = Word(claim.load(Ordering::Relaxed));
         let is_it = word.state() == State::Committed && word.lap() == self.geometry.lap(self.head);
-        if !is_it || self.geometry.bytes(word.blocks()) != bytes {
+        if !is_it || bytes == 0 || self.geometry.bytes(word.blocks()) != bytes {
             return false;
         }
         // Release, both: as in `release`.
