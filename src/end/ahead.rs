@@ -4,19 +4,14 @@
 //! send or to receive a small item takes fifty or more, so that it sees the next few items at best, and waits for each line
 //! that the other processor had last. So each item is followed by a line or two that are asked for, far enough ahead to be
 //! there in time, and only where they are this end's already: a line that the other end is still at work on would be taken away from it.
-//!
-//! A loop over the items of a batch is shorter, and the items for which that is worth it are larger.
 
 use std::ptr::NonNull;
 
 /// So far ahead: some twenty items' time, in which a line comes from any cache, and yet a small part of the nearest one.
 pub(crate) const AHEAD: u64 = 2 << 10;
 
-/// Of items sent and received one by one, those of fewer bytes are left to the processor,
+/// Items of fewer bytes are left to the processor.
 pub(super) const LEAST: u64 = 24;
-
-/// and of those in batches.
-pub(super) const LEAST_IN_BATCH: u64 = 64;
 
 /// A line, as all processors have it that asking does anything for.
 const LINE: u64 = 64;
@@ -25,7 +20,7 @@ const LINE: u64 = 64;
 /// many lines.
 #[inline(always)]
 pub(crate) fn ask_ahead(at: NonNull<u8>, n: u64, there: u64, ask: impl Fn(*const u8)) {
-    if there < 2 * AHEAD {
+    if n < LEAST || there < 2 * AHEAD {
         return;
     }
     let first = at.as_ptr().cast_const().wrapping_add(AHEAD as usize);
@@ -65,7 +60,7 @@ mod tests {
             for there in [0, n, 2 * AHEAD - 1, 2 * AHEAD, 4 << 20] {
                 let lines = asked(n, there);
                 let many = if n <= LINE + LINE / 2 { 1 } else { n / LINE };
-                let asks = n <= AHEAD && there >= 2 * AHEAD;
+                let asks = (LEAST..=AHEAD).contains(&n) && there >= 2 * AHEAD;
                 assert_eq!(lines.len() as u64, if asks { many } else { 0 }, "{n} of {there}");
                 assert!(lines.iter().all(|line| line + LINE <= there), "{n} of {there}");
                 assert!(lines.iter().zip(0..).all(|(line, i)| *line == AHEAD + i * LINE));

@@ -3,7 +3,7 @@
 
 use super::{
     Aborter, Peer, Role,
-    ahead::{LEAST, LEAST_IN_BATCH, ask_ahead},
+    ahead::ask_ahead,
     attach::Attached,
     distance::Distance,
     epoch::{EndReason, State, Word},
@@ -253,20 +253,11 @@ impl Inbox {
         self.end.is_usable() && self.usual & FOREIGN == 0
     }
 
-    /// The first item, of `n` bytes, is about to be used: asks for what comes in a while.
+    /// The item of `n` bytes behind `offset` others is about to be used, and `rest` from there on are available: asks for what
+    /// will be used in a while.
     #[inline(always)]
-    pub(crate) fn ask_ahead(&self, n: u64) {
-        if n >= LEAST {
-            ask_ahead(self.first(0), n, self.available(), sys::cache::prefetch_for_reading);
-        }
-    }
-
-    /// The item of `n` bytes behind `offset` others is about to be used, and `rest` from there on are available: likewise.
-    #[inline(always)]
-    pub(crate) fn ask_ahead_in_batch(&self, offset: u64, n: u64, rest: u64) {
-        if n >= LEAST_IN_BATCH {
-            ask_ahead(self.first(offset), n, rest, sys::cache::prefetch_for_reading);
-        }
+    pub(crate) fn ask_ahead(&self, offset: u64, n: u64, rest: u64) {
+        ask_ahead(self.first(offset), n, rest, sys::cache::prefetch_for_reading);
     }
 
     /// Waits until there are bytes, if any are wanted; returns how many, 0 at the end of a finished

@@ -8,7 +8,7 @@
 
 use super::{
     Aborter, Peer, Role,
-    ahead::{LEAST, LEAST_IN_BATCH, ask_ahead},
+    ahead::{LEAST, ask_ahead},
     attach::Attached,
     distance::Distance,
     epoch::{EndReason, State},
@@ -169,11 +169,9 @@ impl Outbox {
     /// An item of `n` bytes was written behind `offset` others, to be published later: asks for what will be written in a
     /// while.
     #[inline(always)]
-    pub(crate) fn ask_ahead_in_batch(&self, offset: u64, n: u64) {
-        if n >= LEAST_IN_BATCH {
-            let there = self.free() - offset;
-            ask_ahead(self.next(offset), n, there, sys::cache::prefetch_for_writing);
-        }
+    pub(crate) fn ask_ahead(&self, offset: u64, n: u64) {
+        let there = self.free() - offset;
+        ask_ahead(self.next(offset), n, there, sys::cache::prefetch_for_writing);
     }
 
     /// Waits until there is room for an item of `n` bytes, has it written where it goes, `shift` bytes behind
@@ -213,9 +211,7 @@ impl Outbox {
         let gate = end.gate_by(Role::Consumer, &AsymmetricFence::REGISTERED);
         let tail = &end.control().producer.0.tail;
         write(end.at(at + shift));
-        if n >= LEAST {
-            ask_ahead(end.at(at), n, ring.free(), sys::cache::prefetch_for_writing);
-        }
+        ask_ahead(end.at(at), n, ring.free(), sys::cache::prefetch_for_writing);
         if conversing {
             publish_newest(self);
         } else {

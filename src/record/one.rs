@@ -149,7 +149,7 @@ impl Outlet for To {
 
     #[inline(always)]
     fn gathered(&self, offset: u64, frame: u64) {
-        self.outbox.ask_ahead_in_batch(offset, frame);
+        self.outbox.ask_ahead(offset, frame);
     }
 
     #[inline]
@@ -256,7 +256,7 @@ impl Inlet for From {
         let (header, payload) = self.look(0);
         // What is wrong `first` finds, too.
         let frame = self.frames.check(header, self.inbox.available()).ok()?;
-        self.inbox.ask_ahead(frame);
+        self.inbox.ask_ahead(0, frame, self.inbox.available());
         Some(Found { header, frame, payload: Some(payload), mark: () })
     }
 
@@ -268,7 +268,7 @@ impl Inlet for From {
         let (header, payload) = self.look(offset);
         // What is wrong `find` finds, too.
         let frame = self.frames.check(header, rest).ok()?;
-        self.inbox.ask_ahead_in_batch(offset, frame, rest);
+        self.inbox.ask_ahead(offset, frame, rest);
         Some(Found { header, frame, payload: Some(payload), mark: () })
     }
 

@@ -204,7 +204,7 @@ impl<T: Pod> Consumer<T> {
         if !self.inbox.is_at_hand(Self::SIZE) {
             return self.pop_long(patience);
         }
-        self.inbox.ask_ahead(Self::SIZE);
+        self.inbox.ask_ahead(0, Self::SIZE, self.inbox.available());
         let value = self.first();
         self.inbox.release_one(Self::SIZE);
         Ok(Some(value))
