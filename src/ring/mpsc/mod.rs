@@ -58,9 +58,10 @@
 //! Whatever a peer scribbles into the words, what leaves this module lies in the ring: a claim handed out is no
 //! longer than the ring and begins at a whole block. Every loop ends.
 //!
-//! **An owner that lives is not taken for dead**: the kernel gives its seat's lock back when nothing is left that could store to
-//! the ring, with the mapping or, of System V objects, with the process ([`crate::peer`]). On this rests that commit is a look
-//! and a store, where a compare-and-swap would wait until every store before it is in the cache.
+//! **An owner that lives is not taken for dead**: the kernel gives its seat's lock back when nothing is left that could
+//! store to the ring: with the mapping or, of System V objects, with the process, unless that one gives it up by itself
+//! ([`crate::peer`]; [`crate::backend`] forbids it). On this rests that commit is a look and a store, where a
+//! compare-and-swap would wait until every store before it is in the cache.
 //!
 //! What 32 bits of lap do not tell apart: a producer that is stopped between its look and its compare-and-swap
 //! and goes on exactly 2^32 laps later, to the block.

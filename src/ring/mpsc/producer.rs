@@ -197,9 +197,9 @@ impl Producer {
         self.finish(ring, claim, State::Pad)
     }
 
-    /// A look and a store, where a compare-and-swap would wait until all that was stored before is in the cache: twice as
-    /// long as all the rest. A claim changes under its owner only once that one is dead, and who is dead stores
-    /// nothing. (Who finds it revoked all the same was taken for dead by mistake, and writes nothing.)
+    /// A look and a store, where a compare-and-swap would wait until all that was stored before is in the cache. A claim
+    /// changes under its owner only once that one is dead, and who is dead stores nothing. (Who finds it revoked all the
+    /// same was taken for dead by mistake, and writes nothing.)
     #[inline(always)]
     fn finish(&self, ring: Ring<'_>, claim: &Claim, state: State) -> bool {
         let word = &self.geometry.block(ring, claim.position).claim;
