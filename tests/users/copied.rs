@@ -112,6 +112,15 @@ fn what_a_consumer_looks_at() {
             received_by_copy::<record::Sender, record::Receiver>(
                 |sender| sender.send(&SENT.to_ne_bytes()).unwrap(),
                 |receiver, scribbled| {
+                    let record = receiver.recv_timeout(DEADLINE).unwrap().unwrap();
+                    let before = word(&record);
+                    scribbled();
+                    [before, word(&record)]
+                },
+            );
+            received_by_copy::<record::Sender, record::Receiver>(
+                |sender| sender.send(&SENT.to_ne_bytes()).unwrap(),
+                |receiver, scribbled| {
                     let mut records = receiver.recv_batch_timeout(DEADLINE).unwrap().unwrap();
                     let record = records.next().unwrap().unwrap();
                     let before = word(&record);
@@ -123,6 +132,16 @@ fn what_a_consumer_looks_at() {
                 |sender| sender.send(&SENT.to_ne_bytes()).unwrap(),
                 |receiver, scribbled| {
                     let record = receiver.recv_timeout(DEADLINE).unwrap().unwrap();
+                    let before = word(&record);
+                    scribbled();
+                    [before, word(&record)]
+                },
+            );
+            received_by_copy::<mpsc::Sender, mpsc::Receiver>(
+                |sender| sender.send(&SENT.to_ne_bytes()).unwrap(),
+                |receiver, scribbled| {
+                    let mut records = receiver.recv_batch_timeout(DEADLINE).unwrap().unwrap();
+                    let record = records.next().unwrap().unwrap();
                     let before = word(&record);
                     scribbled();
                     [before, word(&record)]
