@@ -1,6 +1,7 @@
 //! The receiving side: what lies at the head, who holds it up, and when nobody is left.
 
 use super::{
+    ask_ahead,
     outlet::END,
     status::{self, ProducerEnd, ProducerId},
 };
@@ -17,12 +18,14 @@ use crate::{
         stop::Stop,
         waiting::{Gone, Patience, Until},
     },
+    layout::control::Seat,
     record::{
         frame::Header,
         topology::sealed::{self, Found, Payload},
     },
     ring::mpsc::{Consumer, Found as Claimed},
     sync::Ordering,
+    sys::cache::prefetch_for_reading,
     wait::{crowd::Crowd, gate::ANYTHING, spin::eagerly},
 };
 
@@ -39,17 +42,15 @@ pub struct Inlet {
     lent: bool,
 }
 
-/// What is known of a record beside what is of every one: the seat of who sent it. (A whole word: see [`Found`].)
-#[derive(Clone, Copy, Debug)]
+/// What is known of a record beside what is of every one: the how manieth sender it is from. (A whole word: see
+/// [`Found`].)
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Mark(u64);
 
 impl Mark {
-    fn of(owner: u8) -> Self {
-        Self(owner.into())
-    }
-
-    fn owner(self) -> u8 {
-        self.0 as u8
+    #[inline]
+    fn of(seat: &Seat) -> Self {
+        Self(seat::producer(seat).into())
     }
 }
 
@@ -95,8 +96,11 @@ impl sealed::Inlet for Inlet {
         if !self.end.is_usable() || self.end.trust == Trust::AnyUser || rest == 0 {
             return None;
         }
-        // What is wrong `find` finds, too.
-        self.claims.find(&self.end, offset).ok().flatten()
+        let at = self.claims.position() + offset;
+        if !self.claims.open.contains(at) {
+            return self.claims.find(&self.end, offset).ok().flatten();
+        }
+        self.claims.record_at(&self.end, at, at).ok()
     }
 
     fn first(&mut self, patience: Patience) -> Result<Option<Found<Mark>>, ReadError> {
@@ -133,11 +137,7 @@ impl sealed::Inlet for Inlet {
 
     #[inline]
     fn origin(&self, found: &Found<Mark>) -> ProducerId {
-        // 0 is nobody's, and so is a seat that there is not, which `Claims::open` has refused; or we are in a
-        // forked child.
-        let seat =
-            self.end.is_own().then(|| self.end.many().seat(found.mark.owner()).ok()).flatten();
-        ProducerId(seat.map_or(0, seat::producer))
+        ProducerId(found.mark.0 as u32)
     }
 
     fn copy(&self) -> &[u8] {
@@ -275,7 +275,14 @@ struct Claims {
 struct Open {
     start: u64,
     end: u64,
-    owner: u8,
+    mark: Mark,
+}
+
+impl Open {
+    #[inline]
+    fn contains(&self, at: u64) -> bool {
+        (self.start..self.end).contains(&at)
+    }
 }
 
 impl Claims {
@@ -318,39 +325,52 @@ impl Claims {
         }
         let (many, geometry, at) = (end.many(), self.ring.geometry(), self.ring.position());
         let (owner, blocks) = self.ring.first_committed(many.ring)?;
-        many.seat(owner).ok()?;
+        let mark = Mark::of(many.seat(owner).ok()?);
         // Relaxed: as in `find`.
         let header = geometry.block(many.ring, at).header.load(Ordering::Relaxed);
         let header = Header::from_word(header);
         let frame = self.frame(header);
         let payload = Some(Payload(end.at(at)));
         let is_alone = frame == u64::from(blocks) * self.block;
-        is_alone.then_some(Found { header, frame, payload, mark: Mark::of(owner) })
+        is_alone.then_some(Found { header, frame, payload, mark })
     }
 
-    /// Bytes of the ring that a record takes.
-    #[inline]
+    /// Bytes of the ring that a record takes. (If it is more than a block, out of the way: the processor guesses which way this
+    /// goes, and need not wait for this record's length to look for the next.)
+    #[inline(always)]
     fn frame(&self, header: Header) -> u64 {
-        (u64::from(header.len()).max(1) + (self.block - 1)) & !(self.block - 1)
+        let len = u64::from(header.len());
+        if len <= self.block { self.block } else { self.frame_of_blocks(len) }
+    }
+
+    #[inline(never)]
+    fn frame_of_blocks(&self, len: u64) -> u64 {
+        (len + (self.block - 1)) & !(self.block - 1)
     }
 
     /// Finds the first record from `offset` past the position on, if it is committed. There begins either the
     /// record after the one that was found before, or the first that is not released.
+    #[inline(never)]
     fn find(&mut self, end: &Held, offset: u64) -> Result<Option<Found<Mark>>, Violation> {
-        let many = end.many();
-        let geometry = self.ring.geometry();
         let from = self.position() + offset;
         let mut at = from;
-        if !(self.open.start..self.open.end).contains(&at) {
-            match self.open(&many, at)? {
+        if !self.open.contains(at) {
+            match self.open(&end.many(), at)? {
                 Some(first) => at = first,
                 None => return Ok(None),
             }
         }
+        self.record_at(end, at, from).map(Some)
+    }
+
+    /// The record at `at`, in the claim that is open; what is before it, from `from` on, is to be released with it.
+    #[inline(always)]
+    fn record_at(&self, end: &Held, at: u64, from: u64) -> Result<Found<Mark>, Violation> {
+        let (many, geometry) = (end.many(), self.ring.geometry());
+        let block = geometry.block(many.ring, at);
         // Relaxed, here and below: `Consumer::look` has acquired the claim. Read once: who knows who writes
         // there.
-        let header = geometry.block(many.ring, at).header.load(Ordering::Relaxed);
-        let header = Header::from_word(header);
+        let header = Header::from_word(block.header.load(Ordering::Relaxed));
         let (frame, rest) = (self.frame(header), self.open.end - at);
         if frame > rest {
             let len = u64::from(header.len());
@@ -361,12 +381,20 @@ impl Claims {
         if frame < rest {
             let follows = geometry.block(many.ring, next).header.load(Ordering::Relaxed);
             if follows == END {
-                next = self.open.end;
+                next = self.end_of_claim();
             }
         }
-        let mark = Mark::of(self.open.owner);
-        let payload = Some(Payload(end.at(at)));
-        Ok(Some(Found { header, frame: next - from, payload, mark }))
+        let payload = end.at(at);
+        ask_ahead(payload, (block, geometry), frame, rest, prefetch_for_reading);
+        let (payload, mark) = (Some(Payload(payload)), self.open.mark);
+        Ok(Found { header, frame: next - from, payload, mark })
+    }
+
+    /// (Out of the way, so that nothing waits for the look whether this is the last record.)
+    #[cold]
+    #[inline(never)]
+    fn end_of_claim(&self) -> u64 {
+        self.open.end
     }
 
     /// Looks into the first committed claim from `at` on; returns where the first record in it is that was not
@@ -390,8 +418,7 @@ impl Claims {
                     if end <= at {
                         return Err(self.no_such_claim(at - start));
                     }
-                    many.seat(owner)?;
-                    self.open = Open { start, end, owner };
+                    self.open = Open { start, end, mark: Mark::of(many.seat(owner)?) };
                     return Ok(Some(start.max(at)));
                 }
                 Claimed::Pad { blocks } => start += u64::from(blocks) * self.block,

@@ -74,14 +74,16 @@ pub use status::{ProducerEnd, ProducerId, ProducerStatus, Status};
 
 use crate::{
     OpenError,
-    end::{Settings, attach},
+    end::{Settings, ahead, attach},
     layout::identity::Content,
     options::sealed::End as _,
     record::{
         self, Topology,
         topology::sealed::{self, Inlet as _, Outlet as _},
     },
+    ring::mpsc::{Block, Geometry},
 };
+use std::ptr::NonNull;
 
 /// Many senders and one receiver: the rings of this module.
 #[derive(Clone, Copy, Debug)]
@@ -181,5 +183,22 @@ impl record::View<'_, ProducerId> {
     #[must_use]
     pub fn producer(&self) -> ProducerId {
         self.origin
+    }
+}
+
+/// As [`ahead::ask_ahead`], and for the words beside what is asked for: the item begins at this block, in a ring of this shape.
+#[inline(always)]
+fn ask_ahead(
+    at: NonNull<u8>,
+    (block, geometry): (&Block, Geometry),
+    n: u64,
+    there: u64,
+    ask: impl Fn(*const u8),
+) {
+    ahead::ask_ahead(at, n, there, &ask);
+    if there >= 2 * ahead::AHEAD {
+        // At the end of the lap this is none of the words, which does no harm.
+        let words = std::ptr::from_ref(block).wrapping_add(geometry.blocks(ahead::AHEAD) as usize);
+        ask(words.cast());
     }
 }

@@ -3,12 +3,14 @@
 //! A claim holds one or more records, each in whole blocks. What a record is stands in the header beside its first
 //! block; where the last one of a claim does not fill it, the header beside the next block says [`END`].
 
-use super::status::{self, ProducerId, Status};
+use super::{
+    ask_ahead,
+    status::{self, ProducerId, Status},
+};
 use crate::{
     Peer, Stats, WriteError,
     end::{
         Role,
-        ahead::{AHEAD, ask_ahead},
         attach::Attached,
         distance::Distance,
         epoch::{EndReason, State},
@@ -37,9 +39,8 @@ const BATCH: u64 = 16 << 10;
 pub struct Outlet {
     end: Held,
     ring: Producer,
-    /// Bytes of a block, and how many bits it takes to count them.
+    /// Bytes of a block.
     block: u64,
-    block_bits: u32,
     id: ProducerId,
     waited: Waited,
     distance: Distance,
@@ -58,8 +59,7 @@ impl sealed::Outlet for Outlet {
         let distance = Distance::new(end.geometry(), ring.position());
         let block = end.geometry().block as u64;
         let (id, waited) = (ProducerId(epoch), Waited::default());
-        let block_bits = block.trailing_zeros();
-        Ok(Self { end, ring, block, block_bits, id, waited, distance, bytes: 0, claim: None })
+        Ok(Self { end, ring, block, id, waited, distance, bytes: 0, claim: None })
     }
 
     #[inline]
@@ -91,14 +91,9 @@ impl sealed::Outlet for Outlet {
             Some(claim) => claim,
             None => self.claim(frame, patience)?,
         };
-        self.put_header(claim.position(), header.to_word());
-        let payload = self.end.at(claim.position());
-        // SAFETY: so many bytes were claimed; they are mapped contiguously and are this producer's until it
-        // commits. `bytes` is private memory. No reference to shared bytes is formed.
-        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), payload.as_ptr(), bytes.len()) };
-        if claim.position() == last {
-            self.ask_ahead(last, frame);
-        }
+        // Where the last one of this producer had ended, the others seem to be idle, and what is free seems to be ours.
+        let there = if claim.position() == last { self.ring.free() + frame } else { frame };
+        self.put(claim.position(), header, bytes, frame, there);
         self.commit(&claim, frame, 1)
     }
 
@@ -144,7 +139,7 @@ impl sealed::Outlet for Outlet {
 
     #[inline]
     fn room(&self) -> u64 {
-        self.claim.as_ref().map_or(0, |claim| u64::from(claim.blocks()) * self.block)
+        self.claim.as_ref().map_or(0, |claim| self.ring.geometry().bytes(claim.blocks()))
     }
 
     #[inline]
@@ -162,6 +157,21 @@ impl sealed::Outlet for Outlet {
         self.put_header(self.position() + offset, header.to_word());
     }
 
+    #[inline(always)]
+    fn gathered(&self, offset: u64, frame: u64) {
+        let Self { end, ring, .. } = self;
+        let (at, rest) = (self.position() + offset, sealed::Outlet::room(self) - offset);
+        let geometry = ring.geometry();
+        let block = geometry.block(end.many().ring, at);
+        ask_ahead(end.at(at), (block, geometry), frame, rest, prefetch_for_writing);
+    }
+
+    #[inline(always)]
+    fn gather(&mut self, offset: u64, frame: u64, header: Header, bytes: &[u8]) {
+        let (at, rest) = (self.position() + offset, sealed::Outlet::room(self) - offset);
+        self.put(at, header, bytes, frame, rest);
+    }
+
     #[inline]
     fn publish(&mut self, bytes: u64, records: u64) -> Result<(), WriteError> {
         if bytes == 0 {
@@ -170,7 +180,7 @@ impl sealed::Outlet for Outlet {
         }
         match self.claim.take() {
             Some(claim) => {
-                if u64::from(claim.blocks()) * self.block > bytes {
+                if self.ring.geometry().bytes(claim.blocks()) > bytes {
                     self.put_header(claim.position() + bytes, END);
                 }
                 self.commit(&claim, bytes, records)
@@ -302,7 +312,7 @@ impl Outlet {
         if !self.end.is_usable() || self.claim.is_some() || self.end.reader_may_have_left() {
             return None;
         }
-        let blocks = (bytes >> self.block_bits) as u32;
+        let blocks = self.ring.geometry().blocks(bytes);
         // What is wrong the attempt that follows finds, too.
         self.ring.claim(self.end.many().ring, blocks).ok().flatten()
     }
@@ -318,25 +328,27 @@ impl Outlet {
         }
     }
 
-    /// A record of `n` bytes was written at `position`, where the last one of this producer had ended, so that the others seem to
-    /// be idle: asks for what will be written in a while, and the words beside it.
+    /// Puts a record into the `frame` bytes at `position`, which were claimed, and asks for what will be written in a while if
+    /// `there` bytes from there on are this producer's, or seem to be.
     #[inline(always)]
-    fn ask_ahead(&self, position: u64, n: u64) {
+    fn put(&self, position: u64, header: Header, bytes: &[u8], frame: u64, there: u64) {
         let Self { end, ring, .. } = self;
-        let there = ring.free();
-        ask_ahead(end.at(position), n, there, prefetch_for_writing);
-        if there >= 2 * AHEAD {
-            let block = ring.geometry().block(end.many().ring, position + AHEAD);
-            prefetch_for_writing(std::ptr::from_ref(block).cast());
-        }
+        let geometry = ring.geometry();
+        let (block, payload) = (geometry.block(end.many().ring, position), end.at(position));
+        // Relaxed: the commit orders it.
+        block.header.store(header.to_word(), Ordering::Relaxed);
+        // SAFETY: so many bytes were claimed; they are mapped contiguously and are this producer's until it
+        // commits. `bytes` is private memory. No reference to shared bytes is formed.
+        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), payload.as_ptr(), bytes.len()) };
+        ask_ahead(payload, (block, geometry), frame, there, prefetch_for_writing);
     }
 
     #[cold]
     fn claim_long(&mut self, bytes: u64, patience: Patience) -> Result<Claim, WriteError> {
         self.waited.moved_bytes(self.bytes);
-        let Self { end, ring, block_bits, waited, distance, .. } = self;
+        let Self { end, ring, waited, distance, .. } = self;
         let many = end.many();
-        let blocks = (bytes >> *block_bits) as u32;
+        let blocks = ring.geometry().blocks(bytes);
         let capacity = end.geometry().capacity as u64;
         let position = ring.position();
         if !patience.is_short() {

@@ -168,8 +168,7 @@ impl<'a, T: Topology> Batch<'a, T> {
     #[inline(always)]
     fn add(&mut self, bytes: &[u8], patience: Patience) -> Result<(), WriteError> {
         let (header, frame) = self.make_room(bytes.len(), patience)?;
-        self.sender.put(self.gathered.bytes, header, bytes);
-        self.sender.outlet.gathered(self.gathered.bytes, frame);
+        self.sender.outlet.gather(self.gathered.bytes, frame, header, bytes);
         self.gathered.add(frame);
         Ok(())
     }

@@ -152,6 +152,14 @@ impl Outlet for To {
         self.outbox.ask_ahead(offset, frame);
     }
 
+    #[inline(always)]
+    fn gather(&mut self, offset: u64, frame: u64, header: Header, bytes: &[u8]) {
+        let at = self.outbox.next(offset + self.frames.shift());
+        // SAFETY: the caller has made room for the frame; else as in `send_at_once`.
+        unsafe { write(header, bytes, at) };
+        self.gathered(offset, frame);
+    }
+
     #[inline]
     fn publish(&mut self, bytes: u64, records: u64) -> Result<(), WriteError> {
         self.outbox.publish(bytes, records);

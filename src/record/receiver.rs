@@ -260,6 +260,15 @@ impl<T: Topology> Receiver<T> {
         Ok(Some(self.staged_if_foreign(found)))
     }
 
+    /// Finds the record behind `offset` bytes of a batch, of which `rest` follow.
+    #[cold]
+    #[inline(never)]
+    fn find(&mut self, offset: u64, rest: u64) -> Result<Option<FoundOf<T>>, ReadError> {
+        self.inlet.end().check()?;
+        let Some(found) = self.inlet.find(offset, rest)? else { return Ok(None) };
+        Ok(Some(self.staged_if_foreign(found)))
+    }
+
     /// A record, copied if it must not be shown in place.
     fn staged_if_foreign(&mut self, found: FoundOf<T>) -> FoundOf<T> {
         if self.inlet.end().trust == Trust::AnyUser { self.staged(found) } else { found }
@@ -391,7 +400,7 @@ impl<T: Topology> Records<'_, T> {
         let rest = self.available.saturating_sub(self.shown);
         let found = match self.receiver.inlet.next_at_hand(self.shown, rest) {
             Some(found) => found,
-            None => match self.find(rest)? {
+            None => match self.receiver.find(self.shown, rest)? {
                 Some(found) => found,
                 None => return Ok(None),
             },
@@ -400,17 +409,10 @@ impl<T: Topology> Records<'_, T> {
         self.records += 1;
         Ok(Some(self.receiver.view(found)))
     }
-
-    #[cold]
-    #[inline(never)]
-    fn find(&mut self, rest: u64) -> Result<Option<FoundOf<T>>, ReadError> {
-        self.receiver.inlet.end().check()?;
-        let Some(found) = self.receiver.inlet.find(self.shown, rest)? else { return Ok(None) };
-        Ok(Some(self.receiver.staged_if_foreign(found)))
-    }
 }
 
 impl<T: Topology> Drop for Records<'_, T> {
+    #[inline]
     fn drop(&mut self) {
         self.receiver.inlet.release(self.shown, self.records);
     }

@@ -81,8 +81,9 @@ pub(crate) mod sealed {
         /// Says what that record is.
         fn describe(&mut self, offset: u64, header: Header);
         /// That record, of `frame` bytes of the ring, is there, and another is likely to follow.
-        #[inline(always)]
-        fn gathered(&self, _offset: u64, _frame: u64) {}
+        fn gathered(&self, offset: u64, frame: u64);
+        /// Puts it there: all of these together.
+        fn gather(&mut self, offset: u64, frame: u64, header: Header, bytes: &[u8]);
         /// Publishes so many bytes of the place, with so many records, and gives up the rest.
         fn publish(&mut self, bytes: u64, records: u64) -> Result<(), WriteError>;
         /// The same with one record of so many bytes.

@@ -120,9 +120,16 @@ impl Geometry {
         (self.capacity >> self.unit_bits).min(Word::MOST_BLOCKS.into()) as u32
     }
 
+    /// Bytes of so many blocks.
     #[inline]
-    fn bytes(self, blocks: u32) -> u64 {
+    pub(crate) fn bytes(self, blocks: u32) -> u64 {
         u64::from(blocks) << self.unit_bits
+    }
+
+    /// Whole blocks in so many bytes, no more than the capacity.
+    #[inline]
+    pub(crate) fn blocks(self, bytes: u64) -> u32 {
+        (bytes >> self.unit_bits) as u32
     }
 
     #[inline]
