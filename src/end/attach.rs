@@ -478,7 +478,7 @@ fn attach(
                 let start = begin_producer(control, capacity, consumer_attached, unfinished)?;
                 (start, start.epoch)
             }
-            Role::Consumer if geometry.producers > 0 => seat::begin_consumer(control, capacity)?,
+            Role::Consumer if geometry.producers > 0 => seat::begin_consumer(control)?,
             Role::Consumer => begin_consumer(control, capacity)?,
         }
     };

@@ -121,8 +121,8 @@ pub(super) fn take(
     // Release: pairs with the Acquire in `Ends::look`, which sees the word then.
     ring.control.many.0.joined.store(nth.into(), Ordering::Release);
     let head = ring.control.consumer.0.head.load(Ordering::Acquire);
-    let tail = ring.control.producer.0.tail.load(Ordering::Acquire);
-    Ok((number, Start { epoch: nth, tail, head }))
+    // Where the claims end the ring itself finds out.
+    Ok((number, Start { epoch: nth, tail: head, head }))
 }
 
 /// Finds a seat that can be had, and locks it.
@@ -224,21 +224,16 @@ fn table_full(ring: &Many<'_>, probe: &Object) -> Result<OpenErrorKind, OpenErro
 ///
 /// `Start::epoch` is the count of consumers; the other number that of producers that had joined when an end
 /// was last told.
-pub(super) fn begin_consumer(
-    control: &Control,
-    capacity: u64,
-) -> Result<(Start, u32), OpenErrorKind> {
+pub(super) fn begin_consumer(control: &Control) -> Result<(Start, u32), OpenErrorKind> {
     let life = &control.life.0;
-    // Acquire: pairs with the Release of those who move them. Producers may be at work: head first.
+    // Acquire: pairs with the Release of the one that moved it.
     let head = control.consumer.0.head.load(Ordering::Acquire);
-    let tail = control.producer.0.tail.load(Ordering::Acquire);
-    distance("tail", head, tail, capacity)?;
     let acknowledged = life.acknowledged.load(Ordering::Relaxed);
     let joined = control.many.0.joined.load(Ordering::Acquire);
     distance("acknowledged producers", 0, acknowledged, joined)?;
     let epoch = Word::load(&life.consumer)?.next_epoch()?;
     Word { epoch, state: State::Open }.store(&life.consumer);
-    Ok((Start { epoch, tail, head }, as_epoch(acknowledged)?))
+    Ok((Start { epoch, tail: head, head }, as_epoch(acknowledged)?))
 }
 
 fn as_epoch(joined: u64) -> Result<u32, Violation> {

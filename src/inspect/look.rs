@@ -202,7 +202,13 @@ fn positions(
             let found = object.facts().map_or(0, |facts| facts.size);
             LayoutError::Truncated { expected: geometry.size(), found }
         })?;
-        let tail = words.u64(words::TAIL);
+        let mut tail = words.u64(words::TAIL);
+        if geometry.producers > 0 {
+            // Claims end here or later.
+            let ring = ring_geometry(geometry);
+            let claim = |at| words::now(object, words::claim(geometry, ring.index(at)));
+            tail = tail.max(ring.end_of_claims(head, tail, claim)?);
+        }
         let is_still = words::now(object, words::HEAD)? == head;
         info.published = tail;
         info.released = head;

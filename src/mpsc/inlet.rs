@@ -120,7 +120,7 @@ impl sealed::Inlet for Inlet {
         let Some(first) = self.first(patience)? else { return Ok(None) };
         // Those that are claimed by now, as far as they are committed when it is their turn: were later ones
         // shown as well, none might be released before the ring is full.
-        // Relaxed: how far to look; each claim is acquired.
+        // Relaxed: about how far to look; each claim is acquired.
         let tail = self.end.control().producer.0.tail.load(Ordering::Relaxed);
         let claimed = tail.saturating_sub(self.claims.position());
         Ok(Some(claimed.clamp(first.frame, self.end.geometry().capacity as u64)))
@@ -506,10 +506,8 @@ impl Claims {
         if !self.are_all_gone(end, gone)? {
             return Ok(None);
         }
-        // Acquire: pairs with the Release of whoever moved it; one that has gone, and claimed, saw to that.
-        let tail = many.ring.tail.load(Ordering::Acquire);
-        let claim = end.checked(self.ring.look(many.ring, 0))?;
-        let is_empty = tail == self.ring.position() && claim == Claimed::Nothing;
+        // What they claimed begins at the head, if there is any left, and we see it: they have gone.
+        let is_empty = end.checked(self.ring.look(many.ring, 0))? == Claimed::Nothing;
         // Acquire: as above.
         if !is_empty || many.control.many.0.joined.load(Ordering::Acquire) != joined {
             return Ok(None);

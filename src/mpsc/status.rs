@@ -11,7 +11,7 @@ use crate::{
     layout::control::Seat,
     sync::Ordering,
 };
-use std::{fmt, time::Duration};
+use std::{convert::Infallible, fmt, time::Duration};
 
 /// A sender of a ring: the how manieth there has been, from 1. No two of one ring have the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -107,11 +107,13 @@ pub(super) fn look(end: &End) -> Result<Status, Stop> {
 
 /// Bytes of the ring that were claimed and not released.
 pub(super) fn unread(end: &End) -> usize {
-    let ring = end.many().ring;
-    // Acquire: whoever moved it has seen the tail at least there, and we see that.
+    let (ring, geometry) = (end.many().ring, end.ring_geometry());
+    // Acquire, all: who claimed something, and told us by any means, is seen to have done so.
     let head = ring.head.load(Ordering::Acquire);
     let tail = ring.tail.load(Ordering::Acquire);
-    tail.saturating_sub(head).min(end.geometry().capacity as u64) as usize
+    let claim = |at| Ok(geometry.block(ring, at).claim.load(Ordering::Acquire));
+    let Ok::<_, Infallible>(end) = geometry.end_of_claims(head, tail, claim);
+    (end - head) as usize
 }
 
 /// What is known of all producers together, by a consumer that told of the end of the first `told`.

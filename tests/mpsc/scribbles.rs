@@ -248,6 +248,8 @@ fn positions_that_jump() {
                 let result = one.send_timeout(b"x", Duration::from_millis(20));
                 match result {
                     Err(WriteError::Corrupt(_) | WriteError::Timeout) => {}
+                    // Whoever believes that so much was claimed and released claims behind it.
+                    Ok(()) if bad > 2 * page => {}
                     // Where positions end.
                     Err(WriteError::Exhausted) if bad > u64::MAX - page => {}
                     other => panic!("{bad}: {other:?}"),

@@ -72,6 +72,12 @@ fn two_producers_for_whom_there_is_room_only_once_something_is_released() {
 }
 
 #[test]
+fn a_producer_that_looks_where_the_tail_was_a_lap_ago() {
+    run(UpTo(3), &[], &[&[4, 4], &[1]], 2);
+    run(UpTo(2), &[2], &[&[2, 4], &[2]], 3);
+}
+
+#[test]
 fn two_producers_of_two_records() {
     run(UpTo(3), &[], &[&[1, 1], &[1, 1]], 1);
     run(UpTo(1), &[1], &[&[1, 2], &[1, 2]], 2);

@@ -54,8 +54,8 @@ fn run(steps: u32, lengths: &[u32], looks: usize) -> bool {
     assert!(shared.lock(1));
     let mut dead = shared.producer(0);
     assert!(shared.put(&mut dead, 1, 1) && shared.put(&mut dead, 1, 2));
-    // A claim is four steps, if there is room, and the next moves the tail.
-    assert!(killed_after(4, || drop(dead.claim(shared.ring(), 1))).is_none());
+    // A claim is three steps, if there is room, and the next moves the tail.
+    assert!(killed_after(3, || drop(dead.claim(shared.ring(), 1))).is_none());
     let mut consumer = Known::default();
     let producer = thread::spawn({
         let (theirs, lengths) = (Arc::clone(&shared), lengths.to_vec());

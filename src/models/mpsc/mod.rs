@@ -138,9 +138,7 @@ impl Shared {
     /// Everything that is in the ring, when nobody claims any more; all of it can be got at.
     fn drain(&self, consumer: &mut Consumer) -> Vec<u8> {
         let mut got = Vec::new();
-        while consumer.position() != self.tail.load(Ordering::Acquire)
-            || consumer.look(self.ring(), 0) != Ok(Found::Nothing)
-        {
+        while consumer.look(self.ring(), 0) != Ok(Found::Nothing) {
             got.extend(self.take(consumer));
         }
         got
@@ -168,8 +166,7 @@ impl Shared {
 
     /// Nothing is in the ring, and it can be claimed as a whole.
     fn assert_empty(&self) {
-        let (head, tail) = (self.head.load(Ordering::Relaxed), self.tail.load(Ordering::Relaxed));
-        assert_eq!(head, tail);
+        let head = self.head.load(Ordering::Relaxed);
         let (mut producer, mut consumer) = (self.producer(7), self.consumer());
         assert!(self.put(&mut producer, BLOCKS as u32, 77));
         assert_eq!(self.take(&mut consumer), Some(77));

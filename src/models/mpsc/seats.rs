@@ -11,7 +11,7 @@ use crate::{
 
 /// Steps in which the first owner of the seat takes it, claims a block, and neither moves the tail past it nor
 /// lives on.
-const DIES_CLAIMING: u32 = 2 + 3 + 4;
+const DIES_CLAIMING: u32 = 2 + 3 + 3;
 
 /// Takes the seat if that can be had, and puts a record.
 fn life(shared: &Shared, value: u8) -> bool {
@@ -89,8 +89,9 @@ fn what_kills_the_first_owner_amid_its_claim() {
     });
 }
 
-/// The first owner has only taken the seat, has claimed, has moved the tail as well, has committed.
-const FIRST: [u32; 4] = [DIES_CLAIMING - 1, DIES_CLAIMING, DIES_CLAIMING + 1, DIES_CLAIMING + 2];
+/// The first owner has only taken the seat, has claimed, has moved the tail as well, has committed. (The step before that is a
+/// look.)
+const FIRST: [u32; 4] = [DIES_CLAIMING - 1, DIES_CLAIMING, DIES_CLAIMING + 1, DIES_CLAIMING + 3];
 
 #[test]
 fn a_joiner_dies() {

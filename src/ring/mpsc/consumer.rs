@@ -1,6 +1,6 @@
 //! The consumer's side: look, release, revoke.
 
-use super::{Geometry, Ring, State, Word, help};
+use super::{Geometry, Ring, State, Word};
 use crate::{
     ring::cursor::{self, Violation},
     sync::Ordering,
@@ -32,21 +32,19 @@ impl Consumer {
     pub(crate) fn take_up(ring: Ring<'_>, geometry: Geometry) -> Result<Self, Violation> {
         // Relaxed: whatever told us that the predecessor is gone orders its last stores before this.
         let from = ring.head.load(Ordering::Relaxed);
-        // Acquire: pairs with the Release in `help`, of producers that live; we see the words before it.
-        let tail = ring.tail.load(Ordering::Acquire);
-        let mut unread = cursor::distance("tail", from, tail, geometry.capacity)?;
         geometry.whole("head", from)?;
+        let tail = ring.tail.load(Ordering::Relaxed);
+        cursor::distance("tail", from, tail.max(from), geometry.capacity)?;
         geometry.whole("tail", tail)?;
         let mut head = from;
-        while unread > 0 {
-            // Relaxed: ordered by the tail; what is not FREE is loaded again by `look`.
+        loop {
+            // Relaxed: of our predecessor; what is not FREE is loaded again by `look`.
             let word = Word(geometry.block(ring, head).claim.load(Ordering::Relaxed));
-            if word.state() != State::Free {
+            if word.state() != State::Free || !geometry.is_of_lap(word, head) {
                 break;
             }
-            let bytes = geometry.extent(word, head, unread)?;
-            head += bytes;
-            unread -= bytes;
+            let left = geometry.capacity - (head - from);
+            head += geometry.extent(word, head, left.min(cursor::left(head)))?;
         }
         if head != from {
             // Release: as in `release`; the predecessor had read the bytes.
@@ -77,8 +75,7 @@ impl Consumer {
             return Ok(Found::Nothing);
         }
         let Some(at) = self.head.checked_add(offset) else { return Ok(Found::Nothing) };
-        // Acquire: pairs with the Release in `Producer::finish`; we see the bytes, and `release` passes on
-        // that the tail is past them.
+        // Acquire: pairs with the Release in `Producer::finish`; we see the bytes.
         let word = Word(self.geometry.block(ring, at).claim.load(Ordering::Acquire));
         let state = word.state();
         if state == State::Free {
@@ -143,7 +140,7 @@ impl Consumer {
                 return Err(misplaced(state));
             }
             let bytes = self.geometry.extent(word, at, upto - at)?;
-            // Release: pairs with the Acquire in `Producer::claim`; the tail is past this claim.
+            // Release: pairs with the Acquire in `Producer::look`, in whoever steps over it.
             claim.store(word.with(State::Free).0, Ordering::Release);
             at += bytes;
         }
@@ -157,9 +154,8 @@ impl Consumer {
     /// to be dead **after** that. False if it was not BUSY any more: look again.
     pub(crate) fn revoke(&self, ring: Ring<'_>, owner: u8, blocks: u32) -> bool {
         let busy = Word::busy(owner, blocks, self.geometry.lap(self.head));
-        help(ring, self.head, self.head.saturating_add(self.geometry.bytes(blocks)));
         let claim = &self.geometry.block(ring, self.head).claim;
-        // Release: as in `Producer::finish`; whoever takes over from us and sees the pad sees the tail past it.
+        // Release: pairs with the Acquire in `Producer::look`, in whoever steps over it.
         let (busy, pad) = (busy.0, busy.with(State::Pad).0);
         claim.compare_exchange(busy, pad, Ordering::Release, Ordering::Relaxed).is_ok()
     }

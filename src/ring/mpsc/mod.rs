@@ -3,8 +3,9 @@
 //! ```text
 //!            released          claimed, in the order of the claims           unclaimed
 //!   ...----------------------|=========|=============|===========|------------------|...
-//!                           head                                tail         head + capacity
-//!                   moved by the consumer            moved by whoever finds it behind
+//!                           head                          ^      end        head + capacity
+//!                   moved by the consumer                tail
+//!                                             near the end, to begin to look for it
 //! ```
 //!
 //! The data area is made of blocks, and beside each block there is a word. A claim is one or more blocks on
@@ -31,25 +32,26 @@
 //! ```
 //!
 //! **One word says that there is a claim, how long it is and whose.** So there is no instant at which a producer
-//! could die and leave a claim that nobody can attribute or step over. The tail lies behind by one claim at most:
-//! a claimer moves it past its claim, and if it dies before that, whoever finds the claim at the tail does. Before
-//! a claim becomes COMMITTED or PAD the tail is past it; so what lies at the tail is unclaimed or BUSY.
+//! could die and leave a claim that nobody can attribute or step over; and nobody need be told where the claims end. A
+//! producer begins at a place where one of them did: the tail, the end of its own last claim, or the head, whichever is furthest.
+//! It steps over every claim of this lap, in whatever state, FREE included, as that one was released meanwhile. A word that is
+//! not of this lap is where the claims end, and a claim is made there by one compare-and-swap, which succeeds only if
+//! that is still so.
 //!
-//! **A producer judges a word only if the tail was the same before and after it looked.** This is the subtle
-//! race: one that has read an old tail may find there the FREE of a claim that was made, committed and
-//! released meanwhile, and would claim behind the head. Whoever sees that FREE sees at its second look
-//! that the tail has moved on. What a producer then does depends on the state alone where it is FREE:
-//! the lap of a FREE word may be any, as the block may not have been the first of a claim for many laps.
-//! Where it is not FREE the lap decides: this lap's is a claim which the tail is to be helped past, another's
-//! says that the ring is full up to there.
+//! **The tail is a hint:** each claimer stores where its claim ends. Two such stores compete, and one may come late by
+//! any time, so that the tail may be behind by any number of claims, behind the head, too; it is never past the end. (As
+//! long as it had to be right, it took a second compare-and-swap, a third of the time that it takes to send a record.)
+//!
+//! **Where the claims end, the head decides whether there is room.** The word there is FREE or, while a claim of a lap before
+//! has not been released, not; if it is of a *later* lap, the ring was gone round since the producer began to look, and it
+//! begins anew: whoever claimed there had seen a head past this place, which the looker sees then, too. So the
+//! usual claim by one that sends alone is two looks, one compare-and-swap and one store.
 //!
 //! **The consumer stores FREE and then the head,** the other way round a producer could have the room and
 //! find it taken. One that dies between the two leaves a FREE claim of this lap at the head, which its
 //! successor steps over: nothing is handed out twice.
 //!
-//! **The consumer repairs, and nobody else.** A BUSY claim at the head whose owner is dead: first the tail
-//! is helped past it, then it becomes PAD. In the other order a consumer that dies in between leaves a PAD at
-//! the tail, and the next one, which releases it, passes the tail.
+//! **The consumer repairs, and nobody else:** a BUSY claim at the head whose owner is dead becomes a PAD.
 //!
 //! **A seat is who a claim's owner is.** If the seat of a dead producer went to another at once, a claim that
 //! the dead one left BUSY would look like one of the living, for ever. So a seat is free again only when
@@ -63,9 +65,13 @@
 //! ([`crate::peer`]; [`crate::backend`] forbids it). On this rests that commit is a look and a store, where a
 //! compare-and-swap would wait until every store before it is in the cache.
 //!
-//! What 32 bits of lap do not tell apart: a producer that is stopped between its look and its compare-and-swap
-//! and goes on exactly 2^32 laps later, to the block.
+//! What 32 bits of lap do not tell apart: laps that are 2^32 from one another. A producer that is stopped between its look and its
+//! compare-and-swap and goes on exactly so many laps later, to the block, claims what it should not; one that comes to a block
+//! at which the last claim began exactly so many laps ago takes it for one of this lap. And a place to begin that is
+//! more than half as many laps old may look as if the claims ended there: to a producer that has not claimed for so long,
+//! and comes at the instant at which the tail is as old, because somebody was stopped as long before its store to it.
 
+mod backoff;
 mod consumer;
 mod producer;
 mod seat;
@@ -166,19 +172,47 @@ impl Geometry {
     /// The owners of the claims that were not released, as far as the words make sense, and whether each is
     /// committed. (Of the pads none.) For who knows that nobody is at it.
     pub(crate) fn unreleased(self, ring: Ring<'_>) -> impl Iterator<Item = (u8, bool)> {
-        // Acquire: pairs with the Release of those who moved them, and are no more.
+        // Acquire, both: pairs with the Release of those who stored them, and are no more.
         let mut at = ring.head.load(Ordering::Acquire);
-        let tail = ring.tail.load(Ordering::Acquire).min(at.saturating_add(self.capacity));
+        let mut left = self.capacity;
         let claims = std::iter::from_fn(move || {
-            let limit = tail.checked_sub(at).filter(|left| *left > 0)?;
             let word = Word(self.block(ring, at).claim.load(Ordering::Acquire));
-            at += self.extent(word, at, limit).ok()?;
+            let bytes = self.extent(word, at, left.min(cursor::left(at))).ok()?;
+            (at, left) = (at + bytes, left - bytes);
             Some(word)
         });
         claims.filter_map(|word| match word.state() {
             State::Free | State::Pad => None,
             state => Some((word.owner(), state == State::Committed)),
         })
+    }
+
+    /// Where the claims end, for who wants to show it: the words from the head or the tail on are got by `read`. What cannot be
+    /// ends them, too.
+    pub(crate) fn end_of_claims<E>(
+        self,
+        head: u64,
+        tail: u64,
+        mut read: impl FnMut(u64) -> Result<u64, E>,
+    ) -> Result<u64, E> {
+        let limit = head.saturating_add(self.capacity);
+        let mut at = tail.clamp(head, limit);
+        while let Ok(bytes) = self.extent(Word(read(at)?), at, limit - at) {
+            at += bytes;
+        }
+        Ok(at)
+    }
+
+    /// Whether `word` is that of a claim at `position`, in whatever state.
+    #[inline]
+    fn is_of_lap(self, word: Word, position: u64) -> bool {
+        word.lap() == self.lap(position) && word != Word::NONE
+    }
+
+    /// Whether `word` is that of a claim a lap or more before one at `position`, or of none; see the module's last paragraph.
+    #[inline]
+    fn is_unclaimed(self, word: Word, position: u64) -> bool {
+        word == Word::NONE || self.lap(position).wrapping_sub(word.lap()).cast_signed() > 0
     }
 
     /// Whether `position` is where a block begins.
@@ -227,6 +261,8 @@ enum State {
 }
 
 impl Word {
+    /// No claim has begun here as yet.
+    const NONE: Self = Self(0);
     const MOST_BLOCKS: u32 = (1 << 22) - 1;
     const STATE: u32 = 62;
     const OWNER: u32 = 54;
@@ -269,16 +305,6 @@ impl Word {
     fn lap(self) -> u32 {
         self.0 as u32
     }
-}
-
-/// Moves the tail past the claim from `at` to `end`, unless somebody has.
-#[inline]
-fn help(ring: Ring<'_>, at: u64, end: u64) {
-    // Release: pairs with the Acquire in `Producer::tail`; who sees this tail sees a head from which it
-    // is no further than the capacity, as we or the claimer saw one.
-    // Relaxed if it failed: the tail is past the claim, and whoever sees what we do next sees so too,
-    // as nobody sees an atomic's older value after its newer one.
-    let _ = ring.tail.compare_exchange(at, end, Ordering::Release, Ordering::Relaxed);
 }
 
 #[cfg(all(test, not(shmpipe_loom)))]

@@ -1,6 +1,6 @@
 //! A producer's side: claim, commit or abort.
 
-use super::{Geometry, Ring, State, Word, help};
+use super::{Geometry, Ring, State, Word, backoff::Backoff};
 use crate::{
     ring::cursor::{self, Violation},
     sync::Ordering,
@@ -9,14 +9,6 @@ use crate::{
 /// So often a claim is tried anew before the caller is told to wait. Each time another producer got
 /// ahead of us, so that nobody who keeps to the protocol comes near.
 const TRIES: u32 = 1 << 10;
-
-/// Pause instructions before the second try, half a microsecond's, and twice as many before each later one,
-const PAUSES: u32 = 40;
-
-/// so often. While another producer has the lines of the tail and of the claims it claims again and again from its own
-/// cache; two that take them from each other for each claim are both slower than one of them alone. (Backing off:
-/// Anderson, "The performance of spin lock alternatives", IEEE TPDS 1990.)
-const DOUBLED: u32 = 4;
 
 /// Blocks that are this producer's until it commits or aborts.
 #[derive(Debug)]
@@ -40,21 +32,25 @@ impl Claim {
     }
 }
 
-/// What is to be done about a word that was looked at.
+/// What a word that was looked at says.
 enum Verdict {
-    /// Look again.
+    /// A claim was made here, which ends there.
+    Claimed(u64),
+    /// The head is past this place: begin anew.
+    Passed,
+    /// The head has moved meanwhile: look again.
     Again,
-    /// There is room: claim.
+    /// Here the claims end, and there is room for another.
     Room,
+    /// Here they end, and there is too little room.
     Full,
 }
 
-/// How an attempt to claim went.
-enum Attempt {
-    Claimed(Claim),
-    /// Another producer was faster, or did not finish.
-    Again,
-    Full,
+/// Where the claims end, and what the word there was.
+struct End {
+    at: u64,
+    seen: Word,
+    has_room: bool,
 }
 
 /// The producer's private side.
@@ -66,19 +62,21 @@ pub(crate) struct Producer {
     head: u64,
     /// Up to here there is room: `head` and the capacity, or where positions run out.
     limit: u64,
-    /// The real one is not before this.
+    /// Where the claims ended as last seen: never past where they do.
     tail: u64,
     /// Where the last claim of this producer ended.
     end: u64,
+    backoff: Backoff,
 }
 
 impl Producer {
     /// Takes up a ring where its positions stand, for the owner of seat `me`.
     pub(crate) fn new(me: u8, ring: Ring<'_>, geometry: Geometry) -> Result<Self, Violation> {
         let limit = geometry.capacity;
-        let mut producer = Self { me, geometry, head: 0, limit, tail: 0, end: 0 };
+        let backoff = Backoff::default();
+        let mut producer = Self { me, geometry, head: 0, limit, tail: 0, end: 0, backoff };
         producer.refresh(ring)?;
-        producer.tail = producer.tail(ring)?;
+        producer.tail = producer.begin(ring)?;
         Ok(producer)
     }
 
@@ -104,7 +102,7 @@ impl Producer {
         cursor::left(self.tail)
     }
 
-    /// The tail as last seen, which only grows.
+    /// Where the claims ended as last seen, which only grows.
     pub(crate) fn position(&self) -> u64 {
         self.tail
     }
@@ -127,62 +125,84 @@ impl Producer {
         blocks: u32,
     ) -> Result<Option<Claim>, Violation> {
         debug_assert!((1..=self.geometry.most()).contains(&blocks));
-        match self.attempt(ring, blocks)? {
-            Attempt::Claimed(claim) => Ok(Some(claim)),
-            Attempt::Again => self.claim_anew(ring, blocks),
-            Attempt::Full => Ok(None),
+        let at = self.begin(ring)?;
+        let seen = self.look(ring, at);
+        // Whatever is not as usual is judged anew.
+        if seen.state() == State::Free
+            && self.geometry.is_unclaimed(seen, at)
+            && self.room(at) >= self.geometry.bytes(blocks)
+            && let Some(claim) = self.claim_at(ring, at, seen, blocks)
+        {
+            return Ok(Some(claim));
         }
+        self.claim_long(ring, blocks, self.geometry.is_of_lap(seen, at))
     }
 
+    /// Whether others were met already is told.
     #[cold]
     #[inline(never)]
-    fn claim_anew(&mut self, ring: Ring<'_>, blocks: u32) -> Result<Option<Claim>, Violation> {
-        for attempt in 1..TRIES {
-            back_off(attempt);
-            match self.attempt(ring, blocks)? {
-                Attempt::Claimed(claim) => return Ok(Some(claim)),
-                Attempt::Again => {}
-                Attempt::Full => break,
+    fn claim_long(
+        &mut self,
+        ring: Ring<'_>,
+        blocks: u32,
+        met: bool,
+    ) -> Result<Option<Claim>, Violation> {
+        let need = self.geometry.bytes(blocks);
+        for attempt in 0..TRIES {
+            if met || attempt > 0 {
+                self.backoff.meet();
+            }
+            let Some(End { at, seen, has_room }) = self.find_end(ring, need)? else { continue };
+            if !has_room {
+                return Ok(None);
+            }
+            if let Some(claim) = self.claim_at(ring, at, seen, blocks) {
+                return Ok(Some(claim));
             }
         }
         Ok(None)
     }
 
+    /// Claims blocks where the claims end, if they still do, and there is room.
     #[inline(always)]
-    fn attempt(&mut self, ring: Ring<'_>, blocks: u32) -> Result<Attempt, Violation> {
-        let need = self.geometry.bytes(blocks);
-        let tail = self.tail(ring)?;
-        let claim = &self.geometry.block(ring, tail).claim;
-        // Acquire: pairs with the Release of a claim (we see a head with which its length is right) and
-        // with that of a FREE in `Consumer::release` (we see that the tail went past it).
-        let seen = Word(claim.load(Ordering::Acquire));
-        // Relaxed: ordered by the load before.
-        if ring.tail.load(Ordering::Relaxed) != tail {
-            return Ok(Attempt::Again);
-        }
-        let verdict = if seen.state() != State::Free {
-            self.judge_claimed(ring, tail, seen)?
-        } else if self.room(tail) < need {
-            self.judge_room(ring, tail, need)?
-        } else {
-            Verdict::Room
-        };
-        match verdict {
-            Verdict::Again => return Ok(Attempt::Again),
-            Verdict::Full => return Ok(Attempt::Full),
-            Verdict::Room => {}
-        }
-        let word = Word::busy(self.me, blocks, self.geometry.lap(tail));
-        // Release: pairs with the Acquire load above, in who helps or waits. The Acquire is that load
-        // in us: nobody stores a FREE word anew that was there before.
-        let claimed = claim.compare_exchange(seen.0, word.0, Ordering::Release, Ordering::Relaxed);
-        if claimed.is_err() {
-            return Ok(Attempt::Again);
-        }
-        self.end = tail + need;
+    fn claim_at(&mut self, ring: Ring<'_>, at: u64, seen: Word, blocks: u32) -> Option<Claim> {
+        let word = Word::busy(self.me, blocks, self.geometry.lap(at));
+        let claim = &self.geometry.block(ring, at).claim;
+        // Release: pairs with the Acquire in `look`, in whoever steps over it. What we may overwrite the consumer has read:
+        // that is the Acquire in `refresh`.
+        claim.compare_exchange(seen.0, word.0, Ordering::Release, Ordering::Relaxed).ok()?;
+        self.end = at + self.geometry.bytes(blocks);
         self.tail = self.end;
-        help(ring, tail, self.end);
-        Ok(Attempt::Claimed(Claim { position: tail, word }))
+        // Release: pairs with the Acquire in `begin`; who begins there sees what was claimed before.
+        ring.tail.store(self.end, Ordering::Release);
+        Some(Claim { position: at, word })
+    }
+
+    /// Walks over the claims up to where they end. `None`: others have claimed as fast as this walked.
+    fn find_end(&mut self, ring: Ring<'_>, need: u64) -> Result<Option<End>, Violation> {
+        let mut at = self.begin(ring)?;
+        // No more than the capacity can have been claimed when this began.
+        let enough = at.saturating_add(self.geometry.capacity);
+        while at <= enough {
+            let seen = self.look(ring, at);
+            let has_room = match self.judge(ring, at, seen, need)? {
+                Verdict::Again => continue,
+                Verdict::Claimed(to) => {
+                    at = to;
+                    continue;
+                }
+                Verdict::Passed => {
+                    at = self.begin(ring)?;
+                    continue;
+                }
+                Verdict::Room => true,
+                Verdict::Full => false,
+            };
+            self.tail = at;
+            return Ok(Some(End { at, seen, has_room }));
+        }
+        self.tail = at;
+        Ok(None)
     }
 
     /// Hands a claim over to the consumer. False if it was revoked: this producer was taken for dead.
@@ -212,45 +232,41 @@ impl Producer {
         ours
     }
 
-    /// Helps the tail past what is claimed there. Returns a tail that is past every claim of whoever has
-    /// died before: a claim of theirs that the tail is not past lies at the tail.
+    /// Returns a position past every claim of whoever has died before, or left.
     pub(super) fn settle(&mut self, ring: Ring<'_>) -> Result<u64, Violation> {
-        let tail = self.tail(ring)?;
-        // Acquire: as in `claim`.
-        let seen = Word(self.geometry.block(ring, tail).claim.load(Ordering::Acquire));
-        // Relaxed: ordered by the load before.
-        if ring.tail.load(Ordering::Relaxed) == tail && seen.state() != State::Free {
-            self.judge_claimed(ring, tail, seen)?;
-        }
-        self.tail = self.tail(ring)?;
+        // From a head on that is not older than their claims these were no more than the capacity, and we see them, as they
+        // saw what they claimed behind.
+        self.refresh(ring)?;
+        self.find_end(ring, 0)?;
         Ok(self.tail)
     }
 
-    /// Bytes that may be claimed at `tail`, as far as the private copy tells.
+    /// Bytes that may be claimed at a position, as far as the private copy tells.
     #[inline]
-    fn room(&self, tail: u64) -> u64 {
-        self.limit.saturating_sub(tail)
+    fn room(&self, at: u64) -> u64 {
+        self.limit.saturating_sub(at)
     }
 
-    /// Loads the tail.
+    /// From where on to look for the end of the claims: a place where one of them ends.
     #[inline(always)]
-    pub(super) fn tail(&self, ring: Ring<'_>) -> Result<u64, Violation> {
-        // Acquire: pairs with the Release in `help`.
-        let tail = ring.tail.load(Ordering::Acquire);
-        if tail >= self.tail && self.geometry.is_whole(tail) {
-            return Ok(tail);
-        }
-        Err(self.bad_tail(tail))
+    fn begin(&self, ring: Ring<'_>) -> Result<u64, Violation> {
+        // Acquire: pairs with the Release in `claim_at`. It may be behind what we know: two stores to it compete, and
+        // somebody may have been stopped before his.
+        let at = ring.tail.load(Ordering::Acquire);
+        if self.geometry.is_whole(at) { Ok(at.max(self.tail)) } else { Err(self.bad_tail(at)) }
     }
 
     #[cold]
     fn bad_tail(&self, tail: u64) -> Violation {
-        let backwards = cursor::distance("tail", self.tail, tail, u64::MAX);
-        let fraction = self.geometry.whole("tail", tail);
-        backwards
-            .map(drop)
-            .and(fraction)
-            .expect_err("either it is before the last or it is no block's")
+        self.geometry.whole("tail", tail).expect_err("it is no block's")
+    }
+
+    /// Loads the word of a block.
+    #[inline(always)]
+    fn look(&self, ring: Ring<'_>, at: u64) -> Word {
+        // Acquire: pairs with the Release of a claim (we then see a head with which its length is right, and the one with
+        // which it was passed).
+        Word(self.geometry.block(ring, at).claim.load(Ordering::Acquire))
     }
 
     /// Loads the head.
@@ -262,68 +278,44 @@ impl Producer {
         self.geometry.whole("head", head)?;
         self.head = head;
         self.limit = head.saturating_add(self.geometry.capacity);
-        // The consumer saw the tail past what it released, and we shall.
+        // A claim ended there.
         self.tail = self.tail.max(head);
         Ok(head)
     }
 
-    /// Loads the head after the tail and says whether it has passed it; if so, look at the tail again.
-    fn passed(&mut self, ring: Ring<'_>, tail: u64) -> Result<bool, Violation> {
-        if self.refresh(ring)? > tail {
-            return Ok(true);
-        }
-        cursor::distance("tail", self.head, tail, self.geometry.capacity)?;
-        Ok(false)
-    }
-
-    /// `tail` is unclaimed, but the private copy of the head says that there is too little room.
-    #[cold]
-    fn judge_room(&mut self, ring: Ring<'_>, tail: u64, need: u64) -> Result<Verdict, Violation> {
-        if self.passed(ring, tail)? {
-            return Ok(Verdict::Again);
-        }
-        if self.room(tail) >= need {
-            return Ok(Verdict::Room);
-        }
-        self.tail = tail;
-        Ok(Verdict::Full)
-    }
-
-    /// `tail` is not FREE: there is a claim which the tail is to be helped past, or the ring is full.
-    #[cold]
-    fn judge_claimed(
+    /// Says what `seen` means, which was loaded from where a claim ends, or the ring begins.
+    fn judge(
         &mut self,
         ring: Ring<'_>,
-        tail: u64,
+        at: u64,
         seen: Word,
+        need: u64,
     ) -> Result<Verdict, Violation> {
-        let of_this_lap = seen.lap() == self.geometry.lap(tail);
-        if !of_this_lap && self.room(tail) > 0 {
-            // The head had passed the claim that was here a lap ago before we looked.
-            return Err(self.geometry.misfit(seen, tail, self.geometry.capacity));
+        let geometry = self.geometry;
+        if geometry.is_of_lap(seen, at) {
+            if geometry.bytes(seen.blocks()) > self.room(at) {
+                self.refresh(ring)?;
+            }
+            let bytes = geometry.extent(seen, at, self.room(at).min(geometry.capacity))?;
+            return Ok(Verdict::Claimed(at + bytes));
         }
-        let borne_out = of_this_lap && self.geometry.bytes(seen.blocks()) <= self.room(tail);
-        if !borne_out && self.passed(ring, tail)? {
-            return Ok(Verdict::Again);
+        let is_free = seen.state() == State::Free;
+        let had_room = self.room(at) > 0;
+        if !is_free || !geometry.is_unclaimed(seen, at) || self.room(at) < need {
+            let head = self.refresh(ring)?;
+            if head > at {
+                return Ok(Verdict::Passed);
+            }
+            // So it is of a lap before, however it looks: who claimed here in a later one had seen a head past this.
+            cursor::distance("tail", head, at, geometry.capacity)?;
         }
-        if of_this_lap {
-            let bytes = self.geometry.extent(seen, tail, self.room(tail))?;
-            help(ring, tail, tail + bytes);
-            return Ok(Verdict::Again);
-        }
-        if self.room(tail) > 0 {
-            // The head has passed the claim only now.
-            return Ok(Verdict::Again);
-        }
-        self.tail = tail;
-        Ok(Verdict::Full)
-    }
-}
-
-/// Leaves the lines to whoever was faster.
-#[cold]
-fn back_off(attempt: u32) {
-    for _ in 0..PAUSES << (attempt - 1).min(DOUBLED) {
-        std::hint::spin_loop();
+        Ok(match (is_free, self.room(at)) {
+            (true, room) if room >= need => Verdict::Room,
+            (true, _) | (false, 0) => Verdict::Full,
+            // The head had passed what was claimed here a lap ago before we looked,
+            (false, _) if had_room => return Err(geometry.misfit(seen, at, geometry.capacity)),
+            // or only afterwards.
+            (false, _) => Verdict::Again,
+        })
     }
 }

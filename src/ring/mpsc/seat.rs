@@ -13,10 +13,10 @@
 //! where `p` is a position from which on there is nothing of the last owner in the ring. All moves are made
 //! by who holds the lock, and it may die after any of them: what it leaves is a state of the picture.
 //!
-//! The subtle point is a claim of the dead that the tail is not past yet. If `p` were the tail as it
-//! is, the head could reach it with that claim still to come, and the consumer would take it for
-//! one of the new owner, who lives: it would wait for a commit for ever. So the tail is helped first; a claim
-//! that the tail is not past lies at the tail, so that helping once is enough.
+//! The subtle point is where to look for the claims of the dead. If `p` were the tail as it is, the head could reach it with one
+//! of them still to come, and the consumer would take that for one of the new owner, who lives: it would wait for a commit for
+//! ever. So `p` is where the claims end, which whoever settles finds out as for a claim of its own: it sees all that the dead
+//! one had seen before it claimed.
 
 use super::{Producer, Ring};
 use crate::{
@@ -48,8 +48,8 @@ impl Seat<'_> {
         }
         let head = producer.refresh(ring)?;
         if head < gone {
-            let tail = producer.tail(ring)?;
-            cursor::distance("end of a seat's claims", 0, gone, tail)?;
+            let limit = head.saturating_add(producer.geometry().capacity);
+            cursor::distance("end of a seat's claims", 0, gone, limit)?;
             return Ok(false);
         }
         // Relaxed: a consumer that sees what was here before is told the same by it.
