@@ -135,8 +135,6 @@ impl End {
     /// Whether a reader to come has something to get from the ring: bytes, or an end to be told.
     fn is_wanted(&self) -> Result<bool, Violation> {
         let control = self.control();
-        let head = control.consumer.0.head.load(SharedOrdering::Acquire);
-        let tail = control.producer.0.tail.load(SharedOrdering::Acquire);
         let acknowledged = control.life.0.acknowledged.load(SharedOrdering::Acquire);
         let consumer = Word::load(Role::Consumer.word(control))?;
         if self.geometry.producers > 0 {
@@ -148,6 +146,8 @@ impl End {
                 State::Ended(_) => false,
             });
         }
+        let head = control.consumer.0.head.load(SharedOrdering::Acquire);
+        let tail = control.producer.0.tail.load(SharedOrdering::Acquire);
         let producer = Word::load(Role::Producer.word(control))?;
         let told = acknowledged >= u64::from(producer.epoch);
         Ok(match consumer.state {

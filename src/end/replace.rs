@@ -198,6 +198,7 @@ impl<'a> Old<'a> {
         if !is_new(Word::load(self.server(role).word)?) {
             return Ok(false);
         }
+        // (Of many senders it is near the end of the claims, and not 0 once one was committed.)
         // Relaxed: the build lock orders what those did who have left.
         if self.many().ring.tail.load(Ordering::Relaxed) != 0 {
             return Ok(false);

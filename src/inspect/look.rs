@@ -1,6 +1,7 @@
 //! How a ring is looked at: it is read with pread(2) and never mapped, its locks are asked for and never taken.
 //!
-//! What is read may be changing. Positions: the head, then the tail, then the head again; only if the head did not
+//! What is read may be changing. Positions: the head, then the tail (and of many producers what was claimed from there on), then
+//! the head again; only if the head did not
 //! move must the distance be what the protocol allows. Ends: the word, then the lock, then the word again, as
 //! in `End::gone_peer`.
 
@@ -35,6 +36,9 @@ pub(super) enum Found {
 
 /// So often what changed meanwhile is looked at anew.
 const TRIES: usize = 4;
+
+/// So many claims behind the tail are looked for, and one less.
+const CLAIMS: u32 = 1 << 10;
 
 enum Trouble {
     Damage(Damage),
@@ -204,10 +208,14 @@ fn positions(
         })?;
         let mut tail = words.u64(words::TAIL);
         if geometry.producers > 0 {
-            // Claims end here or later.
+            // Where the claims end is at the tail or behind it. Not many are behind it, as a rule; each costs a system call.
             let ring = ring_geometry(geometry);
-            let claim = |at| words::now(object, words::claim(geometry, ring.index(at)));
-            tail = tail.max(ring.end_of_claims(head, tail, claim)?);
+            let mut left = CLAIMS;
+            tail = tail.max(ring.end_of_claims(head, tail, |at| {
+                let claim = words::claim(geometry, ring.index(at));
+                left -= u32::from(left > 0);
+                if left > 0 { words::now(object, claim) } else { Ok(0) }
+            })?);
         }
         let is_still = words::now(object, words::HEAD)? == head;
         info.published = tail;

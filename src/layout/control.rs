@@ -17,7 +17,7 @@
 //! ```
 //!
 //! The two tables are there in a ring of many producers only. There a seat has what the lines `space` and
-//! `producer stats` are for elsewhere, and `tail` is everybody's.
+//! `producer stats` are for elsewhere, and `tail` is everybody's, a hint that each claim is followed by.
 //!
 //! Each group has 128 bytes of its own: the line of 64 and the neighbour that some processors
 //! fetch along with it. What is written often stands apart from what is read often, so an awake

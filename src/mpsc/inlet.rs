@@ -120,10 +120,8 @@ impl sealed::Inlet for Inlet {
         let Some(first) = self.first(patience)? else { return Ok(None) };
         // Those that are claimed by now, as far as they are committed when it is their turn: were later ones
         // shown as well, none might be released before the ring is full.
-        // Relaxed: about how far to look; each claim is acquired.
-        let tail = self.end.control().producer.0.tail.load(Ordering::Relaxed);
-        let claimed = tail.saturating_sub(self.claims.position());
-        Ok(Some(claimed.clamp(first.frame, self.end.geometry().capacity as u64)))
+        let claimed = self.claims.end(&self.end).saturating_sub(self.claims.position());
+        Ok(Some(claimed.max(first.frame)))
     }
 
     #[inline(always)]
@@ -316,6 +314,12 @@ impl Claims {
         self.ring.position() + self.within
     }
 
+    /// Where the claims end.
+    #[inline]
+    fn end(&self, end: &Held) -> u64 {
+        status::end_of_claims(end, self.ring.position())
+    }
+
     /// The usual case of [`find`](Self::find): the first record, if it has a claim to itself, and that one is committed. What
     /// is wrong is left to that one.
     #[inline(always)]
@@ -471,7 +475,10 @@ impl Claims {
 
     /// Gives back what nobody will ever commit, so that nobody waits for it.
     fn release_pads(&mut self, end: &Held) -> Result<(), Violation> {
+        // More than the ring holds are a scribbler's.
+        let enough = self.ring.position().saturating_add(end.geometry().capacity as u64);
         while self.within == 0
+            && self.ring.position() < enough
             && let Claimed::Pad { blocks } = self.ring.look(end.many().ring, 0)?
         {
             self.release_whole(end, self.ring.position() + u64::from(blocks) * self.block)?;
@@ -488,7 +495,8 @@ impl Claims {
         let many = end.many();
         // Acquire: pairs with the Release in `seat::take`; we see the words of all these.
         let joined = many.control.many.0.joined.load(Ordering::Acquire);
-        loop {
+        // No more claims than there are blocks can be unfinished, unless somebody scribbles.
+        for _ in 0..=many.ring.blocks.len() {
             let pads = self.release_pads(end);
             end.checked(pads)?;
             let found = self.find(end, 0);

@@ -107,13 +107,18 @@ pub(super) fn look(end: &End) -> Result<Status, Stop> {
 
 /// Bytes of the ring that were claimed and not released.
 pub(super) fn unread(end: &End) -> usize {
+    // Acquire, here and below: who claimed something, and told us by any means, is seen to have done so.
+    let head = end.many().ring.head.load(Ordering::Acquire);
+    (end_of_claims(end, head) - head) as usize
+}
+
+/// Where the claims end, with the head there: no further from it than the capacity.
+pub(super) fn end_of_claims(end: &End, head: u64) -> u64 {
     let (ring, geometry) = (end.many().ring, end.ring_geometry());
-    // Acquire, all: who claimed something, and told us by any means, is seen to have done so.
-    let head = ring.head.load(Ordering::Acquire);
     let tail = ring.tail.load(Ordering::Acquire);
     let claim = |at| Ok(geometry.block(ring, at).claim.load(Ordering::Acquire));
     let Ok::<_, Infallible>(end) = geometry.end_of_claims(head, tail, claim);
-    (end - head) as usize
+    end
 }
 
 /// What is known of all producers together, by a consumer that told of the end of the first `told`.

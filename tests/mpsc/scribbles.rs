@@ -221,6 +221,47 @@ fn a_claim_that_was_taken_away() {
     }
 }
 
+/// It is a hint: a sender that was overtaken between its claim and its store to it puts it back, by any number of claims.
+#[test]
+fn a_tail_that_is_behind_hides_nothing() {
+    for released in 0..3 {
+        for behind in 0..4 {
+            let (_site, [mut one, mut other], mut receiver, words) = ends(true, Trust::SameUser);
+            one.send(&content(1, 100)).unwrap();
+            other.send(&content(2, 1)).unwrap();
+            let mut batch = one.batch();
+            batch.send(&content(3, 64)).unwrap();
+            batch.send(&content(4, 65)).unwrap();
+            batch.commit().unwrap();
+            for n in 1..=released {
+                assert_eq!(receiver.recv().unwrap().unwrap()[0], content(n, 1)[0]);
+            }
+            let end = words.get(TAIL);
+            words.set(TAIL, [0, 2, 3, end / BLOCK as u64][behind] * BLOCK as u64);
+            let unread = end - words.get(HEAD);
+            assert_eq!((one.unread() as u64, receiver.unread() as u64), (unread, unread));
+            assert_eq!(other.status().unwrap().unread as u64, unread);
+            let ring = shmpipe::inspect::status(receiver.name().unwrap()).unwrap();
+            assert_eq!((ring.unread, ring.published), (unread, end), "{:?}", ring.condition);
+
+            let mut batch = receiver.recv_batch().unwrap().unwrap();
+            for n in released + 1..=4 {
+                assert_eq!(batch.next().unwrap().unwrap()[0], content(n, 1)[0], "all there are");
+            }
+            assert!(batch.next().unwrap().is_none());
+            drop(batch);
+            assert!(receiver.is_empty() && one.is_empty());
+            // Whoever comes now begins where the claims end.
+            let mut third = one.try_clone().unwrap();
+            third.send(&content(5, 64)).unwrap();
+            one.send(&content(6, 64)).unwrap();
+            for n in [5, 6] {
+                assert_eq!(*receiver.recv().unwrap().unwrap(), *content(n, 64));
+            }
+        }
+    }
+}
+
 #[test]
 fn positions_that_jump() {
     for named in [true, false] {

@@ -155,9 +155,9 @@ impl Consumer {
     pub(crate) fn revoke(&self, ring: Ring<'_>, owner: u8, blocks: u32) -> bool {
         let busy = Word::busy(owner, blocks, self.geometry.lap(self.head));
         let claim = &self.geometry.block(ring, self.head).claim;
-        // Release: pairs with the Acquire in `Producer::look`, in whoever steps over it.
         let (busy, pad) = (busy.0, busy.with(State::Pad).0);
-        claim.compare_exchange(busy, pad, Ordering::Release, Ordering::Relaxed).is_ok()
+        // Relaxed: who steps over it acquires the claim all the same, as a swap carries on the release of what it swaps.
+        claim.compare_exchange(busy, pad, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 }
 

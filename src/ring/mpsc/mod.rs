@@ -38,9 +38,9 @@
 //! not of this lap is where the claims end, and a claim is made there by one compare-and-swap, which succeeds only if
 //! that is still so.
 //!
-//! **The tail is a hint:** each claimer stores where its claim ends. Two such stores compete, and one may come late by
-//! any time, so that the tail may be behind by any number of claims, behind the head, too; it is never past the end. (As
-//! long as it had to be right, it took a second compare-and-swap, a third of the time that it takes to send a record.)
+//! **The tail is a hint:** each claimer stores where its claim ends, before it commits. Two such stores compete, and one may come
+//! late, so that the tail may be behind by many claims, behind the head, too; it is never past the end. (As long as it had to
+//! be right, it took a second compare-and-swap, a third of the time that it takes to send a record.)
 //!
 //! **Where the claims end, the head decides whether there is room.** The word there is FREE or, while a claim of a lap before
 //! has not been released, not; if it is of a *later* lap, the ring was gone round since the producer began to look, and it
@@ -67,9 +67,9 @@
 //!
 //! What 32 bits of lap do not tell apart: laps that are 2^32 from one another. A producer that is stopped between its look and its
 //! compare-and-swap and goes on exactly so many laps later, to the block, claims what it should not; one that comes to a block
-//! at which the last claim began exactly so many laps ago takes it for one of this lap. And a place to begin that is
-//! more than half as many laps old may look as if the claims ended there: to a producer that has not claimed for so long,
-//! and comes at the instant at which the tail is as old, because somebody was stopped as long before its store to it.
+//! at which the last claim began exactly so many laps ago takes that for one of this lap, and so does whoever else looks where
+//! the claims end. (A place to begin is never half as many laps old, which would look like the end: whoever was stopped before
+//! its store to the tail has not committed, and the ring waits for it.)
 
 mod backoff;
 mod consumer;
@@ -196,6 +196,7 @@ impl Geometry {
         mut read: impl FnMut(u64) -> Result<u64, E>,
     ) -> Result<u64, E> {
         let limit = head.saturating_add(self.capacity);
+        // Whoever is at it from outside may have got a tail that is newer than the head.
         let mut at = tail.clamp(head, limit);
         while let Ok(bytes) = self.extent(Word(read(at)?), at, limit - at) {
             at += bytes;

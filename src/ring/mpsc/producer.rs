@@ -8,7 +8,7 @@ use crate::{
 
 /// So often a claim is tried anew before the caller is told to wait. Each time another producer got
 /// ahead of us, so that nobody who keeps to the protocol comes near.
-const TRIES: u32 = 1 << 10;
+const TRIES: u32 = 1 << 8;
 
 /// Blocks that are this producer's until it commits or aborts.
 #[derive(Debug)]
@@ -128,17 +128,16 @@ impl Producer {
         let at = self.begin(ring)?;
         let seen = self.look(ring, at);
         // Whatever is not as usual is judged anew.
-        if seen.state() == State::Free
+        let is_usual = seen.state() == State::Free
             && self.geometry.is_unclaimed(seen, at)
-            && self.room(at) >= self.geometry.bytes(blocks)
-            && let Some(claim) = self.claim_at(ring, at, seen, blocks)
-        {
+            && self.room(at) >= self.geometry.bytes(blocks);
+        if is_usual && let Some(claim) = self.claim_at(ring, at, seen, blocks) {
             return Ok(Some(claim));
         }
-        self.claim_long(ring, blocks, self.geometry.is_of_lap(seen, at))
+        self.claim_long(ring, blocks, is_usual || self.geometry.is_of_lap(seen, at))
     }
 
-    /// Whether others were met already is told.
+    /// `met`: somebody was faster already, or has not told yet that it was.
     #[cold]
     #[inline(never)]
     fn claim_long(
@@ -181,7 +180,7 @@ impl Producer {
     /// Walks over the claims up to where they end. `None`: others have claimed as fast as this walked.
     fn find_end(&mut self, ring: Ring<'_>, need: u64) -> Result<Option<End>, Violation> {
         let mut at = self.begin(ring)?;
-        // No more than the capacity can have been claimed when this began.
+        // Who begins at the head or behind it has then passed all that was claimed when it began.
         let enough = at.saturating_add(self.geometry.capacity);
         while at <= enough {
             let seen = self.look(ring, at);
@@ -201,7 +200,8 @@ impl Producer {
             self.tail = at;
             return Ok(Some(End { at, seen, has_room }));
         }
-        self.tail = at;
+        // (The head may have moved further meanwhile.)
+        self.tail = self.tail.max(at);
         Ok(None)
     }
 
@@ -226,7 +226,7 @@ impl Producer {
         // Relaxed: it is our own store that we look for.
         let ours = word.load(Ordering::Relaxed) == claim.word.0;
         if ours {
-            // Release: pairs with the Acquire in `Consumer::look`; the bytes are there, and the tail is past them.
+            // Release: pairs with the Acquire in `Consumer::look`; the bytes are there.
             word.store(claim.word.with(state).0, Ordering::Release);
         }
         ours
