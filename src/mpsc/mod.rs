@@ -23,6 +23,8 @@
 //!
 //! - The larger a record, the longer it may have to wait for room beside others: they all take what is free behind one
 //!   another, and nobody holds room back for it.
+//! - Senders that send all the time leave the ring to each other by turns, of up to 32 µs (so much longer may a call take, and
+//!   a `try_` form, too): together they are faster so. Who sends now and then does not wait for others.
 //! - A sender that another thread [aborts](crate::Aborter) in the middle of a call may still send that record, even after the
 //!   receiver was told of the end.
 //!
