@@ -1,9 +1,8 @@
 //! How a ring is looked at: it is read with pread(2) and never mapped, its locks are asked for and never taken.
 //!
-//! What is read may be changing. Positions: the head, then the tail (and of many producers what was claimed from there on), then
-//! the head again; only if the head did not
-//! move must the distance be what the protocol allows. Ends: the word, then the lock, then the word again, as
-//! in `End::gone_peer`.
+//! What is read may be changing. Positions: the head, then the tail (and of many producers what was claimed from there
+//! on), then the head again; only if the head did not move must the distance be what the protocol allows. Ends: the
+//! word, then the lock, then the word again, as in `End::gone_peer`.
 
 use super::{
     info::{Condition, Damage, EndInfo, ManyInfo, Place, RingInfo, Spot, SysvInfo},
@@ -37,7 +36,7 @@ pub(super) enum Found {
 /// So often what changed meanwhile is looked at anew.
 const TRIES: usize = 4;
 
-/// So many claims behind the tail are looked for, and one less.
+/// So many claims behind the tail are looked for.
 const CLAIMS: u32 = 1 << 10;
 
 enum Trouble {
@@ -208,13 +207,15 @@ fn positions(
         })?;
         let mut tail = words.u64(words::TAIL);
         if geometry.producers > 0 {
-            // Where the claims end is at the tail or behind it. Not many are behind it, as a rule; each costs a system call.
+            // The claims end at the tail or behind it. Each that is behind it costs a system call; as a rule there is none.
             let ring = ring_geometry(geometry);
             let mut left = CLAIMS;
             tail = tail.max(ring.end_of_claims(head, tail, |at| {
-                let claim = words::claim(geometry, ring.index(at));
-                left -= u32::from(left > 0);
-                if left > 0 { words::now(object, claim) } else { Ok(0) }
+                if left == 0 {
+                    return Ok(0);
+                }
+                left -= 1;
+                words::now(object, words::claim(geometry, ring.index(at)))
             })?);
         }
         let is_still = words::now(object, words::HEAD)? == head;

@@ -24,7 +24,7 @@ use crate::{
     ring::mpsc::{Claim, Producer, Seat},
     sync::Ordering,
     sys::cache::prefetch_for_writing,
-    wait::spin::eagerly,
+    wait::{backoff::Backoff, spin::eagerly},
 };
 use std::ptr::NonNull;
 
@@ -44,6 +44,7 @@ pub struct Outlet {
     id: ProducerId,
     waited: Waited,
     distance: Distance,
+    backoff: Backoff,
     /// Bytes of the ring that were committed.
     bytes: u64,
     /// What a guard stands for.
@@ -59,7 +60,8 @@ impl sealed::Outlet for Outlet {
         let distance = Distance::new(end.geometry(), ring.position());
         let block = end.geometry().block as u64;
         let (id, waited) = (ProducerId(epoch), Waited::default());
-        Ok(Self { end, ring, block, id, waited, distance, bytes: 0, claim: None })
+        let backoff = Backoff::default();
+        Ok(Self { end, ring, block, id, waited, distance, backoff, bytes: 0, claim: None })
     }
 
     #[inline]
@@ -314,7 +316,8 @@ impl Outlet {
         }
         let blocks = self.ring.geometry().blocks(bytes);
         // What is wrong the attempt that follows finds, too.
-        self.ring.claim(self.end.many().ring, blocks).ok().flatten()
+        let backoff = &mut self.backoff;
+        self.ring.claim(self.end.many().ring, blocks, || backoff.meet()).ok().flatten()
     }
 
     /// Waits until there is room for `bytes`, whole blocks, and claims it.
@@ -346,7 +349,7 @@ impl Outlet {
     #[cold]
     fn claim_long(&mut self, bytes: u64, patience: Patience) -> Result<Claim, WriteError> {
         self.waited.moved_bytes(self.bytes);
-        let Self { end, ring, waited, distance, .. } = self;
+        let Self { end, ring, waited, distance, backoff, .. } = self;
         let many = end.many();
         let blocks = ring.geometry().blocks(bytes);
         let capacity = end.geometry().capacity as u64;
@@ -370,7 +373,7 @@ impl Outlet {
                 State::Open if gone == Gone::Peer(word) => return Err(WriteError::ReaderDied),
                 State::None | State::Open => {}
             }
-            let claim = end.checked(ring.claim(many.ring, blocks))?;
+            let claim = end.checked(ring.claim(many.ring, blocks, || backoff.meet()))?;
             if claim.is_none() && ring.left() < bytes {
                 return Err(WriteError::Exhausted);
             }

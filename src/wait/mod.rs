@@ -2,14 +2,17 @@
 //!
 //! [`gate`] is the protocol (announce, re-check, sleep; publish, wake), generic over what sleeps
 //! and over the fence between; [`fence`] is that fence, [`posix_sem`] the sleeper that lives in the
-//! segment, [`crowd`] how one waker finds several sleepers, [`spin`] what happens before anybody sleeps, [`adaptive`] the policy that says for how long and
-//! how soon, [`pace`] how much a sleeper leaves to the other.
+//! segment, [`crowd`] how one waker finds several sleepers, [`backoff`] how producers that meet leave the ring to each
+//! other, [`spin`] what happens before anybody sleeps, [`adaptive`] the policy that says for how long and how soon,
+//! [`pace`] how much a sleeper leaves to the other.
 
 pub(crate) mod crowd;
 pub(crate) mod gate;
 
 #[cfg(not(shmpipe_loom))]
 pub(crate) mod adaptive;
+#[cfg(not(shmpipe_loom))]
+pub(crate) mod backoff;
 #[cfg(not(shmpipe_loom))]
 pub(crate) mod fence;
 #[cfg(not(shmpipe_loom))]

@@ -55,7 +55,7 @@ fn run(steps: u32, lengths: &[u32], looks: usize) -> bool {
     let mut dead = shared.producer(0);
     assert!(shared.put(&mut dead, 1, 1) && shared.put(&mut dead, 1, 2));
     // A claim is three steps, if there is room, and the next moves the tail.
-    assert!(killed_after(3, || drop(dead.claim(shared.ring(), 1))).is_none());
+    assert!(killed_after(3, || drop(dead.claim(shared.ring(), 1, || ()))).is_none());
     let mut consumer = Known::default();
     let producer = thread::spawn({
         let (theirs, lengths) = (Arc::clone(&shared), lengths.to_vec());

@@ -16,7 +16,7 @@ fn life(shared: &Shared, aborts: [bool; 2], deeds: &Deeds) {
     let mut producer = shared.producer(0);
     assert_eq!(shared.seat(0).take(shared.ring(), &mut producer), Ok(true));
     for (value, aborts) in (1..).zip(aborts) {
-        let Some(claim) = producer.claim(shared.ring(), value.into()).unwrap() else {
+        let Some(claim) = producer.claim(shared.ring(), value.into(), || ()).unwrap() else {
             continue;
         };
         shared.fill(&claim, value);

@@ -88,7 +88,7 @@ impl Shared {
 
     /// Puts a record whose blocks all hold `value`; false if there is no room.
     fn put(&self, producer: &mut Producer, blocks: u32, value: u8) -> bool {
-        let Some(claim) = producer.claim(self.ring(), blocks).unwrap() else {
+        let Some(claim) = producer.claim(self.ring(), blocks, || ()).unwrap() else {
             return false;
         };
         self.fill(&claim, value);

@@ -36,15 +36,14 @@ impl Consumer {
         let tail = ring.tail.load(Ordering::Relaxed);
         cursor::distance("tail", from, tail.max(from), geometry.capacity)?;
         geometry.whole("tail", tail)?;
-        let mut head = from;
+        let (mut head, limit) = (from, geometry.limit(from));
         loop {
             // Relaxed: of our predecessor; what is not FREE is loaded again by `look`.
             let word = Word(geometry.block(ring, head).claim.load(Ordering::Relaxed));
             if word.state() != State::Free || !geometry.is_of_lap(word, head) {
                 break;
             }
-            let left = geometry.capacity - (head - from);
-            head += geometry.extent(word, head, left.min(cursor::left(head)))?;
+            head += geometry.extent(word, head, limit - head)?;
         }
         if head != from {
             // Release: as in `release`; the predecessor had read the bytes.

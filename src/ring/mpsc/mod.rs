@@ -40,7 +40,7 @@
 //!
 //! **The tail is a hint:** each claimer stores where its claim ends, before it commits. Two such stores compete, and one may come
 //! late, so that the tail may be behind by many claims, behind the head, too; it is never past the end. (As long as it had to
-//! be right, it took a second compare-and-swap, a third of the time that it takes to send a record.)
+//! be right, it took a second compare-and-swap; what that cost is in BENCHMARKS.md, "What helped, and what did not".)
 //!
 //! **Where the claims end, the head decides whether there is room.** The word there is FREE or, while a claim of a lap before
 //! has not been released, not; if it is of a *later* lap, the ring was gone round since the producer began to look, and it
@@ -71,7 +71,6 @@
 //! the claims end. (A place to begin is never half as many laps old, which would look like the end: whoever was stopped before
 //! its store to the tail has not committed, and the ring waits for it.)
 
-mod backoff;
 mod consumer;
 mod producer;
 mod seat;
@@ -138,6 +137,12 @@ impl Geometry {
         (bytes >> self.unit_bits) as u32
     }
 
+    /// Where the ring ends with the head at a position, or where positions run out.
+    #[inline]
+    fn limit(self, head: u64) -> u64 {
+        head.saturating_add(self.capacity)
+    }
+
     #[inline]
     fn lap(self, position: u64) -> u32 {
         // The lap's lower bits: see the module's last paragraph.
@@ -174,11 +179,10 @@ impl Geometry {
     pub(crate) fn unreleased(self, ring: Ring<'_>) -> impl Iterator<Item = (u8, bool)> {
         // Acquire, both: pairs with the Release of those who stored them, and are no more.
         let mut at = ring.head.load(Ordering::Acquire);
-        let mut left = self.capacity;
+        let limit = self.limit(at);
         let claims = std::iter::from_fn(move || {
             let word = Word(self.block(ring, at).claim.load(Ordering::Acquire));
-            let bytes = self.extent(word, at, left.min(cursor::left(at))).ok()?;
-            (at, left) = (at + bytes, left - bytes);
+            at += self.extent(word, at, limit - at).ok()?;
             Some(word)
         });
         claims.filter_map(|word| match word.state() {
@@ -195,7 +199,7 @@ impl Geometry {
         tail: u64,
         mut read: impl FnMut(u64) -> Result<u64, E>,
     ) -> Result<u64, E> {
-        let limit = head.saturating_add(self.capacity);
+        let limit = self.limit(head);
         // Whoever is at it from outside may have got a tail that is newer than the head.
         let mut at = tail.clamp(head, limit);
         while let Ok(bytes) = self.extent(Word(read(at)?), at, limit - at) {

@@ -1,6 +1,6 @@
 //! A producer's side: claim, commit or abort.
 
-use super::{Geometry, Ring, State, Word, backoff::Backoff};
+use super::{Geometry, Ring, State, Word};
 use crate::{
     ring::cursor::{self, Violation},
     sync::Ordering,
@@ -66,15 +66,13 @@ pub(crate) struct Producer {
     tail: u64,
     /// Where the last claim of this producer ended.
     end: u64,
-    backoff: Backoff,
 }
 
 impl Producer {
     /// Takes up a ring where its positions stand, for the owner of seat `me`.
     pub(crate) fn new(me: u8, ring: Ring<'_>, geometry: Geometry) -> Result<Self, Violation> {
         let limit = geometry.capacity;
-        let backoff = Backoff::default();
-        let mut producer = Self { me, geometry, head: 0, limit, tail: 0, end: 0, backoff };
+        let mut producer = Self { me, geometry, head: 0, limit, tail: 0, end: 0 };
         producer.refresh(ring)?;
         producer.tail = producer.begin(ring)?;
         Ok(producer)
@@ -114,7 +112,7 @@ impl Producer {
     }
 
     /// Claims `blocks`, of which there are at least one and no more than [`Geometry::most`]. `None`: there is
-    /// no room.
+    /// no room. `meet` is called each time that others are found to claim at this moment.
     ///
     /// # Errors
     /// [`Violation`]: nothing was claimed.
@@ -123,6 +121,7 @@ impl Producer {
         &mut self,
         ring: Ring<'_>,
         blocks: u32,
+        meet: impl FnMut(),
     ) -> Result<Option<Claim>, Violation> {
         debug_assert!((1..=self.geometry.most()).contains(&blocks));
         let at = self.begin(ring)?;
@@ -134,7 +133,7 @@ impl Producer {
         if is_usual && let Some(claim) = self.claim_at(ring, at, seen, blocks) {
             return Ok(Some(claim));
         }
-        self.claim_long(ring, blocks, is_usual || self.geometry.is_of_lap(seen, at))
+        self.claim_long(ring, blocks, is_usual || self.geometry.is_of_lap(seen, at), meet)
     }
 
     /// `met`: somebody was faster already, or has not told yet that it was.
@@ -145,11 +144,12 @@ impl Producer {
         ring: Ring<'_>,
         blocks: u32,
         met: bool,
+        mut meet: impl FnMut(),
     ) -> Result<Option<Claim>, Violation> {
         let need = self.geometry.bytes(blocks);
         for attempt in 0..TRIES {
             if met || attempt > 0 {
-                self.backoff.meet();
+                meet();
             }
             let Some(End { at, seen, has_room }) = self.find_end(ring, need)? else { continue };
             if !has_room {
@@ -277,7 +277,7 @@ impl Producer {
         cursor::distance("head", self.head, head, u64::MAX)?;
         self.geometry.whole("head", head)?;
         self.head = head;
-        self.limit = head.saturating_add(self.geometry.capacity);
+        self.limit = self.geometry.limit(head);
         // A claim ended there.
         self.tail = self.tail.max(head);
         Ok(head)

@@ -48,7 +48,7 @@ impl Seat<'_> {
         }
         let head = producer.refresh(ring)?;
         if head < gone {
-            let limit = head.saturating_add(producer.geometry().capacity);
+            let limit = producer.geometry().limit(head);
             cursor::distance("end of a seat's claims", 0, gone, limit)?;
             return Ok(false);
         }

@@ -65,7 +65,7 @@ fn geometry() -> Geometry {
 
 /// Claims and commits; false if there is no room.
 fn put(producer: &mut Producer, words: &Words, blocks: u32) -> bool {
-    let claim = producer.claim(words.ring(), blocks).unwrap();
+    let claim = producer.claim(words.ring(), blocks, || ()).unwrap();
     if let Some(claim) = &claim {
         assert!(producer.commit(words.ring(), claim));
     }
@@ -181,18 +181,18 @@ fn a_claim_is_seen_in_each_of_its_states() {
     let mut producer = words.producer(9);
     let mut consumer = words.consumer();
     assert_eq!(consumer.look(ring, 0), Ok(Found::Nothing));
-    let claim = producer.claim(ring, 2).unwrap().unwrap();
+    let claim = producer.claim(ring, 2, || ()).unwrap().unwrap();
     assert_eq!((claim.position(), claim.blocks(), producer.end()), (0, 2, 2 * UNIT));
     assert_eq!(consumer.look(ring, 0), Ok(Found::Busy { owner: 9, blocks: 2 }));
     assert!(producer.abort(ring, &claim));
     assert_eq!(consumer.look(ring, 0), Ok(Found::Pad { blocks: 2 }));
     consumer.release(ring, 2 * UNIT).unwrap();
-    let claim = producer.claim(ring, 3).unwrap().unwrap();
+    let claim = producer.claim(ring, 3, || ()).unwrap().unwrap();
     assert!(consumer.revoke(ring, 9, 3), "its owner is dead");
     assert!(!producer.commit(ring, &claim) && !producer.abort(ring, &claim), "or was held to be");
     assert_eq!(consumer.look(ring, 0), Ok(Found::Pad { blocks: 3 }));
     consumer.release(ring, 5 * UNIT).unwrap();
-    let claim = producer.claim(ring, 1).unwrap().unwrap();
+    let claim = producer.claim(ring, 1, || ()).unwrap().unwrap();
     assert!(producer.commit(ring, &claim));
     assert!(!consumer.revoke(ring, 9, 1), "it was committed meanwhile");
     assert_eq!(consumer.look(ring, 0), Ok(Found::Committed { owner: 9, blocks: 1 }));
@@ -247,7 +247,7 @@ fn a_claim_whose_owner_died_before_it_moved_the_tail_is_passed_by_anybody() {
     for start in STARTS {
         let words = Words::new(start);
         let ring = words.ring();
-        drop(words.producer(3).claim(ring, 2).unwrap().unwrap());
+        drop(words.producer(3).claim(ring, 2, || ()).unwrap().unwrap());
         words.tail.store(start, Ordering::Relaxed);
         assert!(put(&mut words.producer(4), &words, 1));
         let consumer = words.consumer();
@@ -256,7 +256,7 @@ fn a_claim_whose_owner_died_before_it_moved_the_tail_is_passed_by_anybody() {
 
         let words = Words::new(start);
         let ring = words.ring();
-        drop(words.producer(3).claim(ring, 2).unwrap().unwrap());
+        drop(words.producer(3).claim(ring, 2, || ()).unwrap().unwrap());
         words.tail.store(start, Ordering::Relaxed);
         let mut consumer = words.consumer();
         assert!(consumer.revoke(ring, 3, 2));
@@ -295,7 +295,7 @@ fn the_tail_may_be_behind_by_any_number_of_claims() {
                         for producer in [&mut idle, &mut words.producer(3)] {
                             words.tail.store(tail, Ordering::Relaxed);
                             if room < BLOCKS {
-                                let claim = producer.claim(words.ring(), room + 1).unwrap();
+                                let claim = producer.claim(words.ring(), room + 1, || ()).unwrap();
                                 assert!(claim.is_none(), "{claim:?} {head} {tail}");
                                 assert_eq!(producer.wanted_head(room + 1), head + UNIT);
                                 assert_eq!(producer.position(), end, "{head} {tail}");
@@ -308,7 +308,7 @@ fn the_tail_may_be_behind_by_any_number_of_claims() {
                         }
                     }
                     words.tail.store(start, Ordering::Relaxed);
-                    let claim = idle.claim(words.ring(), 1).unwrap();
+                    let claim = idle.claim(words.ring(), 1, || ()).unwrap();
                     assert_eq!(claim.map(|claim| claim.position()), (room > 0).then_some(end));
                 }
             }
@@ -364,7 +364,7 @@ fn a_seat_is_free_when_nothing_of_its_last_owner_is_in_the_ring() {
     consumer.release(ring, 2 * UNIT).unwrap();
 
     // Now the owner dies, before it has moved the tail past its claim.
-    drop(words.producer(5).claim(ring, 2).unwrap().unwrap());
+    drop(words.producer(5).claim(ring, 2, || ()).unwrap().unwrap());
     words.tail.store(2 * UNIT, Ordering::Relaxed);
     assert!(!seat.outlived(2 * UNIT), "nobody has noticed");
     assert_eq!(seat.take(ring, &mut words.producer(5)), Ok(false));
@@ -399,7 +399,11 @@ fn positions_that_jump_are_refused() {
         assert!(put(&mut producer, &words, 1));
         words.set(head, tail);
         // Of any head it hears only when it has no room.
-        assert_eq!(producer.claim(words.ring(), BLOCKS).unwrap_err().what, what, "{head} {tail}");
+        assert_eq!(
+            producer.claim(words.ring(), BLOCKS, || ()).unwrap_err().what,
+            what,
+            "{head} {tail}"
+        );
         let taken_up = Consumer::take_up(words.ring(), geometry());
         assert!(taken_up.is_err() || head < base || what == "lap of a claim");
     }
@@ -422,7 +426,7 @@ fn a_word_that_cannot_be_is_refused_by_all() {
             let words = Words::new(base);
             let (mut producer, mut consumer) = (words.producer(0), words.consumer());
             words.word(base).store(bad, Ordering::Relaxed);
-            assert_eq!(producer.claim(words.ring(), 1).unwrap_err().what, what);
+            assert_eq!(producer.claim(words.ring(), 1, || ()).unwrap_err().what, what);
             assert_eq!(words.producer(0).settle(words.ring()).unwrap_err().what, what);
             assert_eq!(consumer.look(words.ring(), 0).unwrap_err().what, what);
             assert_eq!(words.positions(), (base, base));
@@ -451,7 +455,7 @@ fn a_word_that_cannot_be_is_refused_by_all() {
 
 #[test]
 fn who_wants_a_claim_is_not_held_by_a_peer_that_plays_with_the_words() {
-    // The tail never goes where the claim says, as somebody puts it back each time.
+    // There is always another claim to step over, and somebody puts the tail back each time.
     let words = Words::new(0);
     let mut producer = words.producer(0);
     words.word(0).store(Word::busy(1, 1, 0).0, Ordering::Relaxed);
@@ -464,7 +468,7 @@ fn who_wants_a_claim_is_not_held_by_a_peer_that_plays_with_the_words() {
             }
         });
         for _ in 0..100 {
-            let _ = producer.claim(words.ring(), 1);
+            let _ = producer.claim(words.ring(), 1, || ());
             let _ = producer.settle(words.ring());
             producer = Producer::new(0, words.ring(), geometry()).unwrap();
         }

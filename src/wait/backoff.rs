@@ -1,48 +1,38 @@
-//! How long a producer that meets others leaves the ring to them.
+//! How long a producer of many that meets others leaves the ring to them.
 //!
 //! While one producer has the lines of the tail and of the claims, it claims again and again from its own cache; two that
-//! take them from each other for each claim are together slower by far than one of them alone. So whoever meets another time and
-//! again stays away for a while, in which the other goes on alone, and then it is the other that meets somebody. (Backing
-//! off: Anderson, "The performance of spin lock alternatives", IEEE TPDS 1990.)
+//! take them from each other for each claim are together slower than one of them alone (BENCHMARKS.md, "What helped, and
+//! what did not"). So whoever meets another time and again stays away for a while, in which the other goes on alone, and
+//! then it is the other that meets somebody. (Backing off: Anderson, "The performance of spin lock alternatives", IEEE
+//! TPDS 1990.)
 //!
 //! Who meets another by chance, because both have something to send now and then, loses no time.
 
-#[cfg(not(shmpipe_loom))]
-use crate::sys::clock;
+use crate::sys::clock::monotonic_nanos;
 
-/// Nanoseconds of the first pause: some hundred claims' time, beside which the few lines that are fetched anew count little.
-#[cfg(not(shmpipe_loom))]
+/// Nanoseconds of the first pause: many claims' time, beside which the few lines that are fetched anew count little.
 const FIRST: u64 = 4_000;
 
 /// So often it is doubled at most.
-#[cfg(not(shmpipe_loom))]
 const DOUBLED: u32 = 3;
 
 #[derive(Debug, Default)]
-#[cfg_attr(shmpipe_loom, allow(dead_code))]
-pub(super) struct Backoff {
+pub(crate) struct Backoff {
     /// How often the pause was doubled for those who were met of late, and once more; 0 if nobody was.
     level: u32,
     /// When the last pause was over.
     last: u64,
 }
 
-/// In a model nobody stays away: time is nothing that it should depend on.
-#[cfg(shmpipe_loom)]
-impl Backoff {
-    pub(super) fn meet(&mut self) {}
-}
-
-#[cfg(not(shmpipe_loom))]
 impl Backoff {
     /// Others have claimed while this producer was about to: leaves the ring to them for a while, if that happens often.
     #[cold]
-    pub(super) fn meet(&mut self) {
-        let mut now = clock::monotonic_nanos();
+    pub(crate) fn meet(&mut self) {
+        let mut now = monotonic_nanos();
         let until = now + self.pause(now);
         while now < until {
             std::hint::spin_loop();
-            now = clock::monotonic_nanos();
+            now = monotonic_nanos();
         }
         self.last = now;
     }
@@ -57,7 +47,7 @@ impl Backoff {
     }
 }
 
-#[cfg(all(test, not(shmpipe_loom)))]
+#[cfg(test)]
 mod tests {
     use super::*;
 
