@@ -317,6 +317,24 @@ fn the_tail_may_be_behind_by_any_number_of_claims() {
 }
 
 #[test]
+fn others_are_met_where_a_claim_was_made_and_not_told_of_and_nowhere_else() {
+    let words = Words::new(0);
+    let (mut one, mut other) = (words.producer(1), words.producer(2));
+    let mut met = 0;
+    let mut claim = |producer: &mut Producer, blocks| {
+        let claim = producer.claim(words.ring(), blocks, || met += 1).unwrap();
+        (claim.is_some(), std::mem::take(&mut met))
+    };
+    assert_eq!(claim(&mut one, 1), (true, 0));
+    assert_eq!(claim(&mut other, 1), (true, 0), "the tail told of the first");
+    assert_eq!(claim(&mut one, BLOCKS), (false, 0), "full");
+    words.tail.store(0, Ordering::Relaxed);
+    let mut third = words.producer(3);
+    assert_eq!(claim(&mut third, 1), (true, 1), "as if they had just claimed");
+    assert_eq!(claim(&mut third, 1), (true, 0));
+}
+
+#[test]
 fn whoever_takes_over_from_a_consumer_finishes_its_release() {
     for start in STARTS {
         for lengths in [&[3, 1, 4][..], &[1, 2], &[8], &[2]] {
