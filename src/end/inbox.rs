@@ -22,7 +22,7 @@ use crate::{
     },
     sync::Ordering,
     sys,
-    wait::{fence::AsymmetricFence, gate::ANYTHING, spin::eagerly},
+    wait::{Wait, fence::AsymmetricFence, gate::ANYTHING, reply::unhurriedly, spin::eagerly},
 };
 use std::ptr::NonNull;
 
@@ -316,7 +316,12 @@ impl Inbox {
         if !ordinary || !usual || !distance.goes_on(waited.items()) {
             return None;
         }
-        eagerly(waited.eager(end.wait), &end.control().producer.0.tail, epochs.ring.position());
+        let (policy, tail) = (waited.eager(end.wait), &end.control().producer.0.tail);
+        if policy == Wait::Adaptive && distance.is_unhurried(waited.items()) {
+            unhurriedly(tail, epochs.ring.position());
+        } else {
+            eagerly(policy, tail, epochs.ring.position());
+        }
         Some(epochs.glance(end))
     }
 

@@ -30,9 +30,9 @@ use crate::{
     },
     sync::Ordering,
     sys,
-    wait::{fence::AsymmetricFence, gate::ANYTHING, spin::eagerly},
+    wait::{fence::AsymmetricFence, gate::ANYTHING, reply, spin::eagerly},
 };
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 
 /// Lines of the ring that are asked for before they are written, in a conversation.
 const AHEAD: usize = 2;
@@ -279,6 +279,7 @@ impl Outbox {
         let copy: [u64; newest::WORDS] = self.end.words(position.wrapping_add(shift));
         self.end.control().producer.0.newest.put(position, &copy[..words]);
         self.publish(n, 1);
+        reply::sent_in(ptr::from_ref(&self.end.control().producer.0.tail).cast());
         // The store to the tail becomes visible only after that of the next item to the ring. So that this one
         // need not wait for a line that was last used a lap ago, it is asked for while the other end thinks.
         let next = self.next(shift).as_ptr();
