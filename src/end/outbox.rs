@@ -37,6 +37,9 @@ use std::ptr::{self, NonNull};
 /// Lines of the ring that are asked for before they are written, in a conversation.
 const AHEAD: usize = 2;
 
+/// For room for so many bytes there is a look at once, as often as they are needed: it costs next to nothing beside them.
+const LARGE: u64 = 16 << 10;
+
 /// A producer's place at a ring.
 #[derive(Debug)]
 pub(crate) struct Outbox {
@@ -347,6 +350,12 @@ impl Outbox {
         }
         if self.ring.left() < n {
             return Err(WriteError::Exhausted);
+        }
+        if n >= LARGE && !self.end.reader_may_have_left() {
+            refresh(&mut self.ring, &self.end, self.unit)?;
+            if self.ring.free() >= n {
+                return Ok(());
+            }
         }
         self.waited.moved_bytes(self.bytes());
         let Self { end, ring, unit, waited, distance, .. } = self;
