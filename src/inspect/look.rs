@@ -92,9 +92,17 @@ pub(super) fn look(object: &Object, place: Place) -> Result<Found, OsError> {
         taken: Instant::now(),
     };
     let mut identity = Identity::zeroed();
-    let mut abandoned = false;
+    let (mut abandoned, mut in_use) = (false, false);
     let n = loop {
         let n = object.read_at(bytemuck::bytes_of_mut(&mut identity), 0)?;
+        if n == 0 && !in_use {
+            in_use = peer::is_any_held(object)?;
+            if in_use {
+                // Built and taken since it was read, or somebody emptied it.
+                continue;
+            }
+            return Ok(Found::Empty);
+        }
         // Built since we looked, or not: the lock is held until the ring is ready.
         let is_building = n >= 8 && is_building(object, identity.magic);
         if !is_building || abandoned || backend == Backend::Memfd {
@@ -106,8 +114,7 @@ pub(super) fn look(object: &Object, place: Place) -> Result<Found, OsError> {
         abandoned = true;
     };
     match (n, identity.magic) {
-        (0, _) if !peer::is_any_held(object)? => return Ok(Found::Empty),
-        // Somebody emptied a ring that is in use.
+        // Of a ring that is in use.
         (0, _) => {}
         (8.., magic) if is_building(object, magic) => {
             // A memfd's builder alone knows it.
@@ -123,7 +130,8 @@ pub(super) fn look(object: &Object, place: Place) -> Result<Found, OsError> {
         let (expected, found) = (identity::SIZE as u64, n as u64);
         Condition::Damaged(LayoutError::Truncated { expected, found }.into())
     } else {
-        match examine(object, &identity, facts.size, &mut info) {
+        // Looked up again: it got its size before it became ready.
+        match examine(object, &identity, object.facts()?.size, &mut info) {
             Ok(condition) => condition,
             Err(Trouble::Damage(damage)) => Condition::Damaged(damage),
             Err(Trouble::Os(error)) => return Err(error),
