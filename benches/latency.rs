@@ -80,7 +80,7 @@ const WAYS: [(&str, usize); 8] = [
 
 /// The ways to send one message there and one back: these, and what two processors take for it by themselves.
 fn there_and_back() -> Vec<&'static str> {
-    WAYS.iter().map(|(spec, _)| *spec).chain(["lines"]).collect()
+    WAYS.iter().map(|(spec, _)| *spec).chain(["lines", "lines:unhurried"]).collect()
 }
 
 fn main() -> ExitCode {

@@ -4,8 +4,14 @@
 //! longer than one line that goes to and fro, see `harness::cpu::round_trip`: who waits holds a copy of the line, which
 //! must be taken away before it can be written.) There is no room for a second message and nobody asks for any: it is
 //! for round trips only, where the reply says that the line may be written again.
+//!
+//! Polled without a pause; or unhurried, as `shmpipe::wait::reply` has it: some pauses before the first look, and a few before
+//! each further one, at which the line of the own next message is fetched back.
 
+use std::cell::Cell;
+use std::hint::spin_loop;
 use std::io;
+use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use memmap2::{MmapOptions, MmapRaw};
@@ -16,11 +22,18 @@ use super::content::message;
 use super::{AnyTransport, End, Link, Receiver, Sender, Transport};
 use crate::transport::{self, Unavailable};
 
-struct Lines;
+struct Lines {
+    unhurried: bool,
+}
 
-/// `lines`, without options.
-pub fn make(_: &str) -> Result<Box<dyn AnyTransport>, Unavailable> {
-    Ok(Box::new(Lines))
+/// `lines`, `lines:unhurried`.
+pub fn make(options: &str) -> Result<Box<dyn AnyTransport>, Unavailable> {
+    let unhurried = match options {
+        "" => false,
+        "unhurried" => true,
+        other => return Err(Unavailable::because(format!("lines have no option {other}"))),
+    };
+    Ok(Box::new(Lines { unhurried }))
 }
 
 impl Transport for Lines {
@@ -28,7 +41,7 @@ impl Transport for Lines {
     type Receiver<const N: usize> = Line<N>;
 
     fn title(&self) -> String {
-        "bare cache lines".into()
+        if self.unhurried { "bare cache lines, unhurried" } else { "bare cache lines" }.into()
     }
 
     fn has_batches(&self) -> bool {
@@ -40,11 +53,11 @@ impl Transport for Lines {
     }
 
     fn sender<const N: usize>(&self, end: End) -> io::Result<Line<N>> {
-        Line::take(end)
+        Line::take(end, self.unhurried)
     }
 
     fn receiver<const N: usize>(&self, end: End) -> io::Result<Line<N>> {
-        Line::take(end)
+        Line::take(end, self.unhurried)
     }
 }
 
@@ -62,15 +75,24 @@ pub struct Line<const N: usize> {
     page: MmapRaw,
     /// How many messages there have been.
     count: u64,
+    unhurried: bool,
+}
+
+/// Pauses before an unhurried end looks for the first time, and before each further look.
+const PAUSES: [u32; 2] = [6, 3];
+
+thread_local! {
+    /// The line that this thread last sent a message in.
+    static OWN: Cell<*const u8> = const { Cell::new(ptr::null()) };
 }
 
 impl<const N: usize> Line<N> {
-    fn take(end: End) -> io::Result<Self> {
+    fn take(end: End, unhurried: bool) -> io::Result<Self> {
         if N > WORDS {
             return Err(io::Error::other("a message that does not fit a cache line"));
         }
         let page = MmapOptions::new().len(4096).map_raw(&end.descriptor()?)?;
-        Ok(Self { page, count: 0 })
+        Ok(Self { page, count: 0, unhurried })
     }
 
     /// How many messages there have been, and the last.
@@ -91,6 +113,7 @@ impl<const N: usize> Sender<N> for Line<N> {
         }
         // Release: pairs with the Acquire in `receive`.
         count.store(self.count, Ordering::Release);
+        OWN.set(self.page.as_ptr());
         Ok(())
     }
 }
@@ -100,9 +123,32 @@ impl<const N: usize> Receiver<N> for Line<N> {
     fn receive(&mut self, mut take: impl FnMut(&[u64; N])) -> io::Result<usize> {
         self.count += 1;
         let (count, words) = self.words();
-        // Acquire: pairs with the Release in `send`.
-        while count.load(Ordering::Acquire) != self.count {}
+        // Acquire, in both: pairs with the Release in `send`.
+        if self.unhurried {
+            let [mut pauses, next] = PAUSES;
+            loop {
+                (0..pauses).for_each(|_| spin_loop());
+                fetch_back(OWN.get());
+                if count.load(Ordering::Acquire) == self.count {
+                    break;
+                }
+                pauses = next;
+            }
+        } else {
+            while count.load(Ordering::Acquire) != self.count {}
+        }
         take(&std::array::from_fn(|i| words[i].load(Ordering::Relaxed)));
         Ok(1)
     }
+}
+
+/// Asks for a line in order to write to it, without waiting.
+fn fetch_back(line: *const u8) {
+    // SAFETY: a prefetch reads and writes nothing that a program could see and never faults.
+    #[cfg(target_arch = "x86_64")]
+    unsafe {
+        std::arch::asm!("prefetchw [{}]", in(reg) line, options(nostack, preserves_flags, readonly));
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = line;
 }

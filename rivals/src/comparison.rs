@@ -70,7 +70,7 @@ fn rivals(work: Work, job: Job) -> Vec<&'static str> {
         rivals.push("aeron");
     }
     if matches!(work, Work::RoundTrip) {
-        rivals.push("lines");
+        rivals.extend(["lines", "lines:unhurried"]);
     }
     rivals
 }
