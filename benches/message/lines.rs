@@ -79,7 +79,7 @@ pub struct Line<const N: usize> {
 }
 
 /// Pauses before an unhurried end looks for the first time, and before each further look.
-const PAUSES: [u32; 2] = [6, 3];
+const PAUSES: [u32; 2] = [7, 3];
 
 thread_local! {
     /// The line that this thread last sent a message in.

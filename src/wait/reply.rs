@@ -119,7 +119,7 @@ impl Haste {
 }
 
 /// Pauses before an unhurried end looks for the first time,
-const FIRST: u32 = 6;
+const FIRST: u32 = 7;
 
 /// and before each further look.
 const NEXT: u32 = 3;
