@@ -143,17 +143,18 @@ pub(crate) fn sent_in(line: *const u8) {
 #[inline]
 pub(crate) fn unhurriedly(word: &AtomicU64, seen: u64) {
     let own = OWN.get();
-    let mut pauses = FIRST;
+    for _ in 0..FIRST {
+        spin_loop();
+    }
     for _ in 0..LOOKS {
-        for _ in 0..pauses {
-            spin_loop();
-        }
         cache::prefetch_for_writing(own);
         // Relaxed: a hint; what the word says is read properly afterwards.
         if word.load(Ordering::Relaxed) != seen {
             return;
         }
-        pauses = NEXT;
+        for _ in 0..NEXT {
+            spin_loop();
+        }
     }
 }
 
