@@ -21,7 +21,7 @@ use crate::{
     layout::control::Seat,
     record::{
         frame::Header,
-        topology::sealed::{self, Found, Payload},
+        topology::sealed::{self, Found, NotAtHand, Payload},
     },
     ring::mpsc::{Consumer, Found as Claimed},
     sync::Ordering,
@@ -80,14 +80,14 @@ impl sealed::Inlet for Inlet {
     }
 
     #[inline(always)]
-    fn at_hand(&mut self) -> Option<Found<Mark>> {
+    fn at_hand(&mut self, _: Patience) -> Result<Found<Mark>, NotAtHand> {
         if !self.end.is_usable() || self.lent || self.end.trust == Trust::AnyUser {
-            return None;
+            return Err(NotAtHand::Unusual);
         }
         match self.claims.find_alone(&self.end) {
-            Some(found) => Some(found),
+            Some(found) => Ok(found),
             // What is wrong `first` finds, too.
-            None => self.claims.find(&self.end, 0).ok().flatten(),
+            None => self.claims.find(&self.end, 0).ok().flatten().ok_or(NotAtHand::Unusual),
         }
     }
 
@@ -103,7 +103,11 @@ impl sealed::Inlet for Inlet {
         self.claims.record_at(&self.end, at, at).ok()
     }
 
-    fn first(&mut self, patience: Patience) -> Result<Option<Found<Mark>>, ReadError> {
+    fn first(
+        &mut self,
+        _: NotAtHand,
+        patience: Patience,
+    ) -> Result<Option<Found<Mark>>, ReadError> {
         self.end.check()?;
         if self.lent {
             self.note_leak();
@@ -117,7 +121,7 @@ impl sealed::Inlet for Inlet {
 
     #[inline]
     fn batch(&mut self, patience: Patience) -> Result<Option<u64>, ReadError> {
-        let Some(first) = self.first(patience)? else { return Ok(None) };
+        let Some(first) = self.first(NotAtHand::Unusual, patience)? else { return Ok(None) };
         // Those that are claimed by now, as far as they are committed when it is their turn: were later ones
         // shown as well, none might be released before the ring is full.
         let claimed = self.claims.end(&self.end).saturating_sub(self.claims.position());

@@ -4,7 +4,7 @@ use super::{
     frame::{Frames, HEADER, Header},
     topology::{
         One,
-        sealed::{Found, Inlet, Outlet, Payload, Topology},
+        sealed::{Found, Inlet, NotAtHand, Outlet, Payload, Topology},
     },
 };
 use crate::{
@@ -257,15 +257,20 @@ impl Inlet for From {
     }
 
     #[inline(always)]
-    fn at_hand(&mut self) -> Option<Found<()>> {
+    fn at_hand(&mut self, patience: Patience) -> Result<Found<()>, NotAtHand> {
         if !self.inbox.is_at_hand(1) {
-            return None;
+            return match self.await_reply(patience) {
+                (_, UNUSUAL) => Err(NotAtHand::Unusual),
+                (_, IN_VAIN) => Err(NotAtHand::InVain),
+                (header, frame) => Ok(Found { header, frame, payload: None, mark: () }),
+            };
         }
         let (header, payload) = self.look(0);
         // What is wrong `first` finds, too.
-        let frame = self.frames.check(header, self.inbox.available()).ok()?;
+        let frame = self.frames.check(header, self.inbox.available());
+        let frame = frame.map_err(|_| NotAtHand::Unusual)?;
         self.inbox.ask_ahead(0, frame, self.inbox.available());
-        Some(Found { header, frame, payload: Some(payload), mark: () })
+        Ok(Found { header, frame, payload: Some(payload), mark: () })
     }
 
     #[inline(always)]
@@ -281,11 +286,21 @@ impl Inlet for From {
     }
 
     #[inline(always)]
-    fn first(&mut self, patience: Patience) -> Result<Option<Found<()>>, ReadError> {
-        match self.await_reply(patience) {
-            (_, frame @ (UNUSUAL | IN_VAIN)) => self.first_after(frame == IN_VAIN, patience),
-            (header, frame) => Ok(Some(Found { header, frame, payload: None, mark: () })),
+    fn first(
+        &mut self,
+        why: NotAtHand,
+        patience: Patience,
+    ) -> Result<Option<Found<()>>, ReadError> {
+        let looked = why == NotAtHand::InVain;
+        let available = self.inbox.await_bytes_after(looked, 1, patience)?;
+        if let Some(words) = self.inbox.take_newest() {
+            let header = Header::from_word(words[0]);
+            // None of ours was longer.
+            if u64::from(header.len()) <= newest::BYTES - HEADER {
+                return self.found(header, None, available).map(Some);
+            }
         }
+        self.find(0, available)
     }
 
     #[inline]
@@ -371,24 +386,6 @@ impl From {
             Some(false) => (nothing, IN_VAIN),
             _ => (nothing, UNUSUAL),
         }
-    }
-
-    /// Waits for the first record in the usual ways; `looked` = an eager look was in vain.
-    #[inline(always)]
-    fn first_after(
-        &mut self,
-        looked: bool,
-        patience: Patience,
-    ) -> Result<Option<Found<()>>, ReadError> {
-        let available = self.inbox.await_bytes_after(looked, 1, patience)?;
-        if let Some(words) = self.inbox.take_newest() {
-            let header = Header::from_word(words[0]);
-            // None of ours was longer.
-            if u64::from(header.len()) <= newest::BYTES - HEADER {
-                return self.found(header, None, available).map(Some);
-            }
-        }
-        self.find(0, available)
     }
 
     /// A record whose header was read, if it lies in the `available` bytes.

@@ -2,7 +2,7 @@
 
 use super::{
     One, PodError, ReadError, Topology, View,
-    topology::sealed::{Found, Inlet, Payload, Topology as Parts},
+    topology::sealed::{Found, Inlet, NotAtHand, Payload, Topology as Parts},
 };
 use crate::{
     Aborter, Peer, Stats, Trust,
@@ -231,9 +231,9 @@ impl<T: Topology> Receiver<T> {
 
     #[inline(always)]
     fn recv_within(&mut self, patience: Patience) -> Result<Option<Record<'_, T>>, ReadError> {
-        let found = match self.inlet.at_hand() {
-            Some(found) => found,
-            None => match self.await_record(patience)? {
+        let found = match self.inlet.at_hand(patience) {
+            Ok(found) => found,
+            Err(why) => match self.await_record(why, patience)? {
                 Some(found) => found,
                 None => return Ok(None),
             },
@@ -243,7 +243,7 @@ impl<T: Topology> Receiver<T> {
     }
 
     fn peek_within(&mut self, patience: Patience) -> Result<Option<ViewOf<'_, T>>, ReadError> {
-        let found = self.await_record(patience)?;
+        let found = self.await_record(NotAtHand::Unusual, patience)?;
         Ok(found.map(|found| self.view(found)))
     }
 
@@ -255,8 +255,12 @@ impl<T: Topology> Receiver<T> {
     }
 
     #[inline(never)]
-    fn await_record(&mut self, patience: Patience) -> Result<Option<FoundOf<T>>, ReadError> {
-        let Some(found) = self.inlet.first(patience)? else { return Ok(None) };
+    fn await_record(
+        &mut self,
+        why: NotAtHand,
+        patience: Patience,
+    ) -> Result<Option<FoundOf<T>>, ReadError> {
+        let Some(found) = self.inlet.first(why, patience)? else { return Ok(None) };
         Ok(Some(self.staged_if_foreign(found)))
     }
 

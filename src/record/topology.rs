@@ -119,6 +119,15 @@ pub(crate) mod sealed {
         pub(crate) mark: M,
     }
 
+    /// Why a record is not at hand.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum NotAtHand {
+        /// Something may be special about it.
+        Unusual,
+        /// It did not come in the moment for which it was looked for.
+        InVain,
+    }
+
     /// Where a record's bytes begin: in the ring, or in the receiver's private memory.
     #[derive(Clone, Copy, Debug)]
     pub struct Payload(pub(crate) NonNull<u8>);
@@ -140,12 +149,16 @@ pub(crate) mod sealed {
         fn end(&self) -> &Held;
         fn align(&self) -> usize;
 
-        /// The first record, if there is nothing special about it: it may be shown where it is.
-        fn at_hand(&mut self) -> Option<Found<Self::Mark>>;
+        /// The first record, if there is nothing special about it: it may be shown where it is, or comes at once and with a copy.
+        fn at_hand(&mut self, patience: Patience) -> Result<Found<Self::Mark>, NotAtHand>;
         /// The record behind `offset` bytes of a batch, of which `rest` follow, likewise.
         fn next_at_hand(&mut self, offset: u64, rest: u64) -> Option<Found<Self::Mark>>;
-        /// Waits for the first record; `None` at the end of a stream.
-        fn first(&mut self, patience: Patience) -> Result<Option<Found<Self::Mark>>, ReadError>;
+        /// Waits for the first record, which was not at hand; `None` at the end of a stream.
+        fn first(
+            &mut self,
+            why: NotAtHand,
+            patience: Patience,
+        ) -> Result<Option<Found<Self::Mark>>, ReadError>;
         /// Waits until there is one, and says how many bytes may be looked at; `None` at the end of a stream.
         fn batch(&mut self, patience: Patience) -> Result<Option<u64>, ReadError>;
         /// Finds the record behind `offset` of those bytes, of which `rest` follow.
