@@ -155,18 +155,23 @@ impl Outbox {
     #[inline]
     pub(crate) fn publish(&mut self, n: u64, items: u64) {
         if n > 0 {
-            let Self { end, ring, waited, .. } = self;
-            // Looked up before the stores, after which the compiler would look it up again.
-            let end: &Held = end;
-            let (control, fence, published) = (end.control(), end.fence, ring.position() + n);
-            let gate = end.gate_by(Role::Consumer, &fence);
-            ring.publish(n, &control.producer.0.tail);
-            waited.moved(items);
-            gate.notify(published);
+            self.publish_some(n, items);
             if items == 1 && n >= LEAST {
-                ask_ahead(end.at(published), n, ring.free(), sys::cache::prefetch_for_writing);
+                self.ask_ahead(0, n);
             }
         }
+    }
+
+    #[inline(always)]
+    fn publish_some(&mut self, n: u64, items: u64) {
+        let Self { end, ring, waited, .. } = self;
+        // Looked up before the stores, after which the compiler would look it up again.
+        let end: &Held = end;
+        let (control, fence, published) = (end.control(), end.fence, ring.position() + n);
+        let gate = end.gate_by(Role::Consumer, &fence);
+        ring.publish(n, &control.producer.0.tail);
+        waited.moved(items);
+        gate.notify(published);
     }
 
     /// An item of `n` bytes was written behind `offset` others, to be published later: asks for what will be written in a
@@ -214,10 +219,10 @@ impl Outbox {
         let gate = end.gate_by(Role::Consumer, &AsymmetricFence::REGISTERED);
         let tail = &end.control().producer.0.tail;
         write(end.at(at + shift));
-        ask_ahead(end.at(at), n, ring.free(), sys::cache::prefetch_for_writing);
         if conversing {
             publish_newest(self);
         } else {
+            ask_ahead(end.at(at), n, ring.free(), sys::cache::prefetch_for_writing);
             ring.publish(n, tail);
             waited.moved(1);
             gate.notify(at + n);
@@ -281,7 +286,7 @@ impl Outbox {
         let position = self.ring.position();
         let copy: [u64; newest::WORDS] = self.end.words(position.wrapping_add(shift));
         self.end.control().producer.0.newest.put(position, &copy[..words]);
-        self.publish(n, 1);
+        self.publish_some(n, 1);
         reply::sent_in(ptr::from_ref(&self.end.control().producer.0.tail).cast());
         // The store to the tail becomes visible only after that of the next item to the ring. So that this one
         // need not wait for a line that was last used a lap ago, it is asked for while the other end thinks.
