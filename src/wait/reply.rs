@@ -49,7 +49,7 @@ const ITEMS: u64 = 4 * WAITS as u64;
 /// So much more must come by.
 const WORTH_IT: f64 = 1.03;
 
-/// So often, and so much more often than less did.
+/// So much more often than not.
 const WINS: u32 = 2;
 
 /// How much of a hurry an end in a conversation is in.
@@ -108,12 +108,12 @@ impl Haste {
     }
 
     fn judge(&mut self, hurried: Option<f64>) {
-        let (Some(tried), Some(hurried)) = (self.tried.take(), hurried) else { return };
-        if tried > hurried * WORTH_IT {
-            self.wins = (self.wins + 1).min(WINS);
-        } else if tried < hurried {
-            self.wins = self.wins.saturating_sub(1);
-        }
+        // If there is nothing to compare, it did not: nobody is unhurried without a reason.
+        let won = match (self.tried.take(), hurried) {
+            (Some(tried), Some(hurried)) => tried > hurried * WORTH_IT,
+            _ => false,
+        };
+        self.wins = if won { (self.wins + 1).min(WINS) } else { self.wins.saturating_sub(1) };
         self.pays = self.wins == WINS || self.wins > 0 && self.pays;
     }
 }
@@ -239,8 +239,13 @@ mod tests {
 
     #[test]
     fn slow_replies_say_nothing() {
-        let mut conversation = Conversation::default();
         let slow = |now, unhurried| 4 * pays(now, unhurried);
+        let mut conversation = Conversation::default();
+        let [both, _] = conversation.go_on(10, slow);
+        assert!(both < 0.05, "{both}");
+        // And who was unhurried before does not stay so.
+        conversation.go_on(10, pays);
+        conversation.go_on(3, slow);
         let [both, _] = conversation.go_on(10, slow);
         assert!(both < 0.05, "{both}");
     }
