@@ -78,7 +78,7 @@ pub struct Line<const N: usize> {
     unhurried: bool,
 }
 
-/// Pauses before an unhurried end looks for the first time, and before each further look.
+/// Pauses before an unhurried end looks for the first time, and before each further look: `FIRST` and `NEXT` there.
 const PAUSES: [u32; 2] = [7, 3];
 
 thread_local! {

@@ -11,7 +11,6 @@ use crate::{
         Wait,
         adaptive::Ground,
         pace::{Pace, Rest},
-        reply::Haste,
     },
 };
 use std::time::Duration;
@@ -20,7 +19,6 @@ use std::time::Duration;
 #[derive(Debug)]
 pub(crate) struct Distance {
     ground: Ground,
-    haste: Haste,
     /// Of a stream of bytes.
     pace: Option<Pace>,
 }
@@ -29,7 +27,7 @@ impl Distance {
     /// Of an end that takes up its work at `position`.
     pub(crate) fn new(geometry: Geometry, position: u64) -> Self {
         let pace = geometry.holds_bytes().then(|| Pace::new(position));
-        Self { ground: Ground::new(position), haste: Haste::default(), pace }
+        Self { ground: Ground::new(position), pace }
     }
 
     /// The end is at `position` and knows of nothing more to do, having moved so many items: lets a moment
@@ -50,12 +48,6 @@ impl Distance {
     #[inline]
     pub(super) fn goes_on(&mut self, items: u64) -> bool {
         self.ground.goes_on(items)
-    }
-
-    /// Whether the end, in a conversation, is to take its time with the wait that begins.
-    #[inline]
-    pub(super) fn is_unhurried(&mut self, items: u64) -> bool {
-        self.haste.is_unhurried(items, clock::monotonic_nanos)
     }
 
     /// Whether items come singly, again and again.

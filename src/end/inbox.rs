@@ -21,8 +21,14 @@ use crate::{
         spsc::Consumer,
     },
     sync::Ordering,
-    sys,
-    wait::{Wait, fence::AsymmetricFence, gate::ANYTHING, reply::unhurriedly, spin::eagerly},
+    sys::{self, clock},
+    wait::{
+        Wait,
+        fence::AsymmetricFence,
+        gate::ANYTHING,
+        reply::{self, Haste, unhurriedly},
+        spin::eagerly,
+    },
 };
 use std::ptr::NonNull;
 
@@ -49,6 +55,7 @@ pub(crate) struct Inbox {
     epochs: Epochs,
     waited: Waited,
     distance: Distance,
+    haste: Haste,
     /// Where this end took up its work.
     start: u64,
     /// Up to here bytes have been asked for; see `prefetch`.
@@ -99,6 +106,7 @@ impl Inbox {
             epochs,
             waited,
             distance,
+            haste: Haste::default(),
             start,
             prefetched: start,
             converses: false,
@@ -310,17 +318,18 @@ impl Inbox {
     /// is not the usual case.
     #[inline(always)]
     pub(crate) fn await_reply(&mut self, patience: Patience) -> Option<bool> {
-        let Self { end, epochs, waited, distance, converses, special, .. } = self;
+        let Self { end, epochs, waited, distance, haste, converses, special, .. } = self;
         let ordinary = end.is_usable() && *special & LENT == 0;
         let usual = *converses && epochs.available() == 0 && patience == Patience::Forever;
         if !ordinary || !usual || !distance.goes_on(waited.items()) {
             return None;
         }
         let (policy, tail) = (waited.eager(end.wait), &end.control().producer.0.tail);
-        if policy == Wait::Adaptive && distance.is_unhurried(waited.items()) {
-            unhurriedly(tail, epochs.ring.position());
-        } else {
-            eagerly(policy, tail, epochs.ring.position());
+        let at = epochs.ring.position();
+        let now = clock::monotonic_nanos;
+        match reply::asked_in().filter(|_| policy == Wait::Adaptive) {
+            Some(own) if haste.is_unhurried(waited.items(), now) => unhurriedly(own, tail, at),
+            _ => eagerly(policy, tail, at),
         }
         Some(epochs.glance(end))
     }

@@ -37,7 +37,8 @@ use std::ptr::{self, NonNull};
 /// Lines of the ring that are asked for before they are written, in a conversation.
 const AHEAD: usize = 2;
 
-/// For room for so many bytes there is a look at once, as often as they are needed: it costs next to nothing beside them.
+/// Who needs room for so many bytes looks at the consumer's position at once, and keeps no distance first: what its line costs is
+/// nothing beside such an item.
 const LARGE: u64 = 16 << 10;
 
 /// A producer's place at a ring.

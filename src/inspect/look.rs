@@ -64,12 +64,41 @@ impl From<OsError> for Trouble {
 
 /// Looks at an object.
 pub(super) fn look(object: &Object, place: Place) -> Result<Found, OsError> {
-    let facts = object.facts()?;
     let backend = match place.0 {
         Spot::Named(Name::Posix(_)) => Backend::Posix,
         Spot::Named(Name::SystemV(_)) => Backend::SystemV,
         Spot::Held { .. } => Backend::Memfd,
     };
+    // Before it is read, which attaches to it.
+    let sysv = SysvInfo::of(object)?;
+    let mut identity = Identity::zeroed();
+    let (mut abandoned, mut in_use) = (false, false);
+    let n = loop {
+        let n = object.read_at(bytemuck::bytes_of_mut(&mut identity), 0)?;
+        if n == 0 && !in_use {
+            in_use = peer::is_any_held(object)?;
+            if in_use {
+                // Built and taken since it was read, or somebody emptied it.
+                continue;
+            }
+            return Ok(Found::Empty);
+        }
+        // Built since we looked, or not: the lock is held until the ring is ready.
+        let is_building = n >= 8 && is_building(object, identity.magic);
+        if !is_building || backend == Backend::Memfd {
+            break n;
+        }
+        if peer::is_held(object, Lock::Build)? {
+            abandoned = false;
+            break n;
+        }
+        if abandoned {
+            break n;
+        }
+        abandoned = true;
+    };
+    // Asked for only now: a builder sees to them before the ring is ready.
+    let facts = object.facts()?;
     let mut info = RingInfo {
         place,
         backend,
@@ -87,34 +116,12 @@ pub(super) fn look(object: &Object, place: Place) -> Result<Found, OsError> {
         upgraded: false,
         ends: Vec::new(),
         many: None,
-        sysv: SysvInfo::of(object)?,
+        sysv,
         nonce: 0,
         taken: Instant::now(),
     };
-    let mut identity = Identity::zeroed();
-    let (mut abandoned, mut in_use) = (false, false);
-    let n = loop {
-        let n = object.read_at(bytemuck::bytes_of_mut(&mut identity), 0)?;
-        if n == 0 && !in_use {
-            in_use = peer::is_any_held(object)?;
-            if in_use {
-                // Built and taken since it was read, or somebody emptied it.
-                continue;
-            }
-            return Ok(Found::Empty);
-        }
-        // Built since we looked, or not: the lock is held until the ring is ready.
-        let is_building = n >= 8 && is_building(object, identity.magic);
-        if !is_building || abandoned || backend == Backend::Memfd {
-            break n;
-        }
-        if peer::is_held(object, Lock::Build)? {
-            break n;
-        }
-        abandoned = true;
-    };
     match (n, identity.magic) {
-        // Of a ring that is in use.
+        // Emptied while in use.
         (0, _) => {}
         (8.., magic) if is_building(object, magic) => {
             // A memfd's builder alone knows it.
@@ -130,8 +137,7 @@ pub(super) fn look(object: &Object, place: Place) -> Result<Found, OsError> {
         let (expected, found) = (identity::SIZE as u64, n as u64);
         Condition::Damaged(LayoutError::Truncated { expected, found }.into())
     } else {
-        // Looked up again: it got its size before it became ready.
-        match examine(object, &identity, object.facts()?.size, &mut info) {
+        match examine(object, &identity, facts.size, &mut info) {
             Ok(condition) => condition,
             Err(Trouble::Damage(damage)) => Condition::Damaged(damage),
             Err(Trouble::Os(error)) => return Err(error),

@@ -119,12 +119,12 @@ pub(crate) mod sealed {
         pub(crate) mark: M,
     }
 
-    /// Why a record is not at hand.
+    /// A record is not at hand.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub enum NotAtHand {
-        /// Something may be special about it.
+        /// There is none, or something may be special about it.
         Unusual,
-        /// It did not come in the moment for which it was looked for.
+        /// It was looked for, for a moment, and did not come.
         InVain,
     }
 
@@ -149,7 +149,8 @@ pub(crate) mod sealed {
         fn end(&self) -> &Held;
         fn align(&self) -> usize;
 
-        /// The first record, if there is nothing special about it: it may be shown where it is, or comes at once and with a copy.
+        /// The first record, if there is nothing special about it: it may be shown where it is, or comes with a copy in the moment for
+        /// which an end that converses looks for it.
         fn at_hand(&mut self, patience: Patience) -> Result<Found<Self::Mark>, NotAtHand>;
         /// The record behind `offset` bytes of a batch, of which `rest` follow, likewise.
         fn next_at_hand(&mut self, offset: u64, rest: u64) -> Option<Found<Self::Mark>>;

@@ -5,7 +5,7 @@
 //! A consumer that looks for more the moment it has used up what it knew of takes the producer's line
 //! away from it again and again, and is given a few items each time: both go at the pace of the cache
 //! line. If it lets some time pass first, it finds many, and the line stays where it is. But who waits for
-//! a reply must not let any time pass. Which of the two it is, an end finds out by trying:
+//! a reply must not let so much time pass ([`reply`](super::reply) says how much). Which of the two it is, an end finds out by trying:
 //!
 //! ```text
 //!                             items come singly, again and again

@@ -16,7 +16,8 @@
 //!   --+-----------+-------------+------------------------------------+-----------+--
 //! ```
 //!
-//! What is better is what brings more items in the same time.
+//! What is better is what brings more items in the same time. (Ends in different time namespaces never meet, and find out that it
+//! does not pay.)
 //!
 //! No clock and no shared word is in [`Haste`], so recorded patterns can be played to it.
 
@@ -84,30 +85,40 @@ impl Haste {
     fn look_at_the_clock(&mut self, items: u64, now: u64) {
         self.rest = WAITS - 1;
         let slot = now / SLOT;
-        if slot != self.slot {
+        if slot >= self.slot + CYCLE {
+            // That was another conversation.
+            *self = Self { rest: self.rest, ..Self::default() };
+            self.begin_slot(slot, items, now);
+        } else if slot != self.slot {
             let brought = self.brought();
             match self.slot % CYCLE {
                 UNHURRIED if slot == self.slot + 1 => self.tried = brought,
                 HURRIED => self.judge(brought),
                 _ => {}
             }
-            (self.slot, self.first) = (slot, (items, now));
-            self.unhurried = match slot % CYCLE {
-                UNHURRIED => true,
-                HURRIED => false,
-                _ => self.pays,
-            };
+            self.begin_slot(slot, items, now);
         }
         self.last = (items, now);
+    }
+
+    fn begin_slot(&mut self, slot: u64, items: u64, now: u64) {
+        (self.slot, self.first) = (slot, (items, now));
+        self.unhurried = match slot % CYCLE {
+            UNHURRIED => true,
+            HURRIED => false,
+            _ => self.pays,
+        };
     }
 
     /// How many items came by in the slot that is over, a nanosecond; `None` if these were too few to tell.
     fn brought(&self) -> Option<f64> {
         let items = self.last.0 - self.first.0;
-        (items >= ITEMS).then(|| items as f64 / (self.last.1 - self.first.1) as f64)
+        let nanos = self.last.1.saturating_sub(self.first.1);
+        (items >= ITEMS && nanos > 0).then(|| items as f64 / nanos as f64)
     }
 
     fn judge(&mut self, hurried: Option<f64>) {
+        // If there is nothing to compare, it did not: nobody is unhurried without a reason.
         // If there is nothing to compare, it did not: nobody is unhurried without a reason.
         let won = match (self.tried.take(), hurried) {
             (Some(tried), Some(hurried)) => tried > hurried * WORTH_IT,
@@ -125,11 +136,11 @@ const FIRST: u32 = 7;
 const NEXT: u32 = 3;
 
 /// So many looks, which take about as long as those in a hurry.
-const LOOKS: u32 = 48;
+const LOOKS: u32 = 32;
 
 thread_local! {
-    /// The line that this thread last sent a message in. (It may have been unmapped since: who asks a processor for a line
-    /// that is not there gets none.)
+    /// The line in which this thread has sent a message since it last waited for one. (It may have been unmapped meanwhile: who
+    /// asks a processor for a line that is not there gets none.)
     static OWN: Cell<*const u8> = const { Cell::new(ptr::null()) };
 }
 
@@ -139,10 +150,16 @@ pub(crate) fn sent_in(line: *const u8) {
     OWN.set(line);
 }
 
-/// As `spin::eagerly`, by an end that takes its time.
+/// The line of the message that this thread waits to be answered, if it does.
 #[inline]
-pub(crate) fn unhurriedly(word: &AtomicU64, seen: u64) {
-    let own = OWN.get();
+pub(crate) fn asked_in() -> Option<*const u8> {
+    let line = OWN.replace(ptr::null());
+    (!line.is_null()).then_some(line)
+}
+
+/// As `spin::eagerly`, by an end that takes its time, and whose last message is in the line `own`.
+#[inline]
+pub(crate) fn unhurriedly(own: *const u8, word: &AtomicU64, seen: u64) {
     for _ in 0..FIRST {
         spin_loop();
     }
@@ -213,7 +230,7 @@ mod tests {
 
     #[test]
     fn who_does_not_gain_by_it_hardly_loses_by_trying() {
-        for takes in [does_not_pay, |_, _| 300, |_, unhurried| [400, 300, 390][unhurried]] {
+        for takes in [does_not_pay, |_, _| 300, |_, unhurried| [400, 410, 395][unhurried]] {
             let mut conversation = Conversation::default();
             let [both, one] = conversation.go_on(20, takes);
             assert!(both < 0.05 && one < 0.05, "{both} {one}");
@@ -238,35 +255,57 @@ mod tests {
     }
 
     #[test]
-    fn slow_replies_say_nothing() {
+    fn slow_replies_are_a_reason_to_hurry() {
         let slow = |now, unhurried| 4 * pays(now, unhurried);
         let mut conversation = Conversation::default();
         let [both, _] = conversation.go_on(10, slow);
         assert!(both < 0.05, "{both}");
         // And who was unhurried before does not stay so.
-        conversation.go_on(10, pays);
+        let mut conversation = Conversation::default();
+        conversation.go_on(5, pays);
+        assert!(conversation.ends[0].pays);
         conversation.go_on(3, slow);
         let [both, _] = conversation.go_on(10, slow);
         assert!(both < 0.05, "{both}");
     }
 
     #[test]
-    fn a_pause_between_the_two_slots_is_no_comparison() {
+    fn another_conversation_begins_in_a_hurry() {
         let mut conversation = Conversation::default();
-        // Nobody says anything from the end of a first slot on to the second one of the next cycle.
-        conversation.go_on(40, |now, unhurried| match now / SLOT % CYCLE {
-            UNHURRIED if now % SLOT > SLOT - 1000 => (CYCLE + 1) * SLOT - now % SLOT,
-            _ => pays(now, unhurried),
+        conversation.go_on(5, pays);
+        conversation.now = (conversation.now / (CYCLE * SLOT) + 2) * CYCLE * SLOT + 5 * SLOT;
+        let [both, _] = conversation.go_on(1, |now, unhurried| match now / SLOT % CYCLE {
+            5..20 => pays(now, unhurried),
+            _ => CYCLE * SLOT,
+        });
+        assert!(both < 0.05, "{both}");
+    }
+
+    #[test]
+    fn a_pause_between_the_two_slots_is_no_comparison() {
+        let mut conversation = Conversation { now: 2 * CYCLE * SLOT, ..Conversation::default() };
+        conversation.go_on(40, |now, unhurried| {
+            let (cycle, slot, into) = (now / SLOT / CYCLE, now / SLOT % CYCLE, now % SLOT);
+            // Nobody says anything from the end of the first slot on to the sixth, and over the first one of the next cycle.
+            let skipped = match slot {
+                0 if cycle.is_multiple_of(2) => 5,
+                slot if slot == CYCLE - 1 && cycle.is_multiple_of(2) => 2,
+                _ => return pays(now, unhurried),
+            };
+            if into > SLOT - 1000 { skipped * SLOT - into } else { pays(now, unhurried) }
         });
         assert!(!conversation.ends[0].pays && conversation.ends[0].wins == 0);
     }
 
     #[test]
     fn what_came_is_seen_at_once_or_at_the_next_look() {
-        sent_in(ptr::null());
+        assert_eq!(asked_in(), None);
         let word = AtomicU64::new(1);
-        unhurriedly(&word, 0);
+        sent_in(word.as_ptr().cast());
+        let own = asked_in().unwrap();
+        assert_eq!(asked_in(), None, "one message, one reply");
+        unhurriedly(own, &word, 0);
         // And who waits in vain comes back.
-        unhurriedly(&word, 1);
+        unhurriedly(own, &word, 1);
     }
 }

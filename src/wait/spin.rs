@@ -34,7 +34,7 @@ const EAGER: u32 = 128;
 /// The first of them even without a pause, which takes longer than a hand-over between neighbours.
 const AT_ONCE: u32 = 24;
 
-/// What every wait but one that sleeps at once begins with: looks for a moment at the word that the other
+/// What every wait begins with, but one that sleeps at once and an unhurried one (`wait::reply`): looks for a moment at the word that the other
 /// end will change, and returns when it does. What comes soon is seen at once, at the price of a load.
 #[inline]
 pub(crate) fn eagerly(policy: Wait, word: &AtomicU64, seen: u64) {

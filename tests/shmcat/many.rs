@@ -289,12 +289,15 @@ fn a_reader_killed_is_succeeded_by_another() {
     let reader = place.start_shmcat("--from $R > out");
     place.bash("echo one > p").exits(0);
     until("a line is there", || place.holds("out", b"one\n"));
+    // And has been given back: it waits for the next.
+    until_waiting(reader.pid(), Waits::ForPeer);
     reader.signal(Signal::SIGKILL);
     reader.finish().dies_of(Signal::SIGKILL);
     let reader = place.start_shmcat("--from $R > more");
     until_waiting(reader.pid(), Waits::ForPeer);
     place.bash("echo two > p").exits(0);
     until("another line is there", || place.holds("more", b"two\n"));
+    until_waiting(reader.pid(), Waits::ForPeer);
     reader.signal(Signal::SIGKILL);
     reader.finish().dies_of(Signal::SIGKILL);
     drop(input);
