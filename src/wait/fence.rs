@@ -10,6 +10,11 @@
 //! system call, whatever the other side says of itself; where the call is refused to the sleeper
 //! (a seccomp filter, say), a registered waker's light fence is not covered, and
 //! [`Fence::heavy`] says so: the sleep is then capped at a millisecond.
+//!
+//! One hole is left, and nobody can see it from here: where a process registers while one of its other threads sleeps, and nothing but
+//! the kernel runs on that thread's processor until the thread does, Linux (6.18) goes on to leave that processor out. A
+//! wake-up can be lost then, if the waker's store is late by as much as the sleeper's system call takes; it was once, in a test
+//! whose sleeps have no end. The usual ones end with the next look at whether the peer lives, 50 to 150 ms later.
 
 use super::gate::Fence;
 use crate::{
