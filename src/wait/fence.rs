@@ -13,8 +13,8 @@
 //!
 //! One hole is left, and nobody can see it from here: where a process registers while one of its other threads sleeps, and nothing but
 //! the kernel runs on that thread's processor until the thread does, Linux (6.18) goes on to leave that processor out. A
-//! wake-up can be lost then, if the waker's store is late by as much as the sleeper's system call takes; it was once, in a test
-//! whose sleeps have no end. The usual ones end with the next look at whether the peer lives, 50 to 150 ms later.
+//! wake-up can be lost then, if the waker's store is late by as much as the sleeper's system call takes; a test whose
+//! sleeps have no end hung once as if it had been. The usual sleeps end with the next look at whether the peer lives, 50 to 150 ms later.
 
 use super::gate::Fence;
 use crate::{
