@@ -43,7 +43,7 @@ use crate::{
     wait::{
         Wait, crowd,
         fence::AsymmetricFence,
-        gate::{ANYTHING, Gate, Parked},
+        gate::{ANYTHING, Bounds, Gate, Parked},
     },
 };
 use bed::{Bed, Beds};
@@ -460,11 +460,11 @@ impl End {
     }
 
     /// Sleeps at its own gate: see [`Gate::park`].
-    fn park(&self, timeout: Duration, wake_at: u64, ready: impl FnOnce() -> bool) -> Parked {
+    fn park(&self, bounds: Bounds, wake_at: u64, ready: impl FnMut() -> bool) -> Parked {
         let gate = self.gate_at(self.own().gate);
         match self.seat {
-            Some(_) => crowd::park(gate, &self.control().many.0.announced, timeout, wake_at, ready),
-            None => gate.park(timeout, wake_at, ready),
+            Some(_) => crowd::park(gate, &self.control().many.0.announced, bounds, wake_at, ready),
+            None => gate.park(bounds, wake_at, ready),
         }
     }
 

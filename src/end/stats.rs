@@ -20,8 +20,10 @@ pub struct Stats {
     pub sleeps: u64,
     /// For how long it waited, all waits together that were longer than a few microseconds.
     pub blocked: Duration,
-    /// How often a sleep ended by its time-out although there was something to wake up for: 0, but
-    /// for what was published in the instant of the time-out, or a wake-up was lost.
+    /// How often nobody woke it although there was something to wake up for, and it found that itself, when it
+    /// looked again or its time was up: 0, but for what was published in that instant, or a wake-up was lost.
+    /// (Linux may lose one in a million for a process that attached its first ring while another of its threads
+    /// slept. Such a one is late by a fifth of the [liveness interval](crate::Options::liveness_interval).)
     pub late_wakeups: u64,
     /// Records or values that were given up because the ring was full, by the calls that do so.
     pub dropped: u64,
@@ -122,7 +124,7 @@ impl Waited {
         self.stats.sleeps += 1;
         // A nap is meant to last.
         self.slept |= !nap;
-        let late = parked == Parked::TimedOut && !nap && found;
+        let late = matches!(parked, Parked::Late | Parked::TimedOut) && !nap && found;
         self.stats.late_wakeups += u64::from(late);
         self.rest = match parked {
             Parked::TimedOut if nap => Rest::Vain,

@@ -6,6 +6,7 @@
 //!  spin and try, as the policy says
 //!   |
 //!  park on the own gate, at most until the cap ----- woken ---> spin anew
+//!   |   (with another try after a fifth of that, see `crate::wait::gate`)
 //!   |   (before that, in a stream, one nap without spinning: see `crate::wait::pace`)
 //!   | the cap passed
 //!  is the peer's role held? is the object whole? then try once more, knowing that
@@ -27,7 +28,7 @@ use crate::{
     sync::Ordering as SharedOrdering,
     sys::clock,
     wait::{
-        gate::{ANYTHING, Parked},
+        gate::{ANYTHING, Bounds, Parked},
         pace::NAP,
         spin::Spinner,
     },
@@ -183,6 +184,9 @@ impl End {
                 let (wake_at, longest) =
                     napping.map_or((until.there.get(), cap), |nap| (nap.enough, NAP));
                 let timeout = left.map_or(longest, |left| left.min(longest));
+                // (A nap is short, and asks for more than a re-check does.)
+                let doubt = napping.map_or(cap / 5, |_| NAP);
+                let bounds = Bounds { timeout, doubt };
                 // For observers: since when it waits. (Naps are part of the work.)
                 if napping.is_none() && !std::mem::replace(&mut shown, true) {
                     self.publish_stats(waited);
@@ -193,7 +197,7 @@ impl End {
                     self.notify_peer(ANYTHING);
                 }
                 let mut found = None;
-                let parked = self.park(timeout, wake_at, || {
+                let parked = self.park(bounds, wake_at, || {
                     found = attempt(Gone::NotLooked).transpose();
                     // Of many, nobody wakes a consumer but for what is at just this position; and aborting
                     // posts a token, which must not be slept past either.
@@ -214,7 +218,7 @@ impl End {
                     None if napping.is_some() => continue,
                     None if parked == Parked::Ready => continue,
                     // However often we are woken for nothing, a death is not overlooked.
-                    None if parked == Parked::Woken && last_look.elapsed() < cap => {
+                    None if parked != Parked::TimedOut && last_look.elapsed() < cap => {
                         spinner.restart();
                         continue;
                     }

@@ -7,7 +7,7 @@
 use super::{
     Search::{self, Exhaustive, UpTo},
     explore,
-    gate::{Full, Tokens},
+    gate::{ENDLESS, Full, Tokens},
 };
 use crate::{
     sync::{AtomicU32, AtomicU64, Ordering},
@@ -17,7 +17,6 @@ use crate::{
     },
 };
 use loom::{sync::Arc, thread};
-use std::time::Duration;
 
 struct Place {
     parked: AtomicU32,
@@ -35,7 +34,7 @@ impl Places {
         let place = || Place {
             parked: AtomicU32::new(0),
             wake_at: AtomicU64::new(0),
-            tokens: Tokens::new(false),
+            tokens: Tokens::new(),
         };
         Self { announced: AtomicU64::new(0), places: [place(), place()] }
     }
@@ -51,8 +50,8 @@ impl Places {
     }
 
     /// Sleeps at place `n` until `wake_at`, unless `ready`.
-    pub(super) fn park(&self, n: usize, wake_at: u64, ready: impl FnOnce() -> bool) {
-        crowd::park(self.gate(n), &self.announced, Duration::MAX, wake_at, ready);
+    pub(super) fn park(&self, n: usize, wake_at: u64, ready: impl FnMut() -> bool) {
+        crowd::park(self.gate(n), &self.announced, ENDLESS, wake_at, ready);
     }
 }
 

@@ -28,23 +28,22 @@
 //! Every imprecision is on the safe side, a look round too many: a sleeper whose time ran out leaves its
 //! `earliest` behind, a dead one its gate as well, until it is due.
 
-use super::gate::{ANYTHING, Fence, Gate, Parked, Sleeper};
+use super::gate::{ANYTHING, Bounds, Fence, Gate, Parked, Sleeper};
 use crate::sync::{AtomicU64, Ordering};
-use std::time::Duration;
 
 /// [`Gate::park`] at one of the gates of a crowd, whose word is `announced`.
 pub(crate) fn park<S: Sleeper + Copy, F: Fence>(
     gate: Gate<'_, S, F>,
     announced: &AtomicU64,
-    timeout: Duration,
+    bounds: Bounds,
     wake_at: u64,
-    ready: impl FnOnce() -> bool,
+    ready: impl FnMut() -> bool,
 ) -> Parked {
     let announce = || {
         // Release: pairs with the Acquire in `notify`; the gate says what we wait for.
         announced.fetch_add(1, Ordering::Release);
     };
-    gate.park_announced(timeout, wake_at, announce, ready)
+    gate.park_announced(bounds, wake_at, announce, ready)
 }
 
 /// What the waker knows of the sleepers.

@@ -7,6 +7,8 @@
 //!   parked = 1                                parked != 0 and wake_at <= what is published ?
 //!   heavy fence                                   swap(parked, 0) was 1: post a token
 //!   re-check: something there? -> un-park
+//!   sleep until a token, or for some time
+//!   re-check: something there? -> un-park
 //!   sleep until a token or a time-out
 //!   timed out -> un-park
 //!
@@ -19,6 +21,10 @@
 //! per publication and the sleeper once per sleep, so the fence is asymmetric: the sleeper's is
 //! heavy (it makes the other processor execute one, see [`super::fence`]), the waker's costs
 //! nothing.
+//!
+//! By these rules no wake-up is lost, and the second re-check finds nothing. It is there because the kernel
+//! does not always keep its part of the heavy fence ([`super::fence`] says when): by then, a publication that
+//! the first has missed has long arrived.
 //!
 //! Every imprecision is on the safe side, a token too many: an un-parker whose announcement was
 //! already taken does not wait for the token it is owed (its poster may be dead), so that token
@@ -71,6 +77,8 @@ pub(crate) enum Parked {
     Ready,
     /// A waker posted.
     Woken,
+    /// Nobody posted for what the second re-check found.
+    Late,
     /// The time-out passed.
     TimedOut,
 }
@@ -89,8 +97,17 @@ fn wake_parked(parked: &AtomicU32, sleeper: impl Sleeper) {
 /// A position that is past whatever a sleeper waits for.
 pub(crate) const ANYTHING: u64 = u64::MAX;
 
-/// A sleep must be this short if the fence cannot be relied upon.
+/// If the fence cannot be relied upon, a re-check is due so often.
 const UNFENCED_SLEEP: Duration = Duration::from_millis(1);
+
+/// For how long to sleep.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// At most so long in all.
+    pub(crate) timeout: Duration,
+    /// Re-check once more after so long.
+    pub(crate) doubt: Duration,
+}
 
 /// One side waits here, the other wakes it.
 #[derive(Clone, Copy)]
@@ -142,25 +159,20 @@ impl<S: Sleeper + Copy, F: Fence> Gate<'_, S, F> {
         ANYTHING
     }
 
-    /// Sleeps for at most `timeout`, or until `wake_at` is published, unless `ready` says after the
+    /// Sleeps within these bounds, or until `wake_at` is published, unless `ready` says after the
     /// announcement that there is nothing to wait for.
-    pub(crate) fn park(
-        &self,
-        timeout: Duration,
-        wake_at: u64,
-        ready: impl FnOnce() -> bool,
-    ) -> Parked {
-        self.park_announced(timeout, wake_at, || (), ready)
+    pub(crate) fn park(&self, bounds: Bounds, wake_at: u64, ready: impl FnMut() -> bool) -> Parked {
+        self.park_announced(bounds, wake_at, || (), ready)
     }
 
     /// [`park`](Self::park) with more to `announce`, between the announcement here and the fence.
     #[inline]
     pub(super) fn park_announced(
         &self,
-        timeout: Duration,
+        bounds: Bounds,
         wake_at: u64,
         announce: impl FnOnce(),
-        ready: impl FnOnce() -> bool,
+        mut ready: impl FnMut() -> bool,
     ) -> Parked {
         // A stray of the sleep before.
         self.sleeper.take_token();
@@ -175,21 +187,182 @@ impl<S: Sleeper + Copy, F: Fence> Gate<'_, S, F> {
             self.unpark();
             return Parked::Ready;
         }
-        let timeout = if fenced { timeout } else { timeout.min(UNFENCED_SLEEP) };
-        if self.sleeper.sleep(timeout) {
-            // Nearly always taken by the waker; but if the token was a stray, it still stands.
-            self.parked.swap(0, Ordering::Relaxed);
-            return Parked::Woken;
+        let mut left = bounds.timeout;
+        let mut next = if fenced { bounds.doubt } else { UNFENCED_SLEEP };
+        loop {
+            let now = next.min(left);
+            if self.sleeper.sleep(now) {
+                // Nearly always taken by the waker; but if the token was a stray, it still stands.
+                self.parked.swap(0, Ordering::Relaxed);
+                return Parked::Woken;
+            }
+            left -= now;
+            if left.is_zero() {
+                self.unpark();
+                return Parked::TimedOut;
+            }
+            if ready() {
+                return if self.unpark() { Parked::Late } else { Parked::Woken };
+            }
+            if fenced {
+                next = left;
+            }
         }
-        self.unpark();
-        Parked::TimedOut
     }
 
-    /// Takes the announcement back, or the token that was posted for it.
-    fn unpark(&self) {
+    /// Takes the announcement back (true), or the token that was posted for it.
+    fn unpark(&self) -> bool {
         // AcqRel: with the swap in `wake_parked`, exactly one of us takes the announcement.
-        if self.parked.swap(0, Ordering::AcqRel) == 0 {
+        let stood = self.parked.swap(0, Ordering::AcqRel) != 0;
+        if !stood {
             self.sleeper.take_token();
         }
+        stood
+    }
+}
+
+#[cfg(all(test, not(shmpipe_loom)))]
+mod tests {
+    use super::*;
+    use std::cell::{Cell, RefCell};
+
+    /// How far a waker has come.
+    enum Waker {
+        HasSeenNothing,
+        TookTheAnnouncement,
+        Posted,
+    }
+    use Waker::*;
+
+    /// A gate whose sleeper is alone: `meanwhile` happens at the end of each of its sleeps, of which it is told
+    /// the number.
+    struct Alone<M> {
+        parked: AtomicU32,
+        wake_at: AtomicU64,
+        fenced: bool,
+        slept: RefCell<Vec<Duration>>,
+        meanwhile: M,
+    }
+
+    impl<M: Fn(usize) -> Waker> Alone<M> {
+        fn new(meanwhile: M) -> Self {
+            Self {
+                parked: AtomicU32::new(0),
+                wake_at: AtomicU64::new(0),
+                fenced: true,
+                slept: RefCell::default(),
+                meanwhile,
+            }
+        }
+
+        fn park(&self, timeout: Duration, ready: impl FnMut() -> bool) -> Parked {
+            let Self { parked, wake_at, .. } = self;
+            let gate = Gate { parked, wake_at, sleeper: self, fence: self };
+            let parked = gate.park(Bounds { timeout, doubt: DOUBT }, 1, ready);
+            assert_eq!(self.parked.load(Ordering::Relaxed), 0, "no announcement is left behind");
+            parked
+        }
+    }
+
+    impl<M: Fn(usize) -> Waker> Sleeper for Alone<M> {
+        fn sleep(&self, timeout: Duration) -> bool {
+            self.slept.borrow_mut().push(timeout);
+            let waker = (self.meanwhile)(self.slept.borrow().len());
+            if !matches!(waker, HasSeenNothing) {
+                assert_eq!(self.parked.swap(0, Ordering::Relaxed), 1);
+            }
+            matches!(waker, Posted)
+        }
+
+        fn take_token(&self) -> bool {
+            false
+        }
+
+        fn post_token(&self) {}
+    }
+
+    impl<M> Fence for Alone<M> {
+        fn light(&self) {}
+
+        fn heavy(&self) -> bool {
+            self.fenced
+        }
+    }
+
+    const TIMEOUT: Duration = Duration::from_millis(50);
+    const DOUBT: Duration = Duration::from_millis(10);
+
+    #[test]
+    fn what_a_waker_announced_to_nobody_is_found_by_the_second_look() {
+        let there = Cell::new(false);
+        let alone = Alone::new(|_| {
+            there.set(true);
+            HasSeenNothing
+        });
+        assert_eq!(alone.park(TIMEOUT, || there.get()), Parked::Late);
+        assert_eq!(*alone.slept.borrow(), [DOUBT]);
+    }
+
+    #[test]
+    fn a_waker_that_comes_just_before_the_second_look_is_not_late() {
+        let there = Cell::new(false);
+        let alone = Alone::new(|_| {
+            there.set(true);
+            TookTheAnnouncement
+        });
+        assert_eq!(alone.park(TIMEOUT, || there.get()), Parked::Woken);
+        assert_eq!(*alone.slept.borrow(), [DOUBT]);
+    }
+
+    #[test]
+    fn there_is_a_second_look_and_no_third() {
+        let looks = Cell::new(0);
+        let alone = Alone::new(|_| HasSeenNothing);
+        let look = || {
+            looks.set(looks.get() + 1);
+            false
+        };
+        assert_eq!(alone.park(TIMEOUT, look), Parked::TimedOut);
+        assert_eq!(*alone.slept.borrow(), [DOUBT, TIMEOUT - DOUBT]);
+        assert_eq!(looks.get(), 2);
+    }
+
+    #[test]
+    fn a_shorter_sleep_has_none() {
+        for timeout in [DOUBT, DOUBT / 2, Duration::ZERO] {
+            let there = Cell::new(false);
+            let alone = Alone::new(|_| {
+                there.set(true);
+                HasSeenNothing
+            });
+            assert_eq!(alone.park(timeout, || there.get()), Parked::TimedOut);
+            assert_eq!(*alone.slept.borrow(), [timeout]);
+        }
+    }
+
+    #[test]
+    fn a_token_ends_the_sleep_before_it_and_the_sleep_after_it() {
+        for last in [1, 2] {
+            let alone = Alone::new(|n| if n == last { Posted } else { HasSeenNothing });
+            assert_eq!(alone.park(TIMEOUT, || false), Parked::Woken);
+            assert_eq!(alone.slept.borrow().len(), last);
+        }
+    }
+
+    #[test]
+    fn without_a_fence_there_is_a_look_each_millisecond() {
+        let there = Cell::new(false);
+        let mut alone = Alone::new(|n| {
+            there.set(n == 3);
+            HasSeenNothing
+        });
+        alone.fenced = false;
+        assert_eq!(alone.park(TIMEOUT, || there.get()), Parked::Late);
+        assert_eq!(*alone.slept.borrow(), [UNFENCED_SLEEP; 3]);
+
+        alone.slept.take();
+        let odd = UNFENCED_SLEEP / 2;
+        assert_eq!(alone.park(UNFENCED_SLEEP * 2 + odd, || false), Parked::TimedOut);
+        assert_eq!(*alone.slept.borrow(), [UNFENCED_SLEEP, UNFENCED_SLEEP, odd]);
     }
 }

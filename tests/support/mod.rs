@@ -4,12 +4,14 @@
 //! - [`RingName`] is a name nobody else uses, removed again also if the test fails; [`Memory`] is what it leads to.
 //! - [`Child`] is a forked process that runs a part of a test and can be killed at any moment.
 //! - [`eventually`] polls for a condition; [`refuse`] has a system call fail.
+//! - [`barriers`] has each test program register for membarrier(2) before it begins.
 //!
 //! With `SHMPIPE_TEST_BACKEND=sysv` in the environment the rings with names are System V objects, and the same tests
 //! are tests of these. The few that are about files alone say so then ([`posix_only`]).
 
 #![allow(dead_code, unused_imports, reason = "each test binary uses a part of it")]
 
+mod barriers;
 mod key;
 mod memory;
 mod name;
@@ -17,6 +19,7 @@ mod process;
 mod refuse;
 pub mod system_v;
 
+pub use barriers::register_for_barriers;
 pub use memory::Memory;
 pub use name::{RingName, count_own, posix_only};
 pub use process::{Child, Line, Orphan, wait_to_be_killed};
