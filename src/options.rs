@@ -228,8 +228,8 @@ impl Options {
     /// 50 ms, growing to 150 ms while nothing happens. A death is noticed that late at most. At
     /// least a millisecond.
     ///
-    /// After a fifth of it, it looks once more into the ring, should a wake-up have been lost
-    /// ([`Stats::late_wakeups`](crate::Stats::late_wakeups)).
+    /// After a fifth of the first such interval of a wait it looks once more into the ring, should its wake-up have
+    /// been lost ([`Stats::late_wakeups`](crate::Stats::late_wakeups)).
     pub fn liveness_interval(mut self, interval: Duration) -> Self {
         self.settings.liveness_interval = Some(interval.max(Duration::from_millis(1)));
         self

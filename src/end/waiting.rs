@@ -6,8 +6,8 @@
 //!  spin and try, as the policy says
 //!   |
 //!  park on the own gate, at most until the cap ----- woken ---> spin anew
-//!   |   (with another try after a fifth of that, see `crate::wait::gate`)
-//!   |   (before that, in a stream, one nap without spinning: see `crate::wait::pace`)
+//!   |   (before that, in a stream, one nap without spinning: see `crate::wait::pace`;
+//!   |   the first time with another try after a fifth of the cap: see `crate::wait::gate`)
 //!   | the cap passed
 //!  is the peer's role held? is the object whole? then try once more, knowing that
 //!   |
@@ -158,6 +158,8 @@ impl End {
         let mut nap = until.nap.filter(|_| spinner.sleeps());
         let mut cap = self.liveness_interval.unwrap_or(FIRST_CAP);
         let last_cap = self.liveness_interval.unwrap_or(LAST_CAP);
+        // Of later sleeps a wake-up that is lost costs the cap: who waits for long polls no more than it must.
+        let mut doubt = cap / 5;
         let mut looked = None;
         let mut shown = false;
         loop {
@@ -185,7 +187,7 @@ impl End {
                     napping.map_or((until.there.get(), cap), |nap| (nap.enough, NAP));
                 let timeout = left.map_or(longest, |left| left.min(longest));
                 // (A nap is short, and asks for more than a re-check does.)
-                let doubt = napping.map_or(cap / 5, |_| NAP);
+                let doubt = napping.map_or(doubt, |_| NAP);
                 let bounds = Bounds { timeout, doubt };
                 // For observers: since when it waits. (Naps are part of the work.)
                 if napping.is_none() && !std::mem::replace(&mut shown, true) {
@@ -230,6 +232,7 @@ impl End {
             }
             looked = None;
             cap = (cap.saturating_mul(3) / 2).min(last_cap);
+            doubt = cap;
             spinner.restart();
         }
     }

@@ -119,7 +119,6 @@ impl Haste {
 
     fn judge(&mut self, hurried: Option<f64>) {
         // If there is nothing to compare, it did not: nobody is unhurried without a reason.
-        // If there is nothing to compare, it did not: nobody is unhurried without a reason.
         let won = match (self.tried.take(), hurried) {
             (Some(tried), Some(hurried)) => tried > hurried * WORTH_IT,
             _ => false,
