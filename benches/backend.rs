@@ -1,10 +1,11 @@
 //! One backend beside the other: the same ring in a System V segment and in a POSIX object.
 //!
 //! - `cargo bench --bench backend` measures each by itself, with criterion.
-//! - `cargo bench --bench backend -- --paired [N]` compares them in turns (see `message/against.rs`), as "ours" and "theirs": streams and round
-//!   trips, awake and asleep.
-//! - `cargo bench --bench backend -- --costs [N]` measures what it takes to make a ring and get a first record through
-//!   it, to attach, to list five hundred rings, and what it costs a ring to be looked at a hundred times a second.
+//! - `cargo bench --bench backend -- --paired [N]` compares them in turns (see
+//!   `message/against.rs`), as "ours" and "theirs": streams and round trips, awake and asleep.
+//! - `cargo bench --bench backend -- --costs [N]` measures what it takes to make a ring and get a
+//!   first record through it, to attach, to list five hundred rings, and what it costs a ring to be
+//!   looked at a hundred times a second.
 
 #[allow(dead_code, reason = "other benches use the other half")]
 #[path = "message/against.rs"]

@@ -1,14 +1,15 @@
-//! A file from the page cache to a device, to a disk and to memory: two processes and a ring against `cat | cat`, `cp`
-//! and whatever else is installed.
+//! A file from the page cache to a device, to a disk and to memory: two processes and a ring
+//! against `cat | cat`, `cp` and whatever else is installed.
 //!
 //! - `cargo bench --bench dataflow` measures each way by itself, with criterion.
-//! - `cargo bench --bench dataflow -- --paired [N]` compares the ring with each other one in N pairs of neighbouring
-//!   runs; `--only TEXT` says which, `--size SIZE` how long the file is, and `--json FILE` writes rows (see
-//!   `harness/row.rs`).
+//! - `cargo bench --bench dataflow -- --paired [N]` compares the ring with each other one in N
+//!   pairs of neighbouring runs; `--only TEXT` says which, `--size SIZE` how long the file is, and
+//!   `--json FILE` writes rows (see `harness/row.rs`).
 //!
-//! A run is from the start of the first process to the end of the last, each on a CPU of its own where there are two.
-//! Every output is compared with the input; what went to /dev/null is, in a run of its own. What the example `dataflow`
-//! shows besides, system calls and bytes that cross, is not measured here.
+//! A run is from the start of the first process to the end of the last, each on a CPU of its
+//! own where there are two. Every output is compared with the input; what went to /dev/null
+//! is, in a run of its own. What the example `dataflow` shows besides, system calls and bytes
+//! that cross, is not measured here.
 
 #[allow(dead_code, reason = "the example dataflow uses the other half")]
 #[path = "../examples/dataflow/contest.rs"]

@@ -1,16 +1,19 @@
 //! How long a message is on its way, and what waiting costs.
 //!
 //! - `cargo bench --bench latency` measures round trips, each way by itself, with criterion.
-//! - `cargo bench --bench latency -- --paired [N]` compares the first way with each other one (see `message/against.rs`).
-//! - `cargo bench --bench latency -- --loads [N]` measures one-way latencies at 10, 50 and 90 % of the load that a way
-//!   carries at most, and in bursts, N rounds in turns.
-//! - `cargo bench --bench latency -- --patterns [N]` measures what each way to wait gets of a steady stream, bursts, a
-//!   request and its reply, and a trickle, and what CPU time both ends use for it, N rounds in turns.
+//! - `cargo bench --bench latency -- --paired [N]` compares the first way with each other
+//!   one (see `message/against.rs`).
+//! - `cargo bench --bench latency -- --loads [N]` measures one-way latencies at 10, 50 and 90 % of
+//!   the load that a way carries at most, and in bursts, N rounds in turns.
+//! - `cargo bench --bench latency -- --patterns [N]` measures what each way to wait gets of a
+//!   steady stream, bursts, a request and its reply, and a trickle, and what CPU time both ends
+//!   use for it, N rounds in turns.
 //!
-//! In the latter two `--sample-ms MS` sets how long a sample should take, and `--only TEXT` which ways to measure.
+//! In the latter two `--sample-ms MS` sets how long a sample should take, and
+//! `--only TEXT` which ways to measure.
 //!
-//! One-way latencies are those of an open loop: messages are due at times set beforehand, and carry them, so that what
-//! one waits for those before it counts. Both ends read the same clock.
+//! One-way latencies are those of an open loop: messages are due at times set beforehand, and carry
+//! them, so that what one waits for those before it counts. Both ends read the same clock.
 
 #[allow(dead_code, reason = "other benches use the other half")]
 #[path = "message/against.rs"]
@@ -78,7 +81,8 @@ const WAYS: [(&str, usize); 8] = [
     ("unix", 1),
 ];
 
-/// The ways to send one message there and one back: these, and what two processors take for it by themselves.
+/// The ways to send one message there and one back: these, and what two
+/// processors take for it by themselves.
 fn there_and_back() -> Vec<&'static str> {
     WAYS.iter().map(|(spec, _)| *spec).chain(["lines", "lines:unhurried"]).collect()
 }

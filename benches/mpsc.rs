@@ -1,9 +1,9 @@
-//! Messages of 32 B from one, two, four and eight processes to one: records of many senders, with each way to wait, and
-//! a pipe that they all write to.
+//! Messages of 32 B from one, two, four and eight processes to one: records of many senders, with
+//! each way to wait, and a pipe that they all write to.
 //!
-//! `cargo bench --bench mpsc` measures each way by itself, with criterion; with `-- --paired [N]` it compares the first
-//! with each other one in turns (see `message/against.rs`). For other libraries there is the package `rivals`. How it
-//! is done is told in `message/each.rs`.
+//! `cargo bench --bench mpsc` measures each way by itself, with criterion; with `-- --paired [N]`
+//! it compares the first with each other one in turns (see `message/against.rs`). For other
+//! libraries there is the package `rivals`. How it is done is told in `message/each.rs`.
 
 #[allow(dead_code, reason = "other benches use the other half")]
 #[path = "message/against.rs"]

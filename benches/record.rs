@@ -1,8 +1,9 @@
-//! Messages from one process to another: records, with each way to wait, and what the kernel offers.
+//! Messages from one process to another: records, with each way to wait, and
+//! what the kernel offers.
 //!
-//! `cargo bench --bench record` measures each way by itself, with criterion; with `-- --paired [N]` it compares the
-//! first with each other one in turns (see `message/against.rs`). For other libraries there is the package `rivals`.
-//! How it is done is told in `message/each.rs`.
+//! `cargo bench --bench record` measures each way by itself, with criterion; with `-- --paired [N]`
+//! it compares the first with each other one in turns (see `message/against.rs`). For other
+//! libraries there is the package `rivals`. How it is done is told in `message/each.rs`.
 
 #[allow(dead_code, reason = "other benches use the other half")]
 #[path = "message/against.rs"]
@@ -41,8 +42,9 @@ fn main() {
     hand_over();
 }
 
-/// What it costs to hand a record over, made and used in place, apart from making and using it: the same for one that
-/// fills whole megabytes. Both ends are in one process, so that nothing else is measured.
+/// What it costs to hand a record over, made and used in place, apart from making and
+/// using it: the same for one that fills whole megabytes. Both ends are in one process, so
+/// that nothing else is measured.
 fn hand_over() {
     let (sender, receiver) = Options::new().capacity(16 << 20).anonymous::<Sender>().expect("room");
     let (mut sender, mut receiver) =

@@ -1,20 +1,21 @@
-//! Bytes from one process to another, in messages and blocks of 8 B to 1 MiB: the ring against everything that the
-//! kernel offers, and against itself.
+//! Bytes from one process to another, in messages and blocks of 8 B to 1 MiB: the ring against
+//! everything that the kernel offers, and against itself.
 //!
 //! - `cargo bench --bench throughput` measures each rival by itself, with criterion.
-//! - `cargo bench --bench throughput -- --paired [N]` measures rivals in turns, N pairs of neighbouring samples; the
-//!   figures in BENCHMARKS.md come from here.
-//! - `cargo bench --bench throughput -- --sweep [N]` measures rings of 64 KiB to 16 MiB in turns, N rounds.
+//! - `cargo bench --bench throughput -- --paired [N]` measures rivals in turns, N pairs of
+//!   neighbouring samples; the figures in BENCHMARKS.md come from here.
+//! - `cargo bench --bench throughput -- --sweep [N]` measures rings of 64 KiB
+//!   to 16 MiB in turns, N rounds.
 //!
-//! In the latter two `--sample-ms MS` sets how long a sample should take, and `--only TEXT` which comparisons to make;
-//! `--json FILE` writes what `--paired` found as rows (see `harness/row.rs`).
+//! In the latter two `--sample-ms MS` sets how long a sample should take, and `--only TEXT` which
+//! comparisons to make; `--json FILE` writes what `--paired` found as rows (see `harness/row.rs`).
 //!
-//! What is longer than a mechanism takes at once goes in pieces, which its title says. How splice(2) carries files, and
-//! a child's standard input bytes, the example `dataflow` shows.
+//! What is longer than a mechanism takes at once goes in pieces, which its title says. How
+//! splice(2) carries files, and a child's standard input bytes, the example `dataflow` shows.
 //!
-//! The two ends are processes of this program in hidden roles, each on a CPU of its own where there are two (with
-//! `--paired` also where the scheduler puts them, which suits pipes better at times). They are started once for a
-//! benchmark, begin each sample at a barrier, and check what arrived.
+//! The two ends are processes of this program in hidden roles, each on a CPU of its own where there
+//! are two (with `--paired` also where the scheduler puts them, which suits pipes better at times).
+//! They are started once for a benchmark, begin each sample at a barrier, and check what arrived.
 
 #[path = "throughput/each.rs"]
 mod each;
@@ -55,8 +56,8 @@ struct Args {
     #[arg(long, value_name = "TEXT", default_value = "")]
     only: String,
 
-    /// In turns, instead of the usual: the first of these with each other, for example ring:1M,ring:4M,pipe@free;
-    /// processes are pinned but for those marked @free
+    /// In turns, instead of the usual: the first of these with each other, for example
+    /// ring:1M,ring:4M,pipe@free; processes are pinned but for those marked @free
     #[arg(long, value_name = "LIST", value_delimiter = ',', requires = "paired")]
     rivals: Vec<String>,
 

@@ -1,12 +1,16 @@
-//! The pipe that upgrades itself: what it costs where there is little to gain, and how surely it does.
+//! The pipe that upgrades itself: what it costs where there is little to gain,
+//! and how surely it does.
 //!
-//! - `cargo build --release --examples && cargo bench --bench upgrade` measures all of it, in some minutes; the figures
-//!   in BENCHMARKS.md come from here. Names of parts measure only these: `cargo bench --bench upgrade -- empty sizes`.
-//! - With `--test`, or without cargo's `--bench`, everything runs once or twice to see that it works.
+//! - `cargo build --release --examples && cargo bench --bench upgrade` measures all of it, in some
+//!   minutes; the figures in BENCHMARKS.md come from here. Names of parts measure only these:
+//!   `cargo bench --bench upgrade -- empty sizes`.
+//! - With `--test`, or without cargo's `--bench`, everything runs once or twice
+//!   to see that it works.
 //!
-//! Every pipeline is started without a shell and its time is from the start of its first process to the end of its last.
-//! Rivals run in turns, with the round trip of a cache line around every run, and are compared pair by pair. How fast
-//! large files are, and what they cost beside other programs, the example `dataflow` shows.
+//! Every pipeline is started without a shell and its time is from the start of its first process to
+//! the end of its last. Rivals run in turns, with the round trip of a cache line around every run,
+//! and are compared pair by pair. How fast large files are, and what they cost beside other
+//! programs, the example `dataflow` shows.
 
 #[path = "upgrade/commands.rs"]
 mod commands;
@@ -41,7 +45,8 @@ struct Args {
     #[arg(value_enum)]
     parts: Vec<Part>,
 
-    /// How many pairs of runs each comparison has, or runs a part without rivals [default: what the part needs]
+    /// How many pairs of runs each comparison has, or runs a part without rivals
+    /// [default: what the part needs]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pairs: Option<u32>,
 

@@ -1,10 +1,11 @@
-//! From asleep to awake: rings whose ends sleep at once, against a bare pair of semaphores and a pipe.
+//! From asleep to awake: rings whose ends sleep at once, against a bare pair of
+//! semaphores and a pipe.
 //!
-//! - `cargo bench --bench wakeup` measures round trips, in which each end sleeps until the other wakes it, each way by
-//!   itself, with criterion.
-//! - `cargo bench --bench wakeup -- --paired [N]` compares the first way with each other one in turns (see
-//!   `message/against.rs`): round trips, and how long after it was sent a message is had by an end that has slept
-//!   meanwhile.
+//! - `cargo bench --bench wakeup` measures round trips, in which each end sleeps until the other
+//!   wakes it, each way by itself, with criterion.
+//! - `cargo bench --bench wakeup -- --paired [N]` compares the first way with each other one in
+//!   turns (see `message/against.rs`): round trips, and how long after it was sent a message is had
+//!   by an end that has slept meanwhile.
 
 #[path = "message/against.rs"]
 mod against;

@@ -4,8 +4,8 @@
 //! cargo run --example fan_in
 //! ```
 //!
-//! The program starts itself three times more, as the producers, and tells them the ring's name. It exits with
-//! 0 if all went well at all ends, and says why if not.
+//! The program starts itself three times more, as the producers, and tells them the ring's name. It
+//! exits with 0 if all went well at all ends, and says why if not.
 
 use shmpipe::{
     Options,
@@ -48,8 +48,8 @@ fn produce(ring: &str, name: &str) -> Result<(), Box<dyn Error>> {
 fn collect() -> Result<(), Box<dyn Error>> {
     let ring = format!("/shmpipe-fan_in-{}", std::process::id());
     let mut receiver: Receiver = Options::new().create_new(&ring)?;
-    // As in a FIFO, the stream ends when nobody is left who writes: so that it does not before all have come, we
-    // are one of its senders ourselves.
+    // As in a FIFO, the stream ends when nobody is left who writes: so that it does not before all
+    // have come, we are one of its senders ourselves.
     let keeper: Sender = Options::new().open(&ring)?;
     let program = env::current_exe()?;
     let start = |name| Command::new(&program).args([&*ring, name]).spawn();
@@ -61,8 +61,8 @@ fn collect() -> Result<(), Box<dyn Error>> {
 
     let mut output = io::stdout().lock();
     let mut lines = 0;
-    // What one sends arrives in its order. If one is killed, what the others send arrives all the same, and the
-    // end is an error.
+    // What one sends arrives in its order. If one is killed, what the others send arrives all the
+    // same, and the end is an error.
     while let Some(line) = receiver.recv_timeout(PATIENCE)? {
         output.write_all(&line)?;
         lines += 1;

@@ -1,5 +1,5 @@
-//! `head N`: the first N bytes of standard input, and not one more: what follows is left to the next
-//! process that reads the same pipe.
+//! `head N`: the first N bytes of standard input, and not one more: what follows is left to the
+//! next process that reads the same pipe.
 //!
 //! Any program gets the upgrade of its pipes by using `shmpipe::stdio` in place of `std::io`:
 //!

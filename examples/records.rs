@@ -4,8 +4,8 @@
 //! cargo run --example records
 //! ```
 //!
-//! The program starts itself once more, as the sender, and tells it the ring's name. It exits with 0 if all
-//! went well at both ends, and says why if not.
+//! The program starts itself once more, as the sender, and tells it the ring's name. It exits with
+//! 0 if all went well at both ends, and says why if not.
 
 use bytemuck::{Pod, Zeroable};
 use shmpipe::{

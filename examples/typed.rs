@@ -4,8 +4,8 @@
 //! cargo run --example typed
 //! ```
 //!
-//! The program starts itself once more, as the sensor, which inherits the ring as its standard input: the
-//! ring has no name. It exits with 0 if all went well at both ends, and says why if not.
+//! The program starts itself once more, as the sensor, which inherits the ring as its standard
+//! input: the ring has no name. It exits with 0 if all went well at both ends, and says why if not.
 
 use bytemuck::{Pod, Zeroable};
 use shmpipe::{Options, Unclaimed, slot::Producer};

@@ -1,8 +1,8 @@
 //! System V or POSIX?
 //!
-//! A ring lives in shared memory of one of three kinds. What is done with it is the same with all of them: every
-//! face, every way to wait, death and take-over, `shmcat`'s options. They differ in how a ring is found and who
-//! takes it away.
+//! A ring lives in shared memory of one of three kinds. What is done with it is the same with all
+//! of them: every face, every way to wait, death and take-over, `shmcat`'s options. They differ in
+//! how a ring is found and who takes it away.
 //!
 //! | | POSIX ([`Backend::Posix`]) | System V ([`Backend::SystemV`]) | anonymous ([`Backend::Memfd`]) |
 //! |---|---|---|---|
@@ -20,16 +20,19 @@
 //! | descriptors of each end | one | none | one |
 //! | between users ([`Trust::AnyUser`](crate::Trust::AnyUser)), a hostile peer can end this process | by cutting the memory short, by its semaphores | no | by its semaphores |
 //!
-//! Awake, they are equally fast: the memory is the same kind of memory (tmpfs), mapped the same way. So:
+//! Awake, they are equally fast: the memory is the same kind of memory (tmpfs),
+//! mapped the same way. So:
 //!
 //! - **POSIX**, unless there is a reason: names are easier to choose and to tell apart than keys.
-//! - **System V** where there is no /dev/shm, or a tiny one (some containers); where other programs already share keys; where
-//!   processes have no descriptors to spare; and between users who do not trust each other.
+//! - **System V** where there is no /dev/shm, or a tiny one (some containers); where other
+//!   programs already share keys; where processes have no descriptors to spare; and between
+//!   users who do not trust each other.
 //! - **Anonymous** wherever one process starts the other: nothing can be left behind.
 //!
-//! A process leaves its ends of System V rings before it changes its IPC namespace, or gives up its System V undo list (unshare(2) with
-//! `CLONE_NEWIPC` or `CLONE_SYSVSEM`, setns(2)): the kernel then takes its semaphores back as if it had died, and the others
-//! go on without it, while it could still write.
+//! A process leaves its ends of System V rings before it changes its IPC namespace, or gives
+//! up its System V undo list (unshare(2) with `CLONE_NEWIPC` or `CLONE_SYSVSEM`, setns(2)):
+//! the kernel then takes its semaphores back as if it had died, and the others go on without
+//! it, while it could still write.
 //!
 //! # POSIX, worked
 //! ```
@@ -77,7 +80,7 @@
 //! # }
 //! ```
 //!
-//! A key of a file, as programs of old make one, is written `sysv:/var/lib/app:1` or got from [`Key::from_path`], which
-//! also tells what becomes of it when the file is replaced.
+//! A key of a file, as programs of old make one, is written `sysv:/var/lib/app:1` or got from
+//! [`Key::from_path`], which also tells what becomes of it when the file is replaced.
 
 pub use crate::segment::{Backend, sysv::Key};

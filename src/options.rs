@@ -78,19 +78,21 @@ impl Options {
         self
     }
 
-    /// To which user a ring is given that is made, by number. One that exists may be anybody's, as far as
-    /// [`trust`](Self::trust) says. Only root can give a ring to another, and anybody one of
+    /// To which user a ring is given that is made, by number. One that exists may be anybody's, as
+    /// far as [`trust`](Self::trust) says. Only root can give a ring to another, and anybody one of
     /// [`Backend::SystemV`]: whoever does must [trust any user](Trust::AnyUser) to use it then.
     ///
     /// # Errors
-    /// When the ring is made: [`OpenErrorKind::Give`], or [`OpenErrorKind::Owner`] without that trust.
+    /// When the ring is made: [`OpenErrorKind::Give`], or
+    /// [`OpenErrorKind::Owner`] without that trust.
     pub fn owner(mut self, uid: u32) -> Self {
         self.settings.owner = Some(uid);
         self
     }
 
-    /// To which group a ring is given that is made, by number: of this user's, unless by root or of [`Backend::SystemV`]. With
-    /// [`mode`](Self::mode) 0660 its members can come to it, if they [trust any user](Trust::AnyUser).
+    /// To which group a ring is given that is made, by number: of this user's, unless by root or of
+    /// [`Backend::SystemV`]. With [`mode`](Self::mode) 0660 its members can come to it, if they
+    /// [trust any user](Trust::AnyUser).
     ///
     /// # Errors
     /// When the ring is made: [`OpenErrorKind::Give`].
@@ -99,29 +101,31 @@ impl Options {
         self
     }
 
-    /// What the payloads of records are aligned to, in bytes: a power of two from 8 (the default) to
+    /// What the payloads of records are aligned to, in bytes: a power of two
+    /// from 8 (the default) to
     /// 4096. A record ring that exists must have at least that.
     pub fn payload_align(mut self, bytes: usize) -> Self {
         self.settings.payload_align = Some(bytes);
         self
     }
 
-    /// How many senders a ring of [`mpsc`](crate::mpsc) can have at once, 1 to 255; 64 if nothing is said. A
-    /// ring that exists must have at least that.
+    /// How many senders a ring of [`mpsc`](crate::mpsc) can have at once, 1 to 255; 64 if nothing
+    /// is said. A ring that exists must have at least that.
     pub fn producers(mut self, n: usize) -> Self {
         self.settings.producers = Some(n);
         self
     }
 
-    /// By what name the type in the slots of a ring is known, of which 64 bytes count. Both ends must
-    /// give the same. The default is the type's own name without the modules it lives in.
+    /// By what name the type in the slots of a ring is known, of which 64 bytes count. Both ends
+    /// must give the same. The default is the type's own name without the modules it lives in.
     pub fn type_tag(mut self, name: &str) -> Self {
         self.settings.type_tag = Some(name.to_owned());
         self
     }
 
-    /// Where the memory comes from. A ring's name says that, too: with [`Backend::SystemV`] it need not begin with
-    /// `sysv:`. [`Options::anonymous`] uses [`Backend::Memfd`] whatever is said here.
+    /// Where the memory comes from. A ring's name says that, too: with
+    /// [`Backend::SystemV`] it need not begin with `sysv:`. [`Options::anonymous`] uses
+    /// [`Backend::Memfd`] whatever is said here.
     pub fn backend(mut self, backend: Backend) -> Self {
         self.settings.backend = backend;
         self
@@ -133,8 +137,9 @@ impl Options {
         self
     }
 
-    /// All memory of an anonymous ring is got when it is made, as that of any other ring: if there is not enough, that
-    /// is when one is told, and no later write needs a system call to get some. It takes 0.2 ms per MiB.
+    /// All memory of an anonymous ring is got when it is made, as that of any other ring: if there
+    /// is not enough, that is when one is told, and no later write needs a system call to get
+    /// some. It takes 0.2 ms per MiB.
     pub fn preallocate(mut self, yes: bool) -> Self {
         self.settings.preallocate = yes;
         self
@@ -171,27 +176,30 @@ impl Options {
         self
     }
 
-    /// A ring that exists makes way for a new one: a server that comes back builds afresh, whatever the last one
-    /// has left. Where [`open`](Self::open), [`open_or_create`](Self::open_or_create) find a ring, they
-    /// take its name away, make a new one, and open that; everybody who is still at the old one is told
-    /// (`Replaced`): writers at their next operation, or at once if they sleep; readers when they have read all
-    /// that was written. Told so, an end is dropped and opened again. What was in the old ring and not read is
-    /// lost. [`create_new`](Self::create_new) refuses a ring that exists, as ever, and what
+    /// A ring that exists makes way for a new one: a server that comes back builds afresh, whatever
+    /// the last one has left. Where [`open`](Self::open), [`open_or_create`](Self::open_or_create)
+    /// find a ring, they take its name away, make a new one, and open that; everybody who is still
+    /// at the old one is told (`Replaced`): writers at their next operation, or at once if they
+    /// sleep; readers when they have read all that was written. Told so, an end is dropped and
+    /// opened again. What was in the old ring and not read is lost.
+    /// [`create_new`](Self::create_new) refuses a ring that exists, as ever, and what
     /// [`resume`](Self::resume) and [`discard`](Self::discard) say has no meaning then.
     ///
-    /// Any ring of this user is replaced that says of itself that it is one, also one that carries something
-    /// else, has another capacity, or is damaged or of another version of the layout. Not replaced is
-    /// one that *nobody has used yet*: to which no end like this one has ever come, into which nothing was
-    /// written, and which is what was asked for. It is as good as new, and those who wait there for a server that
-    /// starts later are spared the news.
+    /// Any ring of this user is replaced that says of itself that it is one, also one that carries
+    /// something else, has another capacity, or is damaged or of another version of the layout. Not
+    /// replaced is one that *nobody has used yet*: to which no end like this one has ever come,
+    /// into which nothing was written, and which is what was asked for. It is as good as new, and
+    /// those who wait there for a server that starts later are spared the news.
     ///
-    /// This is for the one end of a ring that is the server. Of several that do it each would replace what the
-    /// other has made; of senders to one receiver those that come while that one is there are refused.
+    /// This is for the one end of a ring that is the server. Of several that do it each
+    /// would replace what the other has made; of senders to one receiver those that come
+    /// while that one is there are refused.
     ///
     /// # Errors
-    /// When the ring is opened: [`OpenErrorKind::RoleTaken`] if the end to be is there already, and in a ring of
-    /// [`mpsc`](crate::mpsc) if a receiver is there, also for senders; [`OpenErrorKind::NotOwner`] if the ring
-    /// is another's; [`OpenErrorKind::InUse`] if it is damaged or of another layout, and somebody is at it.
+    /// When the ring is opened: [`OpenErrorKind::RoleTaken`] if the end to be is there already, and
+    /// in a ring of [`mpsc`](crate::mpsc) if a receiver is there, also for senders;
+    /// [`OpenErrorKind::NotOwner`] if the ring is another's; [`OpenErrorKind::InUse`] if it is
+    /// damaged or of another layout, and somebody is at it.
     ///
     /// # Examples
     /// ```
@@ -228,8 +236,8 @@ impl Options {
     /// 50 ms, growing to 150 ms while nothing happens. A death is noticed that late at most. At
     /// least a millisecond.
     ///
-    /// After a fifth of the first such interval of a wait it looks once more into the ring, should its wake-up have
-    /// been lost ([`Stats::late_wakeups`](crate::Stats::late_wakeups)).
+    /// After a fifth of the first such interval of a wait it looks once more into the ring, should
+    /// its wake-up have been lost ([`Stats::late_wakeups`](crate::Stats::late_wakeups)).
     pub fn liveness_interval(mut self, interval: Duration) -> Self {
         self.settings.liveness_interval = Some(interval.max(Duration::from_millis(1)));
         self
@@ -270,9 +278,10 @@ impl Options {
     /// Makes a ring without a name and hands out its two ends, not yet claimed: each becomes a
     /// writer or a reader in whichever process [`claim`](Unclaimed::claim)s it.
     ///
-    /// The producer gets the ring's memory, piece by piece ahead of what it writes, until it has gone round once: a large
-    /// ring is at hand as fast as a small one, and takes hardly more memory than was ever written to it at a time. If there
-    /// is none left by then, the producer is told [`WriteError::NoMemory`](crate::WriteError::NoMemory). See
+    /// The producer gets the ring's memory, piece by piece ahead of what it writes, until it has
+    /// gone round once: a large ring is at hand as fast as a small one, and takes hardly more
+    /// memory than was ever written to it at a time. If there is none left by then, the producer is
+    /// told [`WriteError::NoMemory`](crate::WriteError::NoMemory). See
     /// [`preallocate`](Self::preallocate). (A ring of [`mpsc`](crate::mpsc) gets all of it here.)
     ///
     /// # Errors

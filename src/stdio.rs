@@ -1,11 +1,11 @@
 //! Standard output and standard input that change over to shared memory where they can.
 //!
-//! To be used in place of std's: a program that writes to [`stdout`] and one that reads from [`stdin`], joined
-//! by a pipe in a shell, upgrade it; see [`crate::upgrade`]. With every other program it stays a pipe, and
-//! what is no pipe is written and read as it is.
+//! To be used in place of std's: a program that writes to [`stdout`] and one that reads from
+//! [`stdin`], joined by a pipe in a shell, upgrade it; see [`crate::upgrade`]. With every other
+//! program it stays a pipe, and what is no pipe is written and read as it is.
 //!
-//! Do not use them together with [`std::io::stdout`] (and `println!`) or [`std::io::stdin`]: each has
-//! buffers of its own.
+//! Do not use them together with [`std::io::stdout`] (and `println!`) or
+//! [`std::io::stdin`]: each has buffers of its own.
 //!
 //! # Examples
 //! ```
@@ -33,23 +33,24 @@ use std::{
 type Out = RefCell<LineWriter<Output<io::Stdout>>>;
 type In = Input<io::Stdin>;
 
-/// Locked by a thread as often as it likes, as std's: who exits with the lock in his hands still flushes.
+/// Locked by a thread as often as it likes, as std's: who exits with the lock
+/// in his hands still flushes.
 static STDOUT: OnceLock<ReentrantMutex<Out>> = OnceLock::new();
 static STDIN: OnceLock<Mutex<In>> = OnceLock::new();
 
 /// Standard output.
 ///
-/// What is written up to the last end of a line goes out at once, the rest when it is flushed, becomes
-/// much, or the process exits, as with std's.
+/// What is written up to the last end of a line goes out at once, the rest when it is flushed,
+/// becomes much, or the process exits, as with std's.
 ///
-/// When the process exits normally (main returns, [`std::process::exit`], also after a panic), what is left
-/// is flushed, and if bytes are in shared memory, the exit waits until the reader has them. Before exec(3),
-/// [`leave`](Stdout::leave) it: to the reader, the writer would seem to have died.
+/// When the process exits normally (main returns, [`std::process::exit`], also after a panic), what
+/// is left is flushed, and if bytes are in shared memory, the exit waits until the reader has them.
+/// Before exec(3), [`leave`](Stdout::leave) it: to the reader, the writer would seem to have died.
 pub fn stdout() -> Stdout {
     Stdout(STDOUT.get_or_init(|| {
         let output = ReentrantMutex::new(RefCell::new(LineWriter::new(Output::new(io::stdout()))));
-        // SAFETY: the handler lives as long as the program. Should there be no memory for it, what is
-        // in the buffer is lost at exit.
+        // SAFETY: the handler lives as long as the program. Should there be no memory for it, what
+        // is in the buffer is lost at exit.
         unsafe { libc::atexit(finish) };
         output
     }))
@@ -57,15 +58,17 @@ pub fn stdout() -> Stdout {
 
 /// Standard input.
 ///
-/// Unlike std's, [`Read`] has no buffer between: small reads from a pipe cost a system call each. Where that matters,
-/// read from its [`lock`](Stdin::lock) as [`BufRead`], or put a [`std::io::BufReader`] before it.
+/// Unlike std's, [`Read`] has no buffer between: small reads from a pipe cost a system call each.
+/// Where that matters, read from its [`lock`](Stdin::lock) as [`BufRead`], or put a
+/// [`std::io::BufReader`] before it.
 ///
-/// When the process exits normally, what it has not consumed is left to others (not if it exits with the lock in
-/// its hands: then what it was last shown is lost, as if it were killed).
+/// When the process exits normally, what it has not consumed is left to others (not if it exits
+/// with the lock in its hands: then what it was last shown is lost, as if it were killed).
 pub fn stdin() -> Stdin {
     Stdin(STDIN.get_or_init(|| {
         let input = Mutex::new(Input::new(io::stdin()));
-        // SAFETY: as above. Without it, the writer takes a reader that exits for one that was killed.
+        // SAFETY: as above. Without it, the writer takes a reader that exits
+        // for one that was killed.
         unsafe { libc::atexit(leave) };
         input
     }))
@@ -100,7 +103,8 @@ pub struct Stdout(&'static ReentrantMutex<Out>);
 #[derive(Debug)]
 pub struct StdoutLock(ReentrantMutexGuard<'static, Out>);
 
-/// A handle on [`stdin`]. Each operation locks it; [`lock`](Self::lock) it for many, and for [`BufRead`].
+/// A handle on [`stdin`]. Each operation locks it; [`lock`](Self::lock) it for
+/// many, and for [`BufRead`].
 #[derive(Clone, Copy, Debug)]
 pub struct Stdin(&'static Mutex<In>);
 
@@ -114,8 +118,8 @@ impl Stdout {
         StdoutLock(self.0.lock())
     }
 
-    /// Flushes, and has all that was written read before it returns: to be called before a child process is
-    /// started that writes to the same standard output. See [`Output::leave`].
+    /// Flushes, and has all that was written read before it returns: to be called before a child
+    /// process is started that writes to the same standard output. See [`Output::leave`].
     ///
     /// # Errors
     /// What writing can come to.
@@ -151,8 +155,8 @@ impl Stdin {
         self.lock().lines()
     }
 
-    /// Leaves what was not read to the next process: to be called before a child process is started that
-    /// reads from the same standard input. See [`Input::leave`].
+    /// Leaves what was not read to the next process: to be called before a child process is started
+    /// that reads from the same standard input. See [`Input::leave`].
     pub fn leave(&self) {
         self.lock().0.leave();
     }

@@ -57,7 +57,8 @@ pub(crate) fn pair<E: End>(
 }
 
 impl<E: End> Unclaimed<E> {
-    /// Another right to the same: of a ring of [`mpsc`](crate::mpsc), in which every sender takes a place of its own.
+    /// Another right to the same: of a ring of [`mpsc`](crate::mpsc), in which every
+    /// sender takes a place of its own.
     ///
     /// # Errors
     /// If there are no descriptors left.

@@ -1,7 +1,7 @@
 //! Nothing is allocated per record or value, on any path: a global allocator counts.
 //!
-//! Each path is warmed up once, for what is allocated once (the copy that a ring between users is read
-//! through grows to the longest record), and is then gone through many times.
+//! Each path is warmed up once, for what is allocated once (the copy that a ring between users is
+//! read through grows to the longest record), and is then gone through many times.
 
 mod record_support;
 mod stream_support;
@@ -73,7 +73,8 @@ fn allocations(run: impl FnOnce()) -> u64 {
     COUNT.get() - before
 }
 
-/// Goes through something once to warm it up, and then as often as would show the rarest allocation.
+/// Goes through something once to warm it up, and then as often as would show
+/// the rarest allocation.
 #[track_caller]
 fn never_allocates(what: &str, mut run: impl FnMut()) {
     run();
@@ -361,8 +362,8 @@ fn slots_that_wait() {
     assert!(sleeps > 0);
 }
 
-/// Requests and their answers, singly: then small ones come another way, with the word that says that they
-/// came.
+/// Requests and their answers, singly: then small ones come another way, with the
+/// word that says that they came.
 #[test]
 fn conversations() {
     const ROUNDS: usize = 2000;

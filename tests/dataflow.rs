@@ -1,4 +1,5 @@
-//! The example `dataflow`: every mechanism brings what was sent, what is counted is right, and nothing is left over.
+//! The example `dataflow`: every mechanism brings what was sent, what is counted is
+//! right, and nothing is left over.
 
 #[path = "shmcat/support.rs"]
 #[allow(dead_code, reason = "dataflow is no shmcat")]
@@ -149,7 +150,8 @@ fn system_calls_and_bytes_that_cross_are_counted() {
     scene.is_tidy();
 }
 
-/// Puts the command into a namespace where nobody else has anything of System V; whether that is allowed here.
+/// Puts the command into a namespace where nobody else has anything of System
+/// V; whether that is allowed here.
 fn isolate(command: &mut Command) -> bool {
     let alone = CloneFlags::CLONE_NEWIPC;
     // SAFETY: between fork and exec only system calls are made.
@@ -170,8 +172,8 @@ fn isolate(command: &mut Command) -> bool {
     trial.status().is_ok_and(|status| status.success())
 }
 
-/// Runs `words` until `appeared` (a command of the shell) says that there is something to leave behind, ends it by a
-/// signal, and looks.
+/// Runs `words` until `appeared` (a command of the shell) says that there is something to leave
+/// behind, ends it by a signal, and looks.
 #[track_caller]
 fn nothing_is_left_after(signal: Signal, words: &str, appeared: &str) {
     let scene = Scene::new();

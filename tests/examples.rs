@@ -1,4 +1,5 @@
-//! The example programs that consist of two processes: what they say, how they exit, what they leave.
+//! The example programs that consist of two processes: what they say, how they
+//! exit, what they leave.
 
 #[path = "shmcat/support.rs"]
 #[allow(dead_code, reason = "the programs need no shell")]

@@ -1,4 +1,5 @@
-//! When a ring gets its memory: one with a name when it is made, an anonymous one as its first lap is written.
+//! When a ring gets its memory: one with a name when it is made, an anonymous
+//! one as its first lap is written.
 
 mod face_support;
 mod support;

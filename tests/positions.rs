@@ -264,7 +264,8 @@ fn a_readers_position_that_jumps_breaks_the_writer() {
                 assert_fails!(writer.try_write(b"x"), WriteError::Corrupt(_), "head {bad}");
                 is_broken_writer(&mut writer, || words.set(HEAD, right));
                 assert_fails!(writer.finish(), WriteError::Corrupt(_));
-                // The other end is sound. It gets what was published, and learns that no more comes.
+                // The other end is sound. It gets what was published, and
+                // learns that no more comes.
                 let mut rest = vec![0; page()];
                 reader.read_exact(&mut rest).unwrap();
                 assert!(matches!(reader.fill_buf(), Err(ReadError::Dropped)));

@@ -1,9 +1,9 @@
 //! No wake-up is lost: two processes, sleeps that nothing but a wake-up ends, and pauses of every
 //! length, so that each end publishes at every moment of the other's going to sleep.
 //!
-//! A model proves the gate with full fences; here is the proof that the light one is one. That takes
-//! an optimized build: without membarrier(2) `duels` fails within a second there, but a debug build
-//! takes so long between its store and its look at the flag that the store is never late.
+//! A model proves the gate with full fences; here is the proof that the light one is one. That
+//! takes an optimized build: without membarrier(2) `duels` fails within a second there, but a debug
+//! build takes so long between its store and its look at the flag that the store is never late.
 //!
 //! The short forms run for a few seconds. Those and the long ones:
 //!

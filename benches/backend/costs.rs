@@ -1,4 +1,5 @@
-//! What it takes to attach to a ring that exists, to list many, and to be looked at a hundred times a second.
+//! What it takes to attach to a ring that exists, to list many, and to be
+//! looked at a hundred times a second.
 
 use std::cell::RefCell;
 use std::error::Error;

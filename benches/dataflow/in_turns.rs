@@ -12,7 +12,8 @@ use crate::work::Work;
 use crate::{Args, RIVALS, Scene};
 
 impl Scene {
-    /// Runs every comparison that was asked for, prints a table, and says whether nobody lost or spoilt a byte.
+    /// Runs every comparison that was asked for, prints a table, and says
+    /// whether nobody lost or spoilt a byte.
     pub fn compare(&self, args: &Args) -> Result<bool, String> {
         let mut table = Table::new();
         table.load_style(presets::NOTHING);

@@ -41,10 +41,12 @@ impl Barrier {
 
     /// Waits for the other sides, awake.
     pub fn wait(&mut self) -> io::Result<()> {
-        // SAFETY: the page is mapped as long as `self` lives, its start is aligned, and all use it as an atomic.
+        // SAFETY: the page is mapped as long as `self` lives, its start is
+        // aligned, and all use it as an atomic.
         let arrived = unsafe { AtomicU32::from_ptr(self.page.as_mut_ptr().cast()) };
         self.rounds += 1;
-        // AcqRel, and Acquire below: what either did before the barrier happened before what the other does after it.
+        // AcqRel, and Acquire below: what either did before the barrier happened
+        // before what the other does after it.
         arrived.fetch_add(1, Ordering::AcqRel);
         let start = Instant::now();
         let mut looks = 0u32;

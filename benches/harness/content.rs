@@ -1,8 +1,8 @@
 //! The bytes that workers make and check.
 //!
-//! Making is a `memset` and checking a sum of numbers of eight bytes, so that a benchmark measures how bytes get across,
-//! not how they are made. Every 64 KiB have a value of their own: the sum tells what is lost or doubled, and the first
-//! and last byte of each piece what is out of place.
+//! Making is a `memset` and checking a sum of numbers of eight bytes, so that a benchmark measures
+//! how bytes get across, not how they are made. Every 64 KiB have a value of their own: the sum
+//! tells what is lost or doubled, and the first and last byte of each piece what is out of place.
 
 /// So many bytes have one value.
 const UNIT: u64 = 64 << 10;
@@ -66,7 +66,8 @@ impl Checker {
     }
 }
 
-/// Makes and checks so many bytes, in blocks of this size, without handing them over; whether they were right.
+/// Makes and checks so many bytes, in blocks of this size, without handing them
+/// over; whether they were right.
 pub fn made_and_taken(len: u64, block: usize) -> bool {
     let (mut maker, mut checker) = (Maker::default(), Checker::default());
     let mut room = vec![0; block];

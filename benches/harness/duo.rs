@@ -23,7 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub enum Placement {
     /// Each on a CPU of its own, where there are two.
     Apart,
-    /// Where the scheduler puts them: for what lives on system calls that is often one CPU, and faster.
+    /// Where the scheduler puts them: for what lives on system calls that is
+    /// often one CPU, and faster.
     Free,
 }
 

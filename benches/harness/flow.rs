@@ -19,7 +19,8 @@ use crate::transport::{Flow, doomed};
 /// How long a process may take to end by itself when it is asked to.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// Starts the processes, waits for them, and says what they took. This program must have no other children meanwhile.
+/// Starts the processes, waits for them, and says what they took. This program must
+/// have no other children meanwhile.
 ///
 /// `meanwhile` runs while they do; its time counts too.
 ///
@@ -39,7 +40,8 @@ pub fn run(
 pub struct Run {
     /// What it took.
     pub cost: Cost,
-    /// System calls that move data, and the bytes they copied; `None` where the kernel does not count them.
+    /// System calls that move data, and the bytes they copied; `None` where the
+    /// kernel does not count them.
     pub traffic: Option<Traffic>,
 }
 

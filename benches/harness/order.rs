@@ -1,4 +1,5 @@
-//! What a pair of workers is told to do, and what each of them answers: lines of text over their standard streams.
+//! What a pair of workers is told to do, and what each of them answers: lines of
+//! text over their standard streams.
 
 use std::path::PathBuf;
 use std::time::Duration;

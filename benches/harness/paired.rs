@@ -1,7 +1,8 @@
 //! Two rivals in turns, with the round trip of a cache line around every sample.
 //!
-//! What one process sees of another depends on whether their CPUs share a cache, and on a virtual machine that changes
-//! every few minutes. So only neighbours in time are compared, and samples are sorted by the round trip they ran under.
+//! What one process sees of another depends on whether their CPUs share a cache, and on a virtual
+//! machine that changes every few minutes. So only neighbours in time are compared, and samples are
+//! sorted by the round trip they ran under.
 
 use std::fmt;
 
@@ -71,7 +72,8 @@ impl<T> Pair<T> {
     }
 }
 
-/// Runs `first` and `second` in turns, `pairs` times each, and gives every pair to `show` as soon as it is there.
+/// Runs `first` and `second` in turns, `pairs` times each, and gives every pair to
+/// `show` as soon as it is there.
 pub fn in_turns<T, E>(
     pairs: usize,
     mut first: impl FnMut() -> Result<T, E>,
@@ -130,7 +132,8 @@ fn summary<T>(place: Place, pairs: &[&Pair<T>], value: &dyn Fn(&T) -> f64) -> Su
         pairs.iter().map(|pair| number(pair)).collect::<Vec<f64>>()
     };
     let ratios = collect(&|pair| value(&pair.first) / value(&pair.second));
-    // How many of n lie below the median is binomial: in 19 of 20 tries it is n/2 up to 0.98 times the root of n.
+    // How many of n lie below the median is binomial: in 19 of 20 tries it is n/2
+    // up to 0.98 times the root of n.
     let within = (0.98 / (ratios.len() as f64).sqrt()).min(0.5);
     Summary {
         place,
@@ -147,7 +150,8 @@ pub fn median(numbers: &[f64]) -> f64 {
     quantile(numbers, 0.5)
 }
 
-/// The number below which a share of the numbers lies, between two of them where need be; NaN if there are none.
+/// The number below which a share of the numbers lies, between two of them where
+/// need be; NaN if there are none.
 fn quantile(numbers: &[f64], share: f64) -> f64 {
     let mut sorted = numbers.to_vec();
     sorted.sort_by(f64::total_cmp);

@@ -1,4 +1,5 @@
-//! The hidden roles: what this program does when a benchmark or an example started it as one end of a link.
+//! The hidden roles: what this program does when a benchmark or an example
+//! started it as one end of a link.
 
 use std::fs::File;
 use std::io::{self, BufRead, Write};
@@ -32,7 +33,8 @@ pub fn run_if_asked() {
     // Started through /proc/self/exe, it would be called `exe` in lists of processes.
     let _ = std::fs::write("/proc/self/comm", program);
     if let Err(error) = play(role) {
-        // Who has nobody to write to any more is not the cause, and leaves the explanation to the other.
+        // Who has nobody to write to any more is not the cause, and leaves the
+        // explanation to the other.
         if error.kind() != io::ErrorKind::BrokenPipe {
             let who = role.iter().take(2).map(String::as_str).collect::<Vec<_>>().join(", ");
             eprintln!("{program} ({who}): {error}");

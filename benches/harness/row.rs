@@ -6,8 +6,9 @@
 //!  "line_ns": {"before": 62, "after": 64}}
 //! ```
 //!
-//! The first of the two rivals is "ours". `ratio` says how many times as fast it is, pair by pair, whatever the unit.
-//! `size` is in bytes; `cpu_s_per_gb` and `line_ns` are null where there is no such figure.
+//! The first of the two rivals is "ours". `ratio` says how many times as fast it is, pair
+//! by pair, whatever the unit. `size` is in bytes; `cpu_s_per_gb` and `line_ns` are null
+//! where there is no such figure.
 
 use std::fs;
 use std::path::Path;
@@ -41,8 +42,8 @@ pub struct Comparison<'a> {
 }
 
 impl Comparison<'_> {
-    /// One row for each place that has pairs. `speed` is in units per second, also where the unit is the second itself,
-    /// and `cpu` in seconds per 10^9 bytes.
+    /// One row for each place that has pairs. `speed` is in units per second, also where the unit
+    /// is the second itself, and `cpu` in seconds per 10^9 bytes.
     pub fn rows<T>(
         &self,
         pairs: &[Pair<T>],

@@ -1,4 +1,5 @@
-//! A worker: one of the two processes that make and use blocks in memory, told what to do by its standard input.
+//! A worker: one of the two processes that make and use blocks in memory, told
+//! what to do by its standard input.
 //!
 //! It goes when its orders end, so also when whoever gives them has died.
 

@@ -15,8 +15,8 @@ const LOADS: [f64; 3] = [0.1, 0.5, 0.9];
 /// Of the average load in bursts.
 const BURSTS_LOAD: f64 = 0.5;
 
-/// Measures every way at every load. What it carries at most is measured first, by the same loops with everything due at
-/// once, so that the clock that is read for every message counts there too.
+/// Measures every way at every load. What it carries at most is measured first, by the same loops
+/// with everything due at once, so that the clock that is read for every message counts there too.
 pub fn run(
     ways: impl Iterator<Item = (&'static str, usize)>,
     rounds: usize,

@@ -11,7 +11,8 @@ use crate::turns::{self, Contender};
 /// From one burst to the next.
 const GAP: Duration = Duration::from_micros(200);
 
-/// From one message of a trickle to the next. Its sender sleeps in between, but for the last 100 µs.
+/// From one message of a trickle to the next. Its sender sleeps in between, but
+/// for the last 100 µs.
 const TRICKLE: Duration = Duration::from_millis(1);
 
 /// A trickle has to run for longer than the rest, to have some messages.

@@ -17,7 +17,8 @@ pub struct Contender {
 }
 
 impl Contender {
-    /// Starts both ends, and asks `plan` which job it should do. A way that is not available says so and is left out.
+    /// Starts both ends, and asks `plan` which job it should do. A way that is not
+    /// available says so and is left out.
     pub fn start(
         (spec, words): (&str, usize),
         traffic: Traffic,

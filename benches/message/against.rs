@@ -1,5 +1,5 @@
-//! The first way against each other one, in pairs of neighbouring samples: `-- --paired [N]`, with `--sample-ms MS`,
-//! `--only TEXT` and `--json FILE` (rows as `harness/row.rs` tells).
+//! The first way against each other one, in pairs of neighbouring samples: `-- --paired [N]`, with
+//! `--sample-ms MS`, `--only TEXT` and `--json FILE` (rows as `harness/row.rs` tells).
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -1,7 +1,8 @@
 //! A clock that both ends of a link can compare, and that costs less than a message.
 //!
-//! On x86 it is the time stamp counter, where the processor says that it neither stops nor changes its pace and the
-//! kernel itself keeps time by it; elsewhere CLOCK_MONOTONIC, which all processes share as well.
+//! On x86 it is the time stamp counter, where the processor says that it neither stops nor
+//! changes its pace and the kernel itself keeps time by it; elsewhere CLOCK_MONOTONIC,
+//! which all processes share as well.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -33,7 +34,8 @@ impl Clock {
     pub fn now(self) -> u64 {
         #[cfg(target_arch = "x86_64")]
         if self.counter {
-            // SAFETY: every x86-64 processor has the instruction, and the kernel allows it: it tells the time by it.
+            // SAFETY: every x86-64 processor has the instruction, and the kernel
+            // allows it: it tells the time by it.
             return unsafe { std::arch::x86_64::_rdtsc() };
         }
         monotonic_nanos()

@@ -1,7 +1,8 @@
 //! What is in a message, and how it is checked.
 //!
-//! A message of `N` numbers holds its stamp `N` times: cheap to make, and yet every byte of it is written by the sender
-//! and read by the receiver, so that nothing of the way it goes can be left out.
+//! A message of `N` numbers holds its stamp `N` times: cheap to make, and yet every
+//! byte of it is written by the sender and read by the receiver, so that nothing of
+//! the way it goes can be left out.
 
 use crate::harness::content::sum_below;
 

@@ -13,8 +13,8 @@ use crate::harness::barrier::Barrier;
 use crate::harness::cpu;
 use crate::transport::Unavailable;
 
-/// Senders and a receiver that wait for jobs, each on a CPU of its own where there are so many; else the system puts
-/// them where it likes. They end when this is dropped.
+/// Senders and a receiver that wait for jobs, each on a CPU of its own where there are so many;
+/// else the system puts them where it likes. They end when this is dropped.
 pub struct Crowd {
     senders: Vec<Worker>,
     receiver: Worker,
@@ -23,8 +23,8 @@ pub struct Crowd {
 }
 
 impl Crowd {
-    /// Makes a link for messages of `words` numbers and starts all sides, in processes or in threads, as the ends of the
-    /// link ask for.
+    /// Makes a link for messages of `words` numbers and starts all sides, in processes or in
+    /// threads, as the ends of the link ask for.
     pub fn start(
         registry: Registry,
         spec: &str,

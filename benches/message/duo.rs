@@ -21,8 +21,8 @@ pub enum Traffic {
     BothWays,
 }
 
-/// A sender and a receiver, each on a CPU of its own where there are two, that wait for jobs. They end when this is
-/// dropped.
+/// A sender and a receiver, each on a CPU of its own where there are two, that wait for jobs.
+/// They end when this is dropped.
 pub struct Duo {
     sender: Worker,
     receiver: Worker,
@@ -31,8 +31,8 @@ pub struct Duo {
 }
 
 impl Duo {
-    /// Makes the links for messages of `words` numbers and starts both sides, in two processes or in two threads, as the
-    /// ends of the link ask for.
+    /// Makes the links for messages of `words` numbers and starts both sides, in two processes or
+    /// in two threads, as the ends of the link ask for.
     pub fn start(
         registry: Registry,
         spec: &str,

@@ -1,8 +1,9 @@
 //! Each way by itself, with criterion.
 //!
-//! The two ends are processes of the bench in a hidden role, each on a CPU of its own. They are started once for a
-//! benchmark, begin each sample at a barrier, and check what arrived. The round trip of a cache line between the two
-//! CPUs is printed around every group, because nothing here means much without it.
+//! The two ends are processes of the bench in a hidden role, each on a CPU of its own. They are
+//! started once for a benchmark, begin each sample at a barrier, and check what arrived. The
+//! round trip of a cache line between the two CPUs is printed around every group, because
+//! nothing here means much without it.
 
 use std::time::Duration;
 
@@ -58,7 +59,8 @@ pub fn throughput(table: &str, contest: &Contest<'_>) {
     criterion.final_summary();
 }
 
-/// Measures messages of several senders, one by one, and in batches by those ways that are also among `in_batches`.
+/// Measures messages of several senders, one by one, and in batches by those ways
+/// that are also among `in_batches`.
 pub fn shared(contest: &Contest<'_>, in_batches: &[&'static str], senders: &[u64]) {
     role::run_if_asked(REGISTRY);
     run_if_asked("mpsc", || {

@@ -36,7 +36,8 @@ impl Histogram {
 
 #[inline]
 fn bucket(time: u64) -> usize {
-    // The position of the highest bit, or of the finest that a bucket tells apart, and the bits behind it.
+    // The position of the highest bit, or of the finest that a bucket tells
+    // apart, and the bits behind it.
     let shift = (63 - (time | 1).leading_zeros()).saturating_sub(FINE);
     ((shift as usize) << FINE) + (time >> shift) as usize
 }

@@ -137,7 +137,8 @@ pub struct Answer {
     pub time: Duration,
     /// CPU time in user and in kernel mode.
     pub cpu: Duration,
-    /// The latencies that half, 99 % and 99.9 % of the messages did not pass, in nanoseconds; zeros if none were taken.
+    /// The latencies that half, 99 % and 99.9 % of the messages did not pass, in
+    /// nanoseconds; zeros if none were taken.
     pub latency: [u64; 3],
 }
 

@@ -1,12 +1,15 @@
-//! A message in a bare cache line, one line for each way: what a round trip takes by the processors alone.
+//! A message in a bare cache line, one line for each way: what a round trip
+//! takes by the processors alone.
 //!
-//! A link has one line, so that a request goes by one and its reply by another, as they do by any two rings. (That takes
-//! longer than one line that goes to and fro, see `harness::cpu::round_trip`: who waits holds a copy of the line, which
-//! must be taken away before it can be written.) There is no room for a second message and nobody asks for any: it is
-//! for round trips only, where the reply says that the line may be written again.
+//! A link has one line, so that a request goes by one and its reply by another, as they do by any
+//! two rings. (That takes longer than one line that goes to and fro, see
+//! `harness::cpu::round_trip`: who waits holds a copy of the line, which must be taken away before
+//! it can be written.) There is no room for a second message and nobody asks for any: it is for
+//! round trips only, where the reply says that the line may be written again.
 //!
-//! Polled without a pause; or unhurried, as `shmpipe::wait::reply` has it: some pauses before the first look, and a few before
-//! each further one, at which the line of the own next message is fetched back.
+//! Polled without a pause; or unhurried, as `shmpipe::wait::reply` has it: some pauses
+//! before the first look, and a few before each further one, at which the line of the
+//! own next message is fetched back.
 
 use std::cell::Cell;
 use std::hint::spin_loop;
@@ -78,7 +81,8 @@ pub struct Line<const N: usize> {
     unhurried: bool,
 }
 
-/// Pauses before an unhurried end looks for the first time, and before each further look: `FIRST` and `NEXT` there.
+/// Pauses before an unhurried end looks for the first time, and before each further
+/// look: `FIRST` and `NEXT` there.
 const PAUSES: [u32; 2] = [7, 3];
 
 thread_local! {
@@ -98,7 +102,8 @@ impl<const N: usize> Line<N> {
     /// How many messages there have been, and the last.
     fn words(&self) -> (&AtomicU64, &[AtomicU64; WORDS]) {
         let first = self.page.as_mut_ptr().cast::<AtomicU64>();
-        // SAFETY: at the start of a mapped page, so aligned and long enough; only these atomics are used there.
+        // SAFETY: at the start of a mapped page, so aligned and long enough;
+        // only these atomics are used there.
         unsafe { (&*first, &*first.add(1).cast()) }
     }
 }

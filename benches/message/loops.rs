@@ -121,8 +121,8 @@ pub fn reply<const N: usize>(
     right_or_err(checker.is_right::<N>(count))
 }
 
-/// Sends bursts at times that are set beforehand, each message with the time at which it was due. A sender that is late
-/// catches up: what its messages waited for it counts as their latency.
+/// Sends bursts at times that are set beforehand, each message with the time at which it was due. A
+/// sender that is late catches up: what its messages waited for it counts as their latency.
 pub fn send_paced<const N: usize>(
     sender: &mut impl Sender<N>,
     bursts: u64,
@@ -166,7 +166,8 @@ pub fn receive_paced<const N: usize>(
     right_or_err(right)
 }
 
-/// Sleeps while there is much time, and stays awake for the rest: a sleeper may come some 60 µs late. Returns the time.
+/// Sleeps while there is much time, and stays awake for the rest: a sleeper may come
+/// some 60 µs late. Returns the time.
 fn wait_until(due: u64, clock: Clock) -> u64 {
     const AWAKE: Duration = Duration::from_micros(100);
     loop {

@@ -1,13 +1,16 @@
-//! The ways to carry messages of one size, one small file each, behind one trait, and the loops that measure them.
+//! The ways to carry messages of one size, one small file each, behind one trait,
+//! and the loops that measure them.
 //!
-//! The benches `record`, `slot`, `mpsc`, `latency` and `wakeup` share this folder with the package `rivals`, which adds the
-//! ways of other libraries. Whoever uses it has `benches/harness` and `benches/transport` at its root too.
+//! The benches `record`, `slot`, `mpsc`, `latency` and `wakeup` share this folder with the package
+//! `rivals`, which adds the ways of other libraries. Whoever uses it has `benches/harness` and
+//! `benches/transport` at its root too.
 //!
-//! One operation may take two nanoseconds, so the loops know the type of what they call: [`Transport`] names the types
-//! of its two ends for each size, and [`AnyTransport`], which is made of it for every size that is measured, is only
-//! called around a whole sample.
+//! One operation may take two nanoseconds, so the loops know the type of what they call:
+//! [`Transport`] names the types of its two ends for each size, and [`AnyTransport`], which is made
+//! of it for every size that is measured, is only called around a whole sample.
 //!
-//! **To add a way**: write its file with a `make` function, and give it a row in a list such as [`IN_TREE`].
+//! **To add a way**: write its file with a `make` function, and give it a row
+//! in a list such as [`IN_TREE`].
 
 pub mod clock;
 pub mod content;
@@ -40,7 +43,8 @@ pub use worker::{AnyTransport, Side};
 /// Messages that are sent at once where a way has batches, and in a burst.
 pub const BATCH: usize = 256;
 
-/// Makes a way from what follows its name, for example `spin` in `slots:spin`; empty if nothing does.
+/// Makes a way from what follows its name, for example `spin` in `slots:spin`;
+/// empty if nothing does.
 pub type Make = fn(options: &str) -> Result<Box<dyn AnyTransport>, Unavailable>;
 
 /// The ways that need nothing but this library and the kernel.
@@ -69,10 +73,12 @@ pub trait Transport: 'static {
         true
     }
 
-    /// Makes a link. What it leaves in the system is removed when its [`guard`](Link::guard) is dropped.
+    /// Makes a link. What it leaves in the system is removed when its
+    /// [`guard`](Link::guard) is dropped.
     fn connect<const N: usize>(&self) -> Result<Link, Unavailable>;
 
-    /// The end of another sender beside one that `connect` has made, for the ways that can have several.
+    /// The end of another sender beside one that `connect` has made, for the
+    /// ways that can have several.
     fn another<const N: usize>(&self, _sender: &End) -> Option<End> {
         None
     }
@@ -86,7 +92,8 @@ pub trait Transport: 'static {
 
 /// The sending end of a link.
 pub trait Sender<const N: usize> {
-    /// Sends the message of `stamp` (see [`content::message`]), and waits for room if there is none.
+    /// Sends the message of `stamp` (see [`content::message`]), and waits for
+    /// room if there is none.
     fn send(&mut self, stamp: u64) -> io::Result<()>;
 
     /// Sends [`BATCH`] messages at once, whose stamps begin with `first`.
@@ -97,8 +104,8 @@ pub trait Sender<const N: usize> {
 
 /// The receiving end of a link.
 pub trait Receiver<const N: usize> {
-    /// Waits for a message and shows it to `take`; returns how many it were, which is one unless the way has no call for
-    /// a single one.
+    /// Waits for a message and shows it to `take`; returns how many it were, which is one unless
+    /// the way has no call for a single one.
     fn receive(&mut self, take: impl FnMut(&[u64; N])) -> io::Result<usize>;
 
     /// Waits for a message, and shows `take` all that one call gives.

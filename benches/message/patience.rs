@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 /// Who waits longer than this has lost the other end.
 const END: Duration = Duration::from_secs(20);
 
-/// Looks again and again, and gives up some day, so that a rival that gets stuck ends the benchmark.
+/// Looks again and again, and gives up some day, so that a rival that gets
+/// stuck ends the benchmark.
 #[derive(Default)]
 pub struct Patience {
     looks: u32,

@@ -1,4 +1,5 @@
-//! A pipe, with the buffer that the system gives it. A message is one write(2) and one read(2), a batch is too.
+//! A pipe, with the buffer that the system gives it. A message is one write(2)
+//! and one read(2), a batch is too.
 
 use std::io;
 

@@ -1,5 +1,5 @@
-//! This library's records, of one sender or of many: sent from where they are, or, with the option `in-place`, made in the
-//! ring. They are read there.
+//! This library's records, of one sender or of many: sent from where they are, or, with the option
+//! `in-place`, made in the ring. They are read there.
 
 use std::io;
 use std::marker::PhantomData;
@@ -15,7 +15,8 @@ use crate::transport::Unavailable;
 
 struct Records<T, const IN_PLACE: bool>(Ring, PhantomData<T>);
 
-/// `records`, `records:SIZE`, `records:WAIT`; with `in-place` first among the options, made in the ring.
+/// `records`, `records:SIZE`, `records:WAIT`; with `in-place` first among the
+/// options, made in the ring.
 pub fn make(options: &str) -> Result<Box<dyn AnyTransport>, Unavailable> {
     of::<One>(options)
 }

@@ -3,7 +3,8 @@
 use super::{AnyTransport, Make};
 use crate::transport::Unavailable;
 
-/// Lists of ways. A process or a thread that takes an end of a link makes the way again, by its name.
+/// Lists of ways. A process or a thread that takes an end of a link makes the
+/// way again, by its name.
 #[derive(Clone, Copy)]
 pub struct Registry(pub &'static [&'static [(&'static str, Make)]]);
 

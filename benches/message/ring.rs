@@ -9,7 +9,8 @@ use super::{End, Link};
 use crate::transport::doomed::Doomed;
 use crate::transport::{self, Unavailable, size};
 
-/// What follows the name of a face: `1M`, `spin`, `sleep`, `adaptive`, `posix`, `sysv`, `sysv-shared`, in any order.
+/// What follows the name of a face: `1M`, `spin`, `sleep`, `adaptive`, `posix`,
+/// `sysv`, `sysv-shared`, in any order.
 pub struct Ring {
     capacity: usize,
     wait: Wait,
@@ -23,7 +24,8 @@ enum Home {
     Anonymous,
     Posix,
     SystemV,
-    /// With a mode by which other users may write to it: then its ends sleep at semaphores beside it.
+    /// With a mode by which other users may write to it: then its ends sleep at
+    /// semaphores beside it.
     SystemVShared,
 }
 

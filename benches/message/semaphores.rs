@@ -1,5 +1,5 @@
-//! A bare pair of POSIX semaphores that two processes share, and one message on the page behind them: what it takes to
-//! wake a process up, and nothing else.
+//! A bare pair of POSIX semaphores that two processes share, and one message on the page behind
+//! them: what it takes to wake a process up, and nothing else.
 
 use std::io;
 
@@ -69,7 +69,8 @@ impl<const N: usize> Mailbox<N> {
 impl<const N: usize> Sender<N> for Mailbox<N> {
     fn send(&mut self, stamp: u64) -> io::Result<()> {
         self.0.wait_for_room()?;
-        // SAFETY: aligned, on the page as `FITS` has seen, and it is our turn: nobody else looks there.
+        // SAFETY: aligned, on the page as `FITS` has seen, and it is our turn:
+        // nobody else looks there.
         unsafe { self.place().write(message(stamp)) };
         self.0.give(size_of::<[u64; N]>())
     }

@@ -1,4 +1,5 @@
-//! The workers of a measurement, seen by the process that gives them jobs: how they are started, told and heard.
+//! The workers of a measurement, seen by the process that gives them jobs: how
+//! they are started, told and heard.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -190,7 +191,8 @@ impl Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        // Without jobs a worker ends by itself and tidies up, unless it waits for another that is gone.
+        // Without jobs a worker ends by itself and tidies up, unless it waits
+        // for another that is gone.
         match self {
             Worker::Process { child, jobs, .. } => {
                 drop(jobs.take());

@@ -11,7 +11,8 @@ use crate::harness::duo::{Duo, Placement};
 use crate::transport::{Rival, Unavailable, size};
 use crate::work::{BLOCKS, CAPACITIES, Files, RIVALS, SIZES, Work};
 
-/// The length of the file in the sweep of capacities, and where `cargo test` only wants to see that all of it works.
+/// The length of the file in the sweep of capacities, and where `cargo test` only
+/// wants to see that all of it works.
 const FILE: [u64; 2] = [256 << 20, 1 << 20];
 
 /// Runs what criterion's command line asks for.

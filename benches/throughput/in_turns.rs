@@ -15,7 +15,8 @@ use crate::work::{BLOCKS, RIVALS, SIZES, Work};
 /// After a rival: its processes are not pinned.
 const FREE: &str = "@free";
 
-/// Beside large blocks: what suits some better, left to the scheduler, and what could be had without handing over.
+/// Beside large blocks: what suits some better, left to the scheduler, and what
+/// could be had without handing over.
 const OF_BLOCKS: [&str; 4] = ["pipe@free", "pipe:1M@free", "unix@free", "alone"];
 
 /// What [`run`] came to.
@@ -27,8 +28,9 @@ pub struct Report {
     pub failed: usize,
 }
 
-/// Runs every comparison whose name contains `only`, and prints a table of medians at the end. `rivals` are compared in
-/// every kind of work, the first with each other one; if there are none, those that BENCHMARKS.md is about.
+/// Runs every comparison whose name contains `only`, and prints a table of medians at the end.
+/// `rivals` are compared in every kind of work, the first with each other one; if there are none,
+/// those that BENCHMARKS.md is about.
 pub fn run(pairs: usize, sample: Duration, only: &str, rivals: &[String]) -> Report {
     let mut comparisons: Vec<(Work, String, &str, &str)> = Vec::new();
     let rivals: Vec<&str> = rivals.iter().map(String::as_str).collect();

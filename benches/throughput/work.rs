@@ -56,7 +56,8 @@ pub enum Work {
 }
 
 impl Work {
-    /// So many blocks, numbers, or passes over the file as one order; a file's passes are `run` one by one.
+    /// So many blocks, numbers, or passes over the file as one order; a file's
+    /// passes are `run` one by one.
     fn order(&self, amount: u64) -> Order {
         match self {
             Work::Blocks(size) => Order::Blocks { size: *size, count: amount },
@@ -124,7 +125,8 @@ impl Files {
         Ok(Files { _file: file, from, len: len / PIECE * PIECE })
     }
 
-    /// The work of moving it, by the name of its destination: a device, memory, and where temporary files are.
+    /// The work of moving it, by the name of its destination: a device, memory,
+    /// and where temporary files are.
     pub fn works(&self) -> Vec<(String, Work)> {
         let temporary = std::env::temp_dir();
         let to = |name: &str, to: &Path| {

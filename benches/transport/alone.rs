@@ -1,7 +1,8 @@
-//! One process alone that reads and writes 128 KiB at a time, or makes and uses blocks itself: what could be had if
-//! nothing were handed over.
+//! One process alone that reads and writes 128 KiB at a time, or makes and uses blocks itself: what
+//! could be had if nothing were handed over.
 //!
-//! As a link it has a sender that does nothing and a receiver for which the worker makes the blocks itself.
+//! As a link it has a sender that does nothing and a receiver for which the
+//! worker makes the blocks itself.
 
 use std::io;
 use std::os::fd::BorrowedFd;

@@ -1,5 +1,5 @@
-//! A Unix stream socket as processes use it that know nothing of each other: bound to a path, and connected to by it.
-//! The path goes as soon as both ends are connected.
+//! A Unix stream socket as processes use it that know nothing of each other: bound to a path, and
+//! connected to by it. The path goes as soon as both ends are connected.
 
 use std::io;
 use std::os::unix::net::{UnixListener, UnixStream};

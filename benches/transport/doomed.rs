@@ -1,7 +1,8 @@
-//! What must not outlive this program, also when a signal ends it: names of files and rings, and what System V knows by
-//! a number.
+//! What must not outlive this program, also when a signal ends it: names of files and rings, and
+//! what System V knows by a number.
 //!
-//! Most transports leave nothing that needs this: they remove a name as soon as it has been opened, or have none.
+//! Most transports leave nothing that needs this: they remove a name as soon as it
+//! has been opened, or have none.
 
 use std::fs;
 use std::io;
@@ -41,7 +42,8 @@ fn doomed() -> MutexGuard<'static, Vec<Object>> {
     DOOMED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// From now on a signal that ends this program first ends the processes it has started and removes what is doomed.
+/// From now on a signal that ends this program first ends the processes it has
+/// started and removes what is doomed.
 pub fn on_signals() -> io::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
     thread::spawn(move || {
@@ -56,8 +58,8 @@ pub fn on_signals() -> io::Result<()> {
     Ok(())
 }
 
-/// Does not return if a signal is about to end this program: whoever finds that a process has failed, or wants to start
-/// one or to exit, might otherwise report what is nothing but that.
+/// Does not return if a signal is about to end this program: whoever finds that a process has
+/// failed, or wants to start one or to exit, might otherwise report what is nothing but that.
 pub fn stay_if_ending() {
     drop(doomed());
 }

@@ -1,8 +1,9 @@
-//! The installed programs that copy their standard input to their standard output, each twice with a pipe in between.
+//! The installed programs that copy their standard input to their standard output,
+//! each twice with a pipe in between.
 //!
-//! They do what they do: GNU's `cat` up to 9.10 reads and writes, later ones and uutils' splice; `pv` splices where it
-//! can; `mbuffer` reads and writes in two threads. **To add one**: a [`Tool`] with a `make` function, and a row in
-//! `TRANSPORTS`.
+//! They do what they do: GNU's `cat` up to 9.10 reads and writes, later ones and uutils' splice;
+//! `pv` splices where it can; `mbuffer` reads and writes in two threads. **To add one**: a [`Tool`]
+//! with a `make` function, and a row in `TRANSPORTS`.
 
 use std::io;
 use std::process::Command;
@@ -10,7 +11,8 @@ use std::process::Command;
 use super::stage::{Stage, piped};
 use super::{Flow, Input, Output, Transport, Unavailable};
 
-/// A program, by what it is called for people and how it may be called here: the first that is installed.
+/// A program, by what it is called for people and how it may be called here:
+/// the first that is installed.
 struct Tool {
     name: &'static str,
     calls: &'static [&'static [&'static str]],
@@ -21,7 +23,8 @@ pub fn cat(_options: &str) -> Result<Box<dyn Transport>, Unavailable> {
     Tool { name: "cat", calls: &[&["cat"]] }.find()
 }
 
-/// `uu-cat`: one of a multi-call program, of packages that keep it beside GNU's, or under a name of its own.
+/// `uu-cat`: one of a multi-call program, of packages that keep it beside
+/// GNU's, or under a name of its own.
 pub fn uu_cat(_options: &str) -> Result<Box<dyn Transport>, Unavailable> {
     let calls: &[&[&str]] =
         &[&["coreutils", "cat"], &["/usr/lib/cargo/bin/coreutils/cat"], &["uu-cat"], &["uu_cat"]];
@@ -76,7 +79,8 @@ impl Transport for Installed {
     }
 }
 
-/// What the program that is called so says its version is: "GNU coreutils 9.1" of "cat (GNU coreutils) 9.1".
+/// What the program that is called so says its version is: "GNU coreutils 9.1"
+/// of "cat (GNU coreutils) 9.1".
 pub fn version(call: &[&str]) -> Result<String, Unavailable> {
     let program = call[0];
     let output = Command::new(program).args(&call[1..]).arg("--version").output();
@@ -93,7 +97,8 @@ pub fn version(call: &[&str]) -> Result<String, Unavailable> {
     Ok(version_in(&String::from_utf8_lossy(&text)))
 }
 
-/// The version on the first line of what `--version` printed, without the program's name and the author's.
+/// The version on the first line of what `--version` printed, without the
+/// program's name and the author's.
 fn version_in(text: &str) -> String {
     let line = text.lines().next().unwrap_or_default().split(" - ").next().unwrap_or_default();
     let rest = line.trim().split_once(' ').map_or("", |(_name, rest)| rest);

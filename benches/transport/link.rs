@@ -47,7 +47,8 @@ impl End {
         }
     }
 
-    /// Takes the end that [`End::pass_to`] handed to this process. To be called once for an argument.
+    /// Takes the end that [`End::pass_to`] handed to this process. To be called
+    /// once for an argument.
     pub fn from_argument(argument: &str) -> Option<Self> {
         let (kind, value) = argument.split_once(':')?;
         match kind {

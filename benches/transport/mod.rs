@@ -1,13 +1,15 @@
 //! The ways to carry bytes from one process to another, one small file each, behind one trait.
 //!
-//! Benches and examples share this folder: `#[path = ".../benches/transport/mod.rs"] mod transport;`, next to
-//! `benches/harness`, which runs what is described here.
+//! Benches and examples share this folder: `#[path = ".../benches/transport/mod.rs"] mod
+//! transport;`, next to `benches/harness`, which runs what is described here.
 //!
-//! **To add a transport**: write its file with a `make` function, and give it a `mod` line and a row in [`TRANSPORTS`].
-//! If its ends are descriptors for read(2) and write(2), [`descriptor`] already has the sender and the receiver; if it
-//! moves pieces of a limited size, [`pieces`] has. What would stay in the system when this program is ended by a signal
-//! is kept as a [`doomed::Doomed`], and calls that the kernel does not count are counted by [`tally`].
-//! What this machine cannot do is [`Unavailable`], with the reason; it is said below the tables and is no failure.
+//! **To add a transport**: write its file with a `make` function, and give it a `mod` line and
+//! a row in [`TRANSPORTS`]. If its ends are descriptors for read(2) and write(2),
+//! [`descriptor`] already has the sender and the receiver; if it moves pieces of a limited
+//! size, [`pieces`] has. What would stay in the system when this program is ended by a signal
+//! is kept as a [`doomed::Doomed`], and calls that the kernel does not count are counted by
+//! [`tally`]. What this machine cannot do is [`Unavailable`], with the reason; it is said
+//! below the tables and is no failure.
 
 mod alone;
 mod bound;
@@ -49,8 +51,9 @@ pub use link::{End, Link};
 pub use rival::Rival;
 use stage::Stage;
 
-/// Makes a transport from what follows its name, for example `1M` in `pipe:1M`; empty if nothing does. Every process that
-/// has an end does so, and may be ended meanwhile: nothing is made that would be left behind.
+/// Makes a transport from what follows its name, for example `1M` in `pipe:1M`; empty if
+/// nothing does. Every process that has an end does so, and may be ended meanwhile: nothing is
+/// made that would be left behind.
 type Make = fn(options: &str) -> Result<Box<dyn Transport>, Unavailable>;
 
 /// Every transport, in the order in which they are offered.
@@ -80,9 +83,10 @@ const TRANSPORTS: &[(&str, Make)] = &[
 
 /// One way to carry bytes from one process to another.
 ///
-/// There are two kinds. A *link* joins two processes of this program and carries files and blocks made in memory; it
-/// has [`connect`](Transport::connect), [`sender`](Transport::sender) and [`receiver`](Transport::receiver). *Programs*
-/// carry whole files only; they have [`programs`](Transport::programs).
+/// There are two kinds. A *link* joins two processes of this program and carries files and blocks
+/// made in memory; it has [`connect`](Transport::connect), [`sender`](Transport::sender) and
+/// [`receiver`](Transport::receiver). *Programs* carry whole files only; they have
+/// [`programs`](Transport::programs).
 pub trait Transport {
     /// What a table calls it.
     fn title(&self) -> String;
@@ -92,8 +96,8 @@ pub trait Transport {
         None
     }
 
-    /// Makes a link. The ends are given to two processes; what the link leaves in the system (a name, an identifier) is
-    /// removed when its [`guard`](Link::guard) is dropped.
+    /// Makes a link. The ends are given to two processes; what the link leaves in the system (a
+    /// name, an identifier) is removed when its [`guard`](Link::guard) is dropped.
     fn connect(&self) -> Result<Link, Unavailable> {
         Err(Unavailable::because("it carries whole files only"))
     }
@@ -123,7 +127,8 @@ pub trait Transport {
         None
     }
 
-    /// The programs that make and use so many bytes in memory; `None` for a link, and where there are none.
+    /// The programs that make and use so many bytes in memory; `None` for a
+    /// link, and where there are none.
     fn programs_in_memory(&self, _len: u64) -> Option<Flow> {
         None
     }
@@ -133,11 +138,13 @@ pub trait Transport {
 pub struct Flow {
     /// The processes.
     pub stages: Vec<Stage>,
-    /// Removes on drop, after the processes have ended, what they may have left behind; `None` if that is nothing.
+    /// Removes on drop, after the processes have ended, what they may have left
+    /// behind; `None` if that is nothing.
     pub guard: Option<Box<dyn Any>>,
     /// Where its processes write down what they counted; `None` if they do not.
     pub ledger: Option<tally::Ledger>,
-    /// Whether all calls of its processes that move data are counted, by the kernel or by themselves.
+    /// Whether all calls of its processes that move data are counted, by the
+    /// kernel or by themselves.
     pub counted: bool,
 }
 
@@ -174,13 +181,16 @@ pub trait Receiver {
         false
     }
 
-    /// Writes to `file` what one read of the link gives, `max` bytes at most; 0 at the end of the stream.
+    /// Writes to `file` what one read of the link gives, `max` bytes at most; 0
+    /// at the end of the stream.
     fn receive_file(&mut self, file: BorrowedFd<'_>, max: usize) -> io::Result<usize>;
 
-    /// Shows `take` what is there, `max` bytes at most, and lets go of it; 0 at the end of the stream.
+    /// Shows `take` what is there, `max` bytes at most, and lets go of it; 0 at
+    /// the end of the stream.
     fn receive_block(&mut self, max: usize, take: &mut dyn FnMut(&[u8])) -> io::Result<usize>;
 
-    /// Receives `count` numbers of eight bytes, every one by an operation of its own, and returns their sum (mod 2^64).
+    /// Receives `count` numbers of eight bytes, every one by an operation of its own,
+    /// and returns their sum (mod 2^64).
     fn receive_words(&mut self, count: u64) -> io::Result<u64> {
         let mut sum = 0u64;
         for _ in 0..count {
@@ -218,8 +228,8 @@ pub trait Output {
     /// An open file for standard output.
     fn descriptor(&self) -> io::Result<OwnedFd>;
 
-    /// A path for a program that opens its output itself, once `stage` has been made ready for that. There is no file
-    /// of this name yet, unless it is a device.
+    /// A path for a program that opens its output itself, once `stage` has been made ready for
+    /// that. There is no file of this name yet, unless it is a device.
     fn path(&self, stage: &mut Stage) -> io::Result<PathBuf>;
 }
 

@@ -1,5 +1,6 @@
-//! The two ends of every transport that moves pieces of a limited size and knows no end of the stream: message queues,
-//! and memory or a file that one at a time may use. A stream goes in pieces, and an empty one is its end.
+//! The two ends of every transport that moves pieces of a limited size and knows no end of the
+//! stream: message queues, and memory or a file that one at a time may use. A stream goes in
+//! pieces, and an empty one is its end.
 
 use std::io;
 use std::ops::Range;

@@ -1,5 +1,6 @@
-//! A pipe between two processes that read and write 128 KiB of a file at a time: `cat | cat`, but always the same `cat`.
-//! `pipe:1M` gives the pipe that buffer instead of the 64 KiB it has by itself.
+//! A pipe between two processes that read and write 128 KiB of a file at a time:
+//! `cat | cat`, but always the same `cat`. `pipe:1M` gives the pipe that buffer
+//! instead of the 64 KiB it has by itself.
 
 use std::io;
 
@@ -8,7 +9,8 @@ use nix::fcntl::{FcntlArg, fcntl};
 use super::descriptor::Stream;
 use super::{End, Link, Receiver, Sender, Transport, Unavailable, size};
 
-/// The largest buffer that a process without privileges can give a pipe, unless the system was told otherwise.
+/// The largest buffer that a process without privileges can give a pipe, unless
+/// the system was told otherwise.
 pub const LARGE: u64 = 1 << 20;
 
 struct Pipe {

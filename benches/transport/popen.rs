@@ -1,7 +1,8 @@
-//! popen(3): the sender starts the receiver and writes to its standard input, through a stream of C's library.
+//! popen(3): the sender starts the receiver and writes to its standard input,
+//! through a stream of C's library.
 //!
-//! So the receiver cannot be started beforehand, as benchmarks do that measure one link for long; there, a pipe is the
-//! same.
+//! So the receiver cannot be started beforehand, as benchmarks do that measure one link for
+//! long; there, a pipe is the same.
 
 use std::ffi::CString;
 use std::io;

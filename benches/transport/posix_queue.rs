@@ -1,5 +1,5 @@
-//! A message queue of POSIX: mq_send(3) and mq_receive(3), with the length that the system gives who does not ask for
-//! one: usually ten messages of 8 KiB. Its name goes as soon as it is open.
+//! A message queue of POSIX: mq_send(3) and mq_receive(3), with the length that the system gives
+//! who does not ask for one: usually ten messages of 8 KiB. Its name goes as soon as it is open.
 
 use std::fs;
 use std::io;

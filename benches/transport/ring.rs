@@ -1,7 +1,8 @@
-//! The ring of this library. Without a name, its ends are handed over as descriptors; `ring:posix` and
-//! `ring:sysv` have one, as rings between unrelated processes do.
+//! The ring of this library. Without a name, its ends are handed over as descriptors; `ring:posix`
+//! and `ring:sysv` have one, as rings between unrelated processes do.
 //!
-//! Files go straight between the ring and read(2) or write(2), and blocks are made and used in the ring itself.
+//! Files go straight between the ring and read(2) or write(2), and blocks are
+//! made and used in the ring itself.
 
 use std::ffi::OsStr;
 use std::io::{self, Read, Write};
@@ -14,8 +15,8 @@ use shmpipe::{Key, Options, Unclaimed, Wait};
 use super::doomed::Doomed;
 use super::{End, Link, Receiver, Sender, Transport, Unavailable, size, tally};
 
-/// At most this much is handed over at a time: enough that calls do not count, and little enough that both sides work on
-/// the ring at once, on parts of it that are still in a cache.
+/// At most this much is handed over at a time: enough that calls do not count, and little enough
+/// that both sides work on the ring at once, on parts of it that are still in a cache.
 const PIECE: usize = 256 << 10;
 
 struct Ring {
@@ -24,8 +25,8 @@ struct Ring {
     place: Place,
 }
 
-/// Where its memory comes from. **To add a backend**: a variant here, a word for it in [`make`], and what it is called
-/// and named in [`Place::title`] and [`Place::name`].
+/// Where its memory comes from. **To add a backend**: a variant here, a word for it in [`make`],
+/// and what it is called and named in [`Place::title`] and [`Place::name`].
 #[derive(Clone, Copy, PartialEq)]
 enum Place {
     /// A memfd, without a name.
@@ -62,7 +63,8 @@ impl Place {
     }
 }
 
-/// `ring` with any of these behind it, each after a colon: a size, a way to wait, `posix` or `sysv`.
+/// `ring` with any of these behind it, each after a colon: a size, a way to
+/// wait, `posix` or `sysv`.
 pub fn make(options: &str) -> Result<Box<dyn Transport>, Unavailable> {
     let (capacity, wait) = (Options::DEFAULT_CAPACITY, Wait::Adaptive);
     let mut ring = Ring { capacity, wait, place: Place::Anonymous };
@@ -105,7 +107,8 @@ impl Transport for Ring {
 
     fn connect(&self) -> Result<Link, Unavailable> {
         if let Some(name) = self.place.name() {
-            // Each end makes it or opens it, whoever is first; the last one removes it, unless it is killed.
+            // Each end makes it or opens it, whoever is first; the last one
+            // removes it, unless it is killed.
             let end = || End::Name(name.clone());
             let (sender, receiver) = (end(), end());
             return Ok(Link { sender, receiver, guard: Some(Box::new(Doomed::ring(name))) });

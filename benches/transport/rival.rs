@@ -75,8 +75,8 @@ impl Rival {
             Ok(stage)
         };
         let stages = if let End::Child = link.receiver {
-            // The shell's parent is the sender, which is this very program. What the child does is read(2) and
-            // write(2), so it has nothing to write down.
+            // The shell's parent is the sender, which is this very program. What the child does is
+            // read(2) and write(2), so it has nothing to write down.
             let (spec, role, told) = (&self.spec, roles[1], told.join(" "));
             let child = format!("{ROLE_FLAG} {role} {spec} fd:9 {NO_LEDGER} {told}");
             let command = format!("exec /proc/$PPID/exe {child} 9<&0 </dev/null");

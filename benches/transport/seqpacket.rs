@@ -1,5 +1,5 @@
-//! A pair of Unix sockets that keep packets apart, of 64 KiB each: longer ones need more memory in one piece than the
-//! kernel may have.
+//! A pair of Unix sockets that keep packets apart, of 64 KiB each: longer ones need more memory in
+//! one piece than the kernel may have.
 
 use std::io;
 use std::os::fd::OwnedFd;

@@ -1,5 +1,5 @@
-//! A file that both processes have open, and semaphores of POSIX by which they take turns: one writes 128 KiB to it, the
-//! other reads them.
+//! A file that both processes have open, and semaphores of POSIX by which they take turns: one
+//! writes 128 KiB to it, the other reads them.
 
 use std::fs::File;
 use std::io;

@@ -1,4 +1,5 @@
-//! The tool itself, given by its path: `shmcat --to NAME < input` and `shmcat --from NAME > output`.
+//! The tool itself, given by its path: `shmcat --to NAME < input` and `shmcat
+//! --from NAME > output`.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 

@@ -35,7 +35,8 @@ impl Stage {
         Stage { label, command: Command::new(program), passed: Vec::new(), cpu: None }
     }
 
-    /// This very program in a hidden role (`harness::role` tells which there are); `label` names it in messages.
+    /// This very program in a hidden role (`harness::role` tells which there
+    /// are); `label` names it in messages.
     pub fn role(label: &str, arguments: &[&str]) -> Self {
         // Not its path: that may lead to a newer build by now.
         let mut command = Command::new("/proc/self/exe");
@@ -88,7 +89,8 @@ impl Stage {
         self
     }
 
-    /// Starts the process. It gets SIGTERM should the thread that called this end first, however that ends.
+    /// Starts the process. It gets SIGTERM should the thread that called this
+    /// end first, however that ends.
     pub fn start(mut self) -> io::Result<Child> {
         doomed::stay_if_ending();
         let parent = Pid::this();
@@ -107,7 +109,8 @@ impl Stage {
                 return Err(io::ErrorKind::BrokenPipe.into());
             }
             for &number in &numbers {
-                // SAFETY: `passed` keeps the descriptor open in the parent until the child was made of it.
+                // SAFETY: `passed` keeps the descriptor open in the parent
+                // until the child was made of it.
                 let fd = unsafe { std::os::fd::BorrowedFd::borrow_raw(number) };
                 fcntl(fd, FcntlArg::F_SETFD(FdFlag::empty()))?;
             }
@@ -116,7 +119,8 @@ impl Stage {
             }
             Ok(())
         };
-        // SAFETY: `prepare` only makes system calls and allocates nothing, so it may run between fork and exec.
+        // SAFETY: `prepare` only makes system calls and allocates nothing, so it
+        // may run between fork and exec.
         unsafe { self.command.pre_exec(prepare) };
         self.command.spawn()
     }
@@ -139,13 +143,15 @@ pub fn piped(
     Ok(vec![left, right].into())
 }
 
-/// Takes a descriptor that [`Stage::pass`] handed to this process, by its number. To be called once for a number.
+/// Takes a descriptor that [`Stage::pass`] handed to this process, by its number.
+/// To be called once for a number.
 pub fn take_passed(number: &str) -> Option<OwnedFd> {
     let number: RawFd = number.parse().ok().filter(|number| *number > 2)?;
     // SAFETY: fcntl does not touch memory, and tells whether the number is a descriptor at all.
     if unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) } == -1 {
         return None;
     }
-    // SAFETY: open, as was just seen; this process was started with it and takes each number once, so it is ours.
+    // SAFETY: open, as was just seen; this process was started with it and takes
+    // each number once, so it is ours.
     Some(unsafe { OwnedFd::from_raw_fd(number) })
 }

@@ -108,8 +108,8 @@ pub struct Segment {
 }
 
 impl Segment {
-    /// shmget(2), shmat(2) and IPC_RMID: it goes when nobody is attached to it any more, and until then Linux lets others
-    /// attach to it by its number.
+    /// shmget(2), shmat(2) and IPC_RMID: it goes when nobody is attached to it any more, and until
+    /// then Linux lets others attach to it by its number.
     pub fn new(len: usize) -> io::Result<Self> {
         // SAFETY: a call on integers.
         let id = unsafe { libc::shmget(libc::IPC_PRIVATE, len, 0o600 | libc::IPC_CREAT) };

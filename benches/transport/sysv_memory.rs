@@ -1,5 +1,5 @@
-//! Shared memory of System V guarded by semaphores of System V, as textbooks have it: lock, copy up to 128 KiB in,
-//! unlock; lock, copy them out, unlock. Two semaphores say whose turn it is.
+//! Shared memory of System V guarded by semaphores of System V, as textbooks have it: lock, copy up
+//! to 128 KiB in, unlock; lock, copy them out, unlock. Two semaphores say whose turn it is.
 
 use std::io;
 use std::ptr;
@@ -88,7 +88,8 @@ impl Carrier for Guarded {
     fn put(&mut self, len: usize) -> io::Result<()> {
         self.wait_for(ROOM)?;
         let bytes = &self.room[..len];
-        // SAFETY: the segment is as long as that, its start is aligned, and it is our turn: nobody else looks there.
+        // SAFETY: the segment is as long as that, its start is aligned, and it is our
+        // turn: nobody else looks there.
         unsafe {
             self.segment.start().cast::<usize>().write(len);
             ptr::copy_nonoverlapping(bytes.as_ptr(), self.segment.start().add(LENGTH), len);

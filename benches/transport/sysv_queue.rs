@@ -1,5 +1,6 @@
-//! A message queue of System V: msgsnd(2) and msgrcv(2), of messages of 8 KiB or less if the system wants that. A
-//! process may not make it longer, so the default is what there is: usually two such messages.
+//! A message queue of System V: msgsnd(2) and msgrcv(2), of messages of 8 KiB or less if
+//! the system wants that. A process may not make it longer, so the default is what there
+//! is: usually two such messages.
 
 use std::fs;
 use std::io;

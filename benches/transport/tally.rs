@@ -1,13 +1,16 @@
-//! What processes ask of the kernel to move data: how many system calls, and how many bytes cross between the two.
+//! What processes ask of the kernel to move data: how many system calls, and how
+//! many bytes cross between the two.
 //!
-//! The kernel counts read(2), write(2) and their like for each process: `/proc/PID/io`, which can be read of a process
-//! that has ended, as long as nobody has waited for it. It does not count other calls: those a transport counts itself
-//! ([`count`]), and its processes add their sums up on a page that they share ([`Ledger`]). Of programs that are not
-//! ours only what the kernel counts is known: [`Traffic::at_least`] says so. (It also counts what copy_file_range(2) and
-//! sendfile(2) copy, as if that crossed twice; of what is measured here `cp` alone does that.)
+//! The kernel counts read(2), write(2) and their like for each process: `/proc/PID/io`, which can
+//! be read of a process that has ended, as long as nobody has waited for it. It does not count
+//! other calls: those a transport counts itself ([`count`]), and its processes add their sums up on
+//! a page that they share ([`Ledger`]). Of programs that are not ours only what the kernel counts
+//! is known: [`Traffic::at_least`] says so. (It also counts what copy_file_range(2) and sendfile(2)
+//! copy, as if that crossed twice; of what is measured here `cp` alone does that.)
 //!
-//! Calls that put a process to sleep or wake one up count where they are: every semop(2), and for each sleep on a
-//! semaphore of POSIX or in a ring the wait and the wake-up; of a ring also its sleeper's membarrier(2).
+//! Calls that put a process to sleep or wake one up count where they are: every semop(2), and
+//! for each sleep on a semaphore of POSIX or in a ring the wait and the wake-up; of a ring
+//! also its sleeper's membarrier(2).
 
 use std::fs;
 use std::io;
@@ -27,7 +30,8 @@ pub const CALLS_OF_A_RING_S_SLEEP: u64 = 3;
 static CALLS: AtomicU64 = AtomicU64::new(0);
 static CROSSED: AtomicU64 = AtomicU64::new(0);
 
-/// Counts system calls that `/proc/PID/io` does not, and the bytes they copied between process and kernel.
+/// Counts system calls that `/proc/PID/io` does not, and the bytes they copied
+/// between process and kernel.
 pub fn count(calls: u64, crossed: usize) {
     CALLS.fetch_add(calls, Ordering::Relaxed);
     CROSSED.fetch_add(crossed as u64, Ordering::Relaxed);
@@ -45,7 +49,8 @@ pub struct Traffic {
 }
 
 impl Traffic {
-    /// What the kernel has counted of a process that may have ended; `None` where it does not count.
+    /// What the kernel has counted of a process that may have ended; `None`
+    /// where it does not count.
     pub fn of_process(pid: Pid) -> Option<Self> {
         let text = fs::read_to_string(format!("/proc/{pid}/io")).ok()?;
         let number = |name: &str| -> Option<u64> {
@@ -86,8 +91,8 @@ impl Ledger {
 
     fn line(&self, number: usize) -> &AtomicU64 {
         assert!(number < 2, "there are two lines");
-        // SAFETY: the page is mapped as long as `self` lives, its start is aligned, the lines lie in it, and all use
-        // them as atomics.
+        // SAFETY: the page is mapped as long as `self` lives, its start is aligned, the lines lie
+        // in it, and all use them as atomics.
         unsafe { AtomicU64::from_ptr(self.0.as_mut_ptr().cast::<u64>().add(number)) }
     }
 

@@ -1,5 +1,5 @@
-//! Two process-shared POSIX semaphores at the start of a page, by which two processes take turns: one puts something
-//! somewhere, the other takes it.
+//! Two process-shared POSIX semaphores at the start of a page, by which two processes take turns:
+//! one puts something somewhere, the other takes it.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -33,7 +33,8 @@ impl Turns {
     pub fn make(file: &OwnedFd) -> io::Result<()> {
         let turns = Self::on(file)?;
         for (semaphore, value) in [(turns.room(), 1), (turns.there(), 0)] {
-            // SAFETY: on a mapped page that nobody uses yet, aligned and shared with whoever maps the file.
+            // SAFETY: on a mapped page that nobody uses yet, aligned and shared
+            // with whoever maps the file.
             check(unsafe { libc::sem_init(semaphore, 1, value) })?;
         }
         Ok(())

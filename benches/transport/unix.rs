@@ -1,4 +1,5 @@
-//! A Unix stream socket between two processes. `unix:1M` asks for that much room in it instead of the system's default.
+//! A Unix stream socket between two processes. `unix:1M` asks for that much room in it
+//! instead of the system's default.
 
 use std::io;
 use std::os::fd::AsRawFd;

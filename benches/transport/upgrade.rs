@@ -1,8 +1,8 @@
 //! `shmcat | shmcat` over a pipe that upgrades itself: nothing is named.
 //!
-//! `upgrade` takes the shmcat that cargo built beside this program. `cargo run --example dataflow` builds no other
-//! example, so where there is none, or one older than its sources, processes of this program do the same by the library.
-//! `upgrade:PATH` takes that shmcat and no other.
+//! `upgrade` takes the shmcat that cargo built beside this program. `cargo run --example dataflow`
+//! builds no other example, so where there is none, or one older than its sources, processes of
+//! this program do the same by the library. `upgrade:PATH` takes that shmcat and no other.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -59,7 +59,8 @@ impl Transport for Upgrade {
     }
 }
 
-/// The shmcat that was built as this program was, from the sources as they are; or why not, as what is said of it.
+/// The shmcat that was built as this program was, from the sources as they are; or
+/// why not, as what is said of it.
 pub fn built() -> Result<PathBuf, &'static str> {
     let this = std::env::current_exe().map_err(|_| "is not to be found")?;
     // An example lies beside it; a bench is in target/PROFILE/deps.
@@ -78,7 +79,8 @@ pub fn built() -> Result<PathBuf, &'static str> {
     }
 }
 
-/// When the newest file in a directory was changed; `None` if there is none, as where only the programs were copied to.
+/// When the newest file in a directory was changed; `None` if there is none, as where
+/// only the programs were copied to.
 fn newest(directory: &Path) -> Option<SystemTime> {
     let entries = fs::read_dir(directory).ok()?.flatten();
     let changed = |entry: fs::DirEntry| match entry.file_type().ok()? {

@@ -1,5 +1,5 @@
-//! vmsplice(2) of memory into a pipe of 1 MiB, from which the other process reads: the sender's pages are lent to the
-//! pipe, and copied once.
+//! vmsplice(2) of memory into a pipe of 1 MiB, from which the other process reads: the sender's
+//! pages are lent to the pipe, and copied once.
 
 use std::io::{self, IoSlice};
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -43,9 +43,10 @@ impl Transport for Vmsplice {
     }
 }
 
-/// Memory that is lent to the pipe from beginning to end, again and again. The pipe has a slot for each page of its
-/// capacity, and takes at most a page by each: by the time the beginning is used again, at least as many slots have been
-/// used since as there are, so that what was lent then has been read.
+/// Memory that is lent to the pipe from beginning to end, again and again. The pipe has a
+/// slot for each page of its capacity, and takes at most a page by each: by the time the
+/// beginning is used again, at least as many slots have been used since as there are, so that
+/// what was lent then has been read.
 struct Lender {
     pipe: OwnedFd,
     memory: MmapMut,

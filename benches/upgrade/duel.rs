@@ -18,7 +18,8 @@ pub struct Duel<'a> {
     pub name: String,
     first: Make<'a>,
     second: Make<'a>,
-    /// The first should take at most so many times as long as the second; `None` if this is not asked.
+    /// The first should take at most so many times as long as the second;
+    /// `None` if this is not asked.
     pub asked: Option<f64>,
 }
 
@@ -86,7 +87,8 @@ impl Referee {
         outcomes
     }
 
-    /// A pair of runs that do not count, and how long it took with the round trips that go with one.
+    /// A pair of runs that do not count, and how long it took with the round
+    /// trips that go with one.
     fn warm_up(&self, duel: &Duel<'_>) -> Result<Duration, Box<dyn Error>> {
         let start = Instant::now();
         self.once((duel.first)())?;

@@ -98,8 +98,8 @@ fn of_a_size<'a>(shmcat: &'a Shmcat, content: &'a Content) -> Duel<'a> {
     .asked(1.0)
 }
 
-/// In each, `cat` takes the place of shmcat and the other program stays. The first shows what ratios there are between
-/// a pipeline and itself.
+/// In each, `cat` takes the place of shmcat and the other program stays. The first shows what
+/// ratios there are between a pipeline and itself.
 fn with_others<'a>(shmcat: &'a Shmcat, content: &'a Content) -> Vec<Duel<'a>> {
     const ASKED: f64 = 1.03;
     const READERS: [&[&str]; 3] = [&[], &["wc", "-c"], &["cat"]];

@@ -25,7 +25,8 @@ struct Run {
     pipe: u64,
 }
 
-/// Runs `shmcat f | shmcat > /dev/null` so many times. Whether every byte of every run was accounted for.
+/// Runs `shmcat f | shmcat > /dev/null` so many times. Whether every byte of
+/// every run was accounted for.
 pub fn run(
     shmcat: &Shmcat,
     runs: usize,

@@ -10,7 +10,8 @@ use crate::harness::paired::{Pair, Summary, median, overall, summaries};
 /// From fewer pairs no conclusion is drawn.
 const ENOUGH: usize = 9;
 
-/// Prints a line for each duel and each place it ran in, and one for all places where they are several.
+/// Prints a line for each duel and each place it ran in, and one for all places
+/// where they are several.
 pub fn print(title: &str, duels: &[Duel<'_>], outcomes: &[Outcome]) {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);

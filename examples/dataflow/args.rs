@@ -33,29 +33,32 @@ const RIVALS: [&str; 22] = [
     "alone",
 ];
 
-/// Moves a file, and data made in memory, from one process to another in all the ways there are, checks what arrived,
-/// and shows how fast each was and what it cost
+/// Moves a file, and data made in memory, from one process to another in all the ways there are,
+/// checks what arrived, and shows how fast each was and what it cost
 ///
-/// Without FILE it makes one of 256 MiB, or a quarter of the memory that is free if that is less, in TMPDIR. The file has
-/// no name, so it is gone however dataflow ends. Every rival runs in turns with the others, reading from the page cache;
-/// the times are from the start of its first process to the end of its last, and the figures are medians. Twice as
-/// many bytes are made by one process (blocks of 64 KiB, a memset), and summed up by another.
+/// Without FILE it makes one of 256 MiB, or a quarter of the memory that is free if that is less,
+/// in TMPDIR. The file has no name, so it is gone however dataflow ends. Every rival runs in turns
+/// with the others, reading from the page cache; the times are from the start of its first process
+/// to the end of its last, and the figures are medians. Twice as many bytes are made by one process
+/// (blocks of 64 KiB, a memset), and summed up by another.
 ///
-/// calls/MB are system calls that move data, of all processes; crossed is how many bytes were copied between process and
-/// kernel for each byte moved. read(2), write(2) and their like are those that the kernel counts (/proc/PID/io); splice,
-/// vmsplice, messages, semaphores and the sleeps of a ring, which it does not count, the transports count themselves. Of
-/// installed programs the latter are not known, which a ≥ says.
+/// calls/MB are system calls that move data, of all processes; crossed is how many bytes were
+/// copied between process and kernel for each byte moved. read(2), write(2) and their like are
+/// those that the kernel counts (/proc/PID/io); splice, vmsplice, messages, semaphores and the
+/// sleeps of a ring, which it does not count, the transports count themselves. Of installed
+/// programs the latter are not known, which a ≥ says.
 ///
-/// Every output file is compared with the input afterwards. What went to a device such as /dev/null cannot be: there,
-/// each rival first runs once, not timed, into a pipe behind which its output is compared.
+/// Every output file is compared with the input afterwards. What went to a device such
+/// as /dev/null cannot be: there, each rival first runs once, not timed, into a pipe
+/// behind which its output is compared.
 #[derive(Parser)]
 #[command(version, max_term_width = 100, after_help = TRANSPORTS)]
 pub struct Args {
     /// The file to move; it is not changed
     pub file: Option<PathBuf>,
 
-    /// Where to: a device, a directory for a file that is removed again, or the name of a file, which is replaced and
-    /// kept. Can be repeated [default: /dev/null, and a file in TMPDIR]
+    /// Where to: a device, a directory for a file that is removed again, or the name of a file,
+    /// which is replaced and kept. Can be repeated [default: /dev/null, and a file in TMPDIR]
     #[arg(long, value_name = "PATH")]
     to: Vec<PathBuf>,
 
@@ -71,12 +74,13 @@ pub struct Args {
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     pub rounds: u32,
 
-    /// Compare the first rival with each other one in N pairs of neighbouring runs, with the round trip of a cache line
-    /// between the CPUs around every run
+    /// Compare the first rival with each other one in N pairs of neighbouring runs, with the round
+    /// trip of a cache line between the CPUs around every run
     #[arg(long, value_name = "N", conflicts_with = "rounds", value_parser = clap::value_parser!(u32).range(1..))]
     pub paired: Option<u32>,
 
-    /// Only these rivals, for example ring:1M,pipe,cp; the first is what the others are compared with
+    /// Only these rivals, for example ring:1M,pipe,cp; the first is what the
+    /// others are compared with
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = Rival::check_name)]
     only: Vec<String>,
 
@@ -92,7 +96,8 @@ pub struct Args {
     #[arg(long)]
     pin: bool,
 
-    /// Instead of tables, print an array of rows; what is not available or fails is told on standard error
+    /// Instead of tables, print an array of rows; what is not available or
+    /// fails is told on standard error
     #[arg(long, conflicts_with = "paired")]
     pub json: bool,
 
@@ -150,7 +155,8 @@ impl Args {
         }
     }
 
-    /// Whether what is made and used in memory is asked for: unless the user says what else to move, or where to.
+    /// Whether what is made and used in memory is asked for: unless the user says
+    /// what else to move, or where to.
     pub fn in_memory(&self) -> bool {
         self.memory || self.file.is_none() && self.to.is_empty() && self.paired.is_none()
     }

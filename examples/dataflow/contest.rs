@@ -22,7 +22,8 @@ pub struct Outcome {
     pub how_checked: &'static str,
     /// The round trips of a cache line before and after.
     pub trips: [RoundTrip; 2],
-    /// The rivals in the order in which they were given; the first is what the others are compared with.
+    /// The rivals in the order in which they were given; the first is what the
+    /// others are compared with.
     pub standings: Vec<Standing>,
 }
 
@@ -130,8 +131,8 @@ impl Outcome {
         standing.median(|run| run.cost.cpu_per_gigabyte(self.len))
     }
 
-    /// System calls per 10^6 bytes, and bytes copied between process and kernel per byte; with them, whether there may
-    /// have been more.
+    /// System calls per 10^6 bytes, and bytes copied between process and kernel per byte; with
+    /// them, whether there may have been more.
     pub fn traffic(&self, standing: &Standing) -> Option<([f64; 2], bool)> {
         let counted = standing.runs().first()?.traffic?;
         let of = |run: &Run| run.traffic.unwrap_or_default();

@@ -14,7 +14,8 @@ const MIB: u64 = 1 << 20;
 /// The size of the file that is made, if memory has room for four of them.
 const MADE: u64 = 256 << 20;
 
-/// How much to move if the user does not say: so much, or a quarter of the memory that is free if that is less.
+/// How much to move if the user does not say: so much, or a quarter of the
+/// memory that is free if that is less.
 pub fn usual_size() -> u64 {
     MADE.min(free_memory().unwrap_or(MADE) / 4 / MIB * MIB).max(1)
 }

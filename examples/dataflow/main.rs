@@ -1,5 +1,5 @@
-//! Moves a file, and data made in memory, from one process to another in all the ways there are, checks what arrived, and
-//! shows how fast each was and what it cost.
+//! Moves a file, and data made in memory, from one process to another in all the ways there are,
+//! checks what arrived, and shows how fast each was and what it cost.
 //!
 //! `cargo run --release --example dataflow` is all it takes; `--help` tells the rest.
 

@@ -52,7 +52,8 @@ impl Sink {
         }
     }
 
-    /// Where what arrives takes room, and how much is freed there by what it replaces; `None` if it takes none.
+    /// Where what arrives takes room, and how much is freed there by what it
+    /// replaces; `None` if it takes none.
     pub fn takes_room_in(&self) -> Option<(&Path, u64)> {
         match self {
             Sink::Device(_) => None,
@@ -141,7 +142,8 @@ impl Output for Arrival<'_> {
 }
 
 impl Arrival<'_> {
-    /// Compares what arrived with what was sent. A file that the user named stays, once it is right.
+    /// Compares what arrived with what was sent. A file that the user named
+    /// stays, once it is right.
     pub fn check(&self, source: &Source) -> Result<(), String> {
         use std::io::Seek;
         let mut made = self.made.borrow_mut();

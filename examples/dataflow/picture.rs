@@ -1,5 +1,5 @@
-//! The results as a picture: bars, one below the other, so that it can be read at a phone's width, in colours that are
-//! told from white and from black.
+//! The results as a picture: bars, one below the other, so that it can be read at a phone's width,
+//! in colours that are told from white and from black.
 
 use std::path::Path;
 

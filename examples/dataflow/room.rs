@@ -9,8 +9,8 @@ use crate::harness::volume;
 use crate::output::Sink;
 use crate::transport::size;
 
-/// Refuses to begin if a file system has no room for the file that is `made` in a directory, if one is, together with
-/// one that arrives: they come one at a time.
+/// Refuses to begin if a file system has no room for the file that is `made` in a directory, if one
+/// is, together with one that arrives: they come one at a time.
 pub fn check(made: Option<&Path>, sinks: &[Sink], len: u64) -> Result<(), String> {
     let of_input = made.map(|made| (made, 0, 0));
     let of_sinks = sinks.iter().filter_map(Sink::takes_room_in);

@@ -1,8 +1,10 @@
-//! The results, for other programs: rows of the shape that `harness::row` tells, one for each rival beside the first.
+//! The results, for other programs: rows of the shape that `harness::row` tells, one
+//! for each rival beside the first.
 //!
-//! Two more figures are in them, of the first and of the other: `calls_per_mb`, system calls that move data by 10^6
-//! bytes, and `crossed_per_byte`, how many bytes were copied between process and kernel by byte; null where they are
-//! not known, and `theirs_at_least` if theirs may have been more.
+//! Two more figures are in them, of the first and of the other: `calls_per_mb`, system
+//! calls that move data by 10^6 bytes, and `crossed_per_byte`, how many bytes were copied
+//! between process and kernel by byte; null where they are not known, and
+//! `theirs_at_least` if theirs may have been more.
 
 use std::io::{self, Write};
 

@@ -47,8 +47,8 @@ impl Work<'_> {
         }
     }
 
-    /// Whether the first run of all is to be done once more: files are faster into memory that was used before, and the
-    /// first rival should not be the one to pay for that.
+    /// Whether the first run of all is to be done once more: files are faster into memory that was
+    /// used before, and the first rival should not be the one to pay for that.
     pub fn needs_a_warm_up(&self) -> bool {
         matches!(self, Work::File(_, sink) if !sink.is_device())
     }
@@ -64,8 +64,8 @@ impl Work<'_> {
         }
     }
 
-    /// One timed run and the comparison of its output; where that cannot be read back, in a run of its own if
-    /// `inspected`.
+    /// One timed run and the comparison of its output; where that cannot be read back, in a
+    /// run of its own if `inspected`.
     pub fn once(
         &self,
         rival: &Rival,

@@ -143,8 +143,9 @@ pub struct Ring {
     #[arg(long, value_name = "HOW", requires = "ring")]
     pub wait: Option<WaitArg>,
 
-    /// Where a ring made here lives: posix, an object in /dev/shm, or sysv, where NAME is a key as in 0x2A01,
-    /// FILE:NUMBER to make one of, id=N or private [default: posix, or sysv if NAME begins with sysv:]
+    /// Where a ring made here lives: posix, an object in /dev/shm, or sysv, where NAME is a
+    /// key as in 0x2A01, FILE:NUMBER to make one of, id=N or private [default: posix, or
+    /// sysv if NAME begins with sysv:]
     #[arg(long, value_name = "KIND", requires = "ring")]
     pub backend: Option<BackendArg>,
 }
@@ -174,7 +175,8 @@ pub struct Inspect {
     #[arg(long, conflicts_with = "orphaned")]
     pub force: bool,
 
-    /// With --remove, in place of a NAME: all rings without an end, or those whose names begin with PREFIX
+    /// With --remove, in place of a NAME: all rings without an end, or those
+    /// whose names begin with PREFIX
     #[arg(long, value_name = "PREFIX", num_args = 0..=1, default_missing_value = "")]
     pub orphaned: Option<OsString>,
 
@@ -304,7 +306,8 @@ impl Cli {
 }
 
 impl Inspect {
-    /// What it makes no sense without. (By clap's rules, what conflicts with what is asked for is not missing.)
+    /// What it makes no sense without. (By clap's rules, what conflicts with
+    /// what is asked for is not missing.)
     fn nonsense(&self) -> Option<&'static str> {
         let removes = self.remove.is_some();
         let named = matches!(self.remove, Some(Some(_)));

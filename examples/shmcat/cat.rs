@@ -1,4 +1,5 @@
-//! Files to standard output, as `cat` does it; a pipe that has another of us at its other end is upgraded.
+//! Files to standard output, as `cat` does it; a pipe that has another of us at
+//! its other end is upgraded.
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, BufRead, Write};
@@ -15,11 +16,12 @@ use crate::quote::quoted;
 use crate::report::{Console, reason};
 use crate::stats::{Totals, Transport};
 
-/// What is read at once: the size from which more has not paid, into a ring. (From a file into a pipe the library
-/// takes less.)
+/// What is read at once: the size from which more has not paid, into a ring. (From a file into
+/// a pipe the library takes less.)
 const BLOCK: usize = 256 << 10;
 
-/// What `--stats` calls this if nothing goes through shared memory: a pipe where one is at either side.
+/// What `--stats` calls this if nothing goes through shared memory: a pipe
+/// where one is at either side.
 pub fn transport(names: &[OsString]) -> Transport {
     let pipe_out = inherited::stdout().is_ok_and(is_pipe);
     let pipe_in = input::reads_standard_input(names) && inherited::stdin().is_ok_and(is_pipe);
@@ -81,7 +83,8 @@ fn copy_file(
     }
 }
 
-/// When it returns, the input has been left: the writer knows before this process dies of a broken pipe.
+/// When it returns, the input has been left: the writer knows before this
+/// process dies of a broken pipe.
 fn copy_pipe(
     name: &OsStr,
     mut input: Input<BorrowedFd<'_>>,
@@ -93,7 +96,8 @@ fn copy_pipe(
     let ended = loop {
         match input.fill_buf() {
             Ok([]) => break Ok(whole),
-            // Not all of them at once: what was written when the output fails must not go back to the input.
+            // Not all of them at once: what was written when the output fails
+            // must not go back to the input.
             Ok(bytes) => match output.write(bytes) {
                 Ok(n) => {
                     input.consume(n);

@@ -4,7 +4,8 @@ use std::ffi::OsStr;
 
 use shmpipe::{End, LayoutError, OpenError, OpenErrorKind, Options};
 
-/// An end of a ring: of one that carries the bytes of one writer, or of one that many write lines into.
+/// An end of a ring: of one that carries the bytes of one writer, or of one
+/// that many write lines into.
 pub enum Either<S, M> {
     Stream(S),
     Many(M),

@@ -16,17 +16,17 @@ use crate::report::{Console, reason};
 use crate::signals::{Watch, await_death};
 use crate::stats::{Totals, Transport};
 
-/// The most that one write(2) gives: large enough that the calls do not count, small enough that the
-/// writer finds room again while the block is on its way.
+/// The most that one write(2) gives: large enough that the calls do not count, small enough that
+/// the writer finds room again while the block is on its way.
 const BLOCK: usize = 256 << 10;
 
-/// Receives a whole stream, from a ring of one writer or of many, whichever is there; `many` says which to make
-/// if none is.
+/// Receives a whole stream, from a ring of one writer or of many, whichever is there; `many`
+/// says which to make if none is.
 ///
 /// # Errors
 ///
-/// The ring cannot be opened, standard output takes no more, or the stream has no proper end. What came
-/// before that has been delivered.
+/// The ring cannot be opened, standard output takes no more, or the stream has no proper end. What
+/// came before that has been delivered.
 pub fn receive(
     ring: &OsStr,
     many: bool,

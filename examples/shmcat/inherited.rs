@@ -1,9 +1,10 @@
 //! What the parent handed over, looked at before Rust's runtime tidies it up.
 //!
-//! Before `main` the runtime opens `/dev/null` in place of a closed standard stream and sets SIGPIPE to
-//! ignored. Both are right for most programs and wrong for a `cat`: it has to report `<&-` and `>&-`, to die
-//! of SIGPIPE where the shell left it alone, and to report EPIPE where the shell said `trap '' PIPE`. So a
-//! function in `.init_array`, which the loader calls before the runtime starts, takes notes.
+//! Before `main` the runtime opens `/dev/null` in place of a closed standard stream and sets
+//! SIGPIPE to ignored. Both are right for most programs and wrong for a `cat`: it has to report
+//! `<&-` and `>&-`, to die of SIGPIPE where the shell left it alone, and to report EPIPE where
+//! the shell said `trap '' PIPE`. So a function in `.init_array`, which the loader calls before
+//! the runtime starts, takes notes.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -16,8 +17,9 @@ static CLOSED: [AtomicBool; 3] = [const { AtomicBool::new(false) }; 3];
 /// Set where SIGPIPE was ignored by the parent.
 static SIGPIPE_IGNORED: AtomicBool = AtomicBool::new(false);
 
-// SAFETY: the section holds pointers to C functions, which is what the loader takes them for; it calls them
-// on the only thread there is. The arguments it passes besides are not looked at, as the C ABI permits.
+// SAFETY: the section holds pointers to C functions, which is what the loader takes them
+// for; it calls them on the only thread there is. The arguments it passes besides are not
+// looked at, as the C ABI permits.
 #[used]
 #[unsafe(link_section = ".init_array")]
 static TAKE_NOTES: extern "C" fn() = take_notes;
@@ -50,11 +52,12 @@ pub fn stdout() -> io::Result<BorrowedFd<'static>> {
     open_stream(libc::STDOUT_FILENO)
 }
 
-/// Standard output, to be closed when it has done its work. To be called once, and nothing else is to use it
-/// afterwards.
+/// Standard output, to be closed when it has done its work. To be called once, and
+/// nothing else is to use it afterwards.
 pub fn take_stdout() -> io::Result<OwnedFd> {
     let fd = stdout()?;
-    // SAFETY: it is open, and by this function's contract nobody else closes or uses it from here on.
+    // SAFETY: it is open, and by this function's contract nobody else closes or
+    // uses it from here on.
     Ok(unsafe { OwnedFd::from_raw_fd(fd.as_raw_fd()) })
 }
 

@@ -21,8 +21,9 @@ pub enum Stop<E> {
     Output(E),
 }
 
-/// Gives every input to `copy` and reports those that fail, which does not stop the others. `copy` returns
-/// whether it had nothing to complain of. Returns whether all of them were read to their end.
+/// Gives every input to `copy` and reports those that fail, which does not stop the
+/// others. `copy` returns whether it had nothing to complain of. Returns whether all
+/// of them were read to their end.
 ///
 /// `output` is where the bytes go, if that could be one of the inputs.
 pub fn for_each<E>(
@@ -121,8 +122,8 @@ fn open(name: &OsStr) -> io::Result<Input> {
     }
 }
 
-/// Whether the input is the regular file that is written to, with something left to read: such a copy
-/// would feed on itself until the disk is full. The rule is GNU `cat`'s.
+/// Whether the input is the regular file that is written to, with something left to read: such a
+/// copy would feed on itself until the disk is full. The rule is GNU `cat`'s.
 fn would_read_itself(input: BorrowedFd<'_>, output: &FileStat) -> bool {
     let Ok(stat) = fstat(input) else { return false };
     is_regular(output)

@@ -9,8 +9,8 @@ use nix::unistd::read;
 /// The longest line that stays whole.
 const LONGEST: usize = 64 << 10;
 
-/// Bytes on their way into records, of which each has whole lines, as far as lines are no longer than a record can
-/// be. A record may have several.
+/// Bytes on their way into records, of which each has whole lines, as far as lines are no longer
+/// than a record can be. A record may have several.
 pub struct Lines {
     /// As long as the longest record.
     buffer: Box<[u8]>,
@@ -30,7 +30,8 @@ impl Lines {
         Self { buffer: vec![0; longest].into(), filled: 0, searched: 0, portion }
     }
 
-    /// Takes in what one read(2) gives; 0 at the end. To be called after [`send`](Self::send), which makes room.
+    /// Takes in what one read(2) gives; 0 at the end. To be called after
+    /// [`send`](Self::send), which makes room.
     pub fn read_from(&mut self, input: BorrowedFd<'_>) -> io::Result<usize> {
         loop {
             match read(input, &mut self.buffer[self.filled..]) {

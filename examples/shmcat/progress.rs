@@ -1,7 +1,7 @@
 //! The progress bar on a terminal, and as lines in a log.
 //!
-//! The bar is drawn by a thread of its own; counting costs the copying thread an addition and a look at
-//! the clock per block, so that a slow terminal does not slow down the copy.
+//! The bar is drawn by a thread of its own; counting costs the copying thread an addition and a
+//! look at the clock per block, so that a slow terminal does not slow down the copy.
 
 use std::io;
 use std::sync::{Mutex, PoisonError};

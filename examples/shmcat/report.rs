@@ -54,8 +54,8 @@ pub fn say(message: impl fmt::Display) {
     write_line(format_args!("shmcat: {message}"));
 }
 
-/// One line in one write, so that the lines of two processes on one terminal stay whole. If standard
-/// error takes nothing, there is nobody left to tell.
+/// One line in one write, so that the lines of two processes on one terminal stay whole. If
+/// standard error takes nothing, there is nobody left to tell.
 pub fn write_line(line: Arguments<'_>) {
     let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
 }

@@ -1,9 +1,9 @@
 //! Dying of a signal without leaving a ring behind.
 //!
-//! A thread waits for the signals that people and service managers end programs with. It aborts the end
-//! that this process holds, which takes the name away where nobody else needs it and wakes the peer, and
-//! then dies of the signal as if it had never been caught. A signal that the parent has set to ignored
-//! (`nohup`) stays ignored.
+//! A thread waits for the signals that people and service managers end programs with. It aborts the
+//! end that this process holds, which takes the name away where nobody else needs it and wakes the
+//! peer, and then dies of the signal as if it had never been caught. A signal that the parent has
+//! set to ignored (`nohup`) stays ignored.
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -46,7 +46,8 @@ impl Watch {
         Ok(Self { ring })
     }
 
-    /// Opens an end of a ring. A signal that comes meanwhile waits until it is known how to abort it.
+    /// Opens an end of a ring. A signal that comes meanwhile waits until it is
+    /// known how to abort it.
     ///
     /// # Errors
     ///
@@ -64,8 +65,8 @@ impl Watch {
 }
 
 impl Drop for Watch {
-    /// To be dropped after the end. If a signal is about to kill this process, waits for that: to exit
-    /// meanwhile would cut short what the abort has to do.
+    /// To be dropped after the end. If a signal is about to kill this process, waits for that: to
+    /// exit meanwhile would cut short what the abort has to do.
     fn drop(&mut self) {
         *lock(&self.ring) = None;
     }

@@ -124,7 +124,8 @@ impl Totals {
     }
 
     fn rate(&self, seconds: f64) -> f64 {
-        // The clock ticks in nanoseconds: nothing here takes none, but a division must not depend on it.
+        // The clock ticks in nanoseconds: nothing here takes none, but a
+        // division must not depend on it.
         self.bytes as f64 / seconds.max(1e-9)
     }
 

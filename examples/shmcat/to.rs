@@ -23,11 +23,12 @@ use crate::stats::{Totals, Transport};
 /// reader has something to do while the next block is read.
 const BLOCK: usize = 256 << 10;
 
-/// How long until it is tried again to open a ring that holds as many streams, or has as many writers, as it can.
+/// How long until it is tried again to open a ring that holds as many streams, or
+/// has as many writers, as it can.
 pub const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
-/// Sends the inputs and waits until the reader has them, through a ring of one writer or, if there is one or
-/// `many` asks for it, of many. Returns whether all of them could be read.
+/// Sends the inputs and waits until the reader has them, through a ring of one writer or, if there
+/// is one or `many` asks for it, of many. Returns whether all of them could be read.
 ///
 /// # Errors
 ///
@@ -79,9 +80,9 @@ fn stream(
     sent.map_err(|error| failure(ring, error))
 }
 
-/// Opens the writing end, whatever became of the streams before: behind one that is whole, in place of
-/// what a broken one left. Readers that have yet to take up either are waited for, like those of a FIFO, and so
-/// is a place among many writers.
+/// Opens the writing end, whatever became of the streams before: behind one that is whole, in place
+/// of what a broken one left. Readers that have yet to take up either are waited for, like those of
+/// a FIFO, and so is a place among many writers.
 fn open(
     ring: &OsStr,
     many: bool,

@@ -1,5 +1,6 @@
-//! A ring of many senders whose claims, headers, positions and seats change between the operations of its ends, and
-//! under guards that are out: errors, never a crash, a hang or an access out of bounds.
+//! A ring of many senders whose claims, headers, positions and seats change between
+//! the operations of its ends, and under guards that are out: errors, never a crash, a
+//! hang or an access out of bounds.
 //!
 //! ```text
 //! cargo fuzz run mpsc --sanitizer none -- -max_total_time=60 -timeout=10

@@ -1,5 +1,5 @@
-//! A ring of records or of slots whose shared words, headers and payload change between operations, and
-//! under guards that are out: errors, never a crash, a hang or an access out of bounds.
+//! A ring of records or of slots whose shared words, headers and payload change between operations,
+//! and under guards that are out: errors, never a crash, a hang or an access out of bounds.
 //!
 //! ```text
 //! cargo fuzz run record --sanitizer none -- -max_total_time=60 -timeout=10

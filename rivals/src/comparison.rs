@@ -15,7 +15,8 @@ use crate::transport::{Unavailable, size};
 pub struct Comparison {
     /// What it is called.
     pub name: String,
-    /// What is done, and by whom beside this library; the name without how this library's ends were made.
+    /// What is done, and by whom beside this library; the name without how this
+    /// library's ends were made.
     pub row: String,
     first: String,
     second: String,

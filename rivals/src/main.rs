@@ -2,17 +2,19 @@
 //!
 //! - `cargo run --release -- slots` sends numbers and small values, one by one and in batches.
 //! - `cargo run --release -- records` sends messages of 32 B to 1 KiB, one by one and in batches.
-//! - `cargo run --release -- many` sends messages of 32 B from several senders to one receiver, one by one.
+//! - `cargo run --release -- many` sends messages of 32 B from several senders
+//!   to one receiver, one by one.
 //! - `cargo run --release -- round-trip` sends one message at a time there and back.
 //! - `cargo run --release -- pipeline` moves a file through `shmcat` and through other programs.
-//! - `cargo run --release -- report` does all of these and the benches of the crate, and writes what came of it into
-//!   BENCHMARKS.md.
+//! - `cargo run --release -- report` does all of these and the benches of the crate, and writes
+//!   what came of it into BENCHMARKS.md.
 //!
 //! With `--features aeron` Aeron is built and measured too.
 //!
-//! shmpipe's ends are always processes. A rival's ends are processes too if it can do that, and threads if not. Each has
-//! a CPU of its own, if there are so many. Whatever is received is checked. Samples of two rivals follow each other directly,
-//! with the round trip of a cache line between the two CPUs around each, and are compared only within such pairs.
+//! shmpipe's ends are always processes. A rival's ends are processes too if it can do that, and
+//! threads if not. Each has a CPU of its own, if there are so many. Whatever is received is
+//! checked. Samples of two rivals follow each other directly, with the round trip of a cache line
+//! between the two CPUs around each, and are compared only within such pairs.
 
 mod args;
 mod comparison;

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::harness::cpu::RoundTrip;
 use crate::harness::paired::{Pair, Summary, median, overall, summaries};
 
-/// What was measured of this library and of one rival, in pairs of neighbouring samples that ran in the same place.
+/// What was measured of this library and of one rival, in pairs of neighbouring
+/// samples that ran in the same place.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Row {
     /// The table it belongs to: the name of the bench or of the command.
@@ -24,18 +25,21 @@ pub struct Row {
     pub ours: f64,
     /// The median of the rival.
     pub theirs: f64,
-    /// How many times as fast as the rival this library is, pair by pair; above 1 it is faster, whatever the unit.
+    /// How many times as fast as the rival this library is, pair by pair; above 1
+    /// it is faster, whatever the unit.
     pub ratio: Ratio,
     /// How many pairs there are.
     pub pairs: usize,
-    /// CPU seconds of all processes that took part, by 10^9 bytes; `None` if that says nothing, as of round trips.
+    /// CPU seconds of all processes that took part, by 10^9 bytes; `None` if that
+    /// says nothing, as of round trips.
     pub cpu_s_per_gb: Option<Both>,
     /// The round trip of a cache line, in nanoseconds; `None` on one CPU.
     pub line_ns: Option<Line>,
     /// System calls that move data, by 10^6 bytes; of the example dataflow alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calls_per_mb: Option<Counted>,
-    /// How often each byte was copied between a process and the kernel; of the example dataflow alone.
+    /// How often each byte was copied between a process and the kernel; of the
+    /// example dataflow alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub crossed_per_byte: Option<Counted>,
 }
@@ -107,15 +111,16 @@ pub struct Measured<'a, T> {
 }
 
 impl<T> Measured<'_, T> {
-    /// One row for each place that has pairs. `speed` is in units per second, also where the unit is a second; `cpu` in
-    /// seconds by 10^9 bytes.
+    /// One row for each place that has pairs. `speed` is in units per second, also where the unit
+    /// is a second; `cpu` in seconds by 10^9 bytes.
     pub fn rows(&self, speed: impl Fn(&T) -> f64, cpu: Option<&dyn Fn(&T) -> f64>) -> Vec<Row> {
         let costs = cpu.map(|cpu| summaries(self.pairs, cpu));
         let speeds = summaries(self.pairs, speed).into_iter().enumerate();
         speeds.map(|(n, speed)| self.row(&speed, costs.as_ref().map(|costs| &costs[n]))).collect()
     }
 
-    /// One row of all pairs, wherever they ran: for what is not kept on one CPU. Arguments as of [`rows`](Self::rows).
+    /// One row of all pairs, wherever they ran: for what is not kept on one CPU.
+    /// Arguments as of [`rows`](Self::rows).
     pub fn row_of_all(&self, speed: impl Fn(&T) -> f64, cpu: impl Fn(&T) -> f64) -> Row {
         let line = self.line(|_| true);
         Row {

@@ -1,8 +1,9 @@
 //! Sees that nothing is left over, however this program ends.
 //!
-//! Some rivals keep files, and none of them removes all of them when its processes are killed. They keep them in one
-//! directory of this run, or under its name in /dev/shm. A process of its own waits until this program is gone, by
-//! whatever end, and removes both: it reads from a pipe that nobody but this program can write to.
+//! Some rivals keep files, and none of them removes all of them when its processes are killed. They
+//! keep them in one directory of this run, or under its name in /dev/shm. A process of its own
+//! waits until this program is gone, by whatever end, and removes both: it reads from a pipe that
+//! nobody but this program can write to.
 
 use std::fs;
 use std::io::{self, Read, Write};

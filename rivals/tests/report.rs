@@ -1,4 +1,5 @@
-//! The report, without measuring: text and pictures of figures that are there, and what an interrupt leaves behind.
+//! The report, without measuring: text and pictures of figures that are there, and
+//! what an interrupt leaves behind.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -152,7 +153,8 @@ fn an_interrupt_leaves_no_process_and_no_file() {
         let begun = lines.map_while(Result::ok).find(|line| line.starts_with("1 of 1: many"));
         assert!(begun.is_some());
         let start = Instant::now();
-        // This program, who tidies up behind it, the step, who does so behind that, and two workers at least.
+        // This program, who tidies up behind it, the step, who does so behind
+        // that, and two workers at least.
         while marked(&mark).len() < 6 {
             assert!(start.elapsed() < PATIENCE, "only {:?}", marked(&mark));
             std::thread::yield_now();

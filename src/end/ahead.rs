@@ -1,13 +1,16 @@
 //! Lines of the ring that are asked for before it is their turn.
 //!
-//! A processor fetches what a loop will need by itself if the loop is short: it looks some hundreds of instructions ahead. To
-//! send or to receive a small item takes fifty or more, so that it sees the next few items at best, and waits for each line
-//! that the other processor had last. So each item is followed by a line or two that are asked for, far enough ahead to be
-//! there in time, and only where they are this end's already: a line that the other end is still at work on would be taken away from it.
+//! A processor fetches what a loop will need by itself if the loop is short: it looks some
+//! hundreds of instructions ahead. To send or to receive a small item takes fifty or more, so
+//! that it sees the next few items at best, and waits for each line that the other processor had
+//! last. So each item is followed by a line or two that are asked for, far enough ahead to be
+//! there in time, and only where they are this end's already: a line that the other end is still
+//! at work on would be taken away from it.
 
 use std::ptr::NonNull;
 
-/// So far ahead: some twenty items' time, in which a line comes from any cache, and yet a small part of the nearest one.
+/// So far ahead: some twenty items' time, in which a line comes from any cache, and yet a
+/// small part of the nearest one.
 pub(crate) const AHEAD: u64 = 2 << 10;
 
 /// Items of fewer bytes are left to the processor.
@@ -16,8 +19,8 @@ pub(super) const LEAST: u64 = 24;
 /// A line, as all processors have it that asking does anything for.
 const LINE: u64 = 64;
 
-/// For an item of `n` bytes at `at`, where a part of the ring begins that is this end's for `there` bytes: `ask`s for as
-/// many lines.
+/// For an item of `n` bytes at `at`, where a part of the ring begins that is this end's for `there`
+/// bytes: `ask`s for as many lines.
 #[inline(always)]
 pub(crate) fn ask_ahead(at: NonNull<u8>, n: u64, there: u64, ask: impl Fn(*const u8)) {
     if n < LEAST || there < 2 * AHEAD {

@@ -101,8 +101,8 @@ pub(crate) fn named(
     }
 }
 
-/// Whether that is what one gets who comes while another user makes a System V ring, or removes it: EPERM, and EACCES
-/// where a group is to have it that has not got it yet.
+/// Whether that is what one gets who comes while another user makes a System V ring, or removes it:
+/// EPERM, and EACCES where a group is to have it that has not got it yet.
 fn is_anothers(error: &OsError, settings: &Settings) -> bool {
     match error.errno() {
         Some(libc::EPERM) => true,
@@ -290,8 +290,8 @@ fn look_at(object: &Object, settings: &Settings) -> Result<Option<Identity>, Ope
     Ok(identity)
 }
 
-/// A user other than this one who can do everything with an object: its owner, or of a System V object its maker,
-/// also if that one gave it away. (Root can anyway.)
+/// A user other than this one who can do everything with an object: its owner, or of a System V
+/// object its maker, also if that one gave it away. (Root can anyway.)
 fn another_user(facts: &Facts) -> Option<u32> {
     let own = nix::unistd::geteuid().as_raw();
     let is_other = |user: &u32| *user != own && (*user == facts.owner || *user != 0);
@@ -428,7 +428,8 @@ pub(super) fn beds(
         return Beds::of(object, producers).map(Some).ok_or(OpenErrorKind::NoLocks);
     }
     if object.begins_with_zeros() && another_user(&object.facts()?).is_some() {
-        // Made so that only its owner can write to it, and opened to others or given away afterwards.
+        // Made so that only its owner can write to it, and opened to others or
+        // given away afterwards.
         let found = identity.flags.into();
         return Err(LayoutError::Damaged { what: "flags", found }.into());
     }

@@ -1,4 +1,5 @@
-//! Where an end sleeps: at the semaphore in its gate, or at one of the set beside a System V segment.
+//! Where an end sleeps: at the semaphore in its gate, or at one of the set
+//! beside a System V segment.
 
 use crate::{
     layout::control::{Control, GateLine, Seat},
@@ -26,7 +27,8 @@ impl Beds {
         (set.producers() >= producers).then_some(Self { set: set.id, first })
     }
 
-    /// That of a gate, by where the gate lies: in the control block, or in one of the seats behind that.
+    /// That of a gate, by where the gate lies: in the control block, or in one
+    /// of the seats behind that.
     fn semaphore(self, control: &Control, line: &GateLine) -> SysvSemaphore {
         let begin = std::ptr::from_ref(control).addr();
         let nth = match std::ptr::from_ref(line).addr().wrapping_sub(begin) {

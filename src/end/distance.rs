@@ -1,7 +1,8 @@
 //! How far an end stays behind the other, by what lies in the ring.
 //!
-//! An awake end lets a moment pass before it looks for more, if that pays ([`Ground`]). Bytes come in pieces of the
-//! callers' choice, and a reader that keeps up with a stream of them sleeps until more has come together ([`Pace`]).
+//! An awake end lets a moment pass before it looks for more, if that pays ([`Ground`]). Bytes come
+//! in pieces of the callers' choice, and a reader that keeps up with a stream of them sleeps until
+//! more has come together ([`Pace`]).
 
 use super::End;
 use crate::{
@@ -30,8 +31,8 @@ impl Distance {
         Self { ground: Ground::new(position), pace }
     }
 
-    /// The end is at `position` and knows of nothing more to do, having moved so many items: lets a moment
-    /// pass before it looks, or not.
+    /// The end is at `position` and knows of nothing more to do, having moved so many items: lets a
+    /// moment pass before it looks, or not.
     #[inline]
     pub(crate) fn keep(&mut self, end: &End, position: u64, items: u64) {
         // How many pieces the other end made of the bytes nobody tells: each counts.
@@ -56,15 +57,15 @@ impl Distance {
         self.pace.is_none() && self.ground.converses()
     }
 
-    /// How many bytes a consumer naps for, in a ring of such a capacity; `None` for an ordinary sleep. (The
-    /// last item of a burst would be seen late.)
+    /// How many bytes a consumer naps for, in a ring of such a capacity; `None` for an ordinary
+    /// sleep. (The last item of a burst would be seen late.)
     pub(crate) fn nap_for_data(&self, position: u64, capacity: u64) -> Option<u64> {
         self.pace.as_ref()?.nap(position, capacity / 2)
     }
 
-    /// How many bytes a producer naps for, that needs room for `n` in a ring of such a capacity, and whether
-    /// it looks first. Until there is more room than that the consumer has enough to do, and should not be
-    /// kept from it by waking a producer for every item.
+    /// How many bytes a producer naps for, that needs room for `n` in a ring of such a capacity,
+    /// and whether it looks first. Until there is more room than that the consumer has enough to
+    /// do, and should not be kept from it by waking a producer for every item.
     pub(crate) fn nap_for_room(&self, position: u64, capacity: u64, n: u64) -> Option<(u64, bool)> {
         let (nap, look_first) = match &self.pace {
             Some(pace) => (pace.nap(position, capacity / 2)?, false),

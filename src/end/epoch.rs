@@ -16,9 +16,9 @@
 //! between a consumer's position and the boundary of the epoch it is to read belong to no stream
 //! (a discarded one, or a writer's that published after it was aborted): it releases them unread.
 //!
-//! All transitions but two happen under the build lock. The two: a producer ends its own epoch,
-//! and a consumer acknowledges. A ring that makes way for another ([`replace`](super::replace)) begins
-//! none any more.
+//! All transitions but two happen under the build lock. The two: a producer ends its own
+//! epoch, and a consumer acknowledges. A ring that makes way for another
+//! ([`replace`](super::replace)) begins none any more.
 
 use super::error::OpenErrorKind;
 use crate::{

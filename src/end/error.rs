@@ -188,7 +188,8 @@ pub enum OpenErrorKind {
         /// By which it is set, after `kernel.`
         sysctl: &'static str,
     },
-    /// A System V ring cannot have the semaphores that are its locks, because another program's have their key.
+    /// A System V ring cannot have the semaphores that are its locks, because
+    /// another program's have their key.
     #[error(
         "its semaphores, which are its locks, must have the key {key:#010x}, which those of another program have; try again, or remove those (ipcrm -S {key:#010x})"
     )]
@@ -259,11 +260,12 @@ pub enum OpenErrorKind {
         /// This process's effective user.
         own: u32,
     },
-    /// It was to be replaced, and somebody is at it who cannot be told: it is damaged, or of another layout.
+    /// It was to be replaced, and somebody is at it who cannot be told: it is
+    /// damaged, or of another layout.
     #[error("it cannot be replaced while somebody uses it, who cannot be told of that: {0}")]
     InUse(LayoutError),
-    /// It was replaced by another ring, see [`Options::replace`](crate::Options::replace), and nobody can
-    /// come to this one any more.
+    /// It was replaced by another ring, see [`Options::replace`](crate::Options::replace), and
+    /// nobody can come to this one any more.
     #[error("it was replaced; open its name again, for the one that came after it")]
     Replaced,
     /// Somebody was attaching or removing for longer than that can take.

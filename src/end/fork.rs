@@ -1,9 +1,10 @@
 //! What fork would do to an end, and how that is kept from being harm.
 //!
-//! **Whose it is.** Private pages which fork hands to the child wiped (madvise(2), MADV_WIPEONFORK) hold a
-//! word of each end ([`Mark`]), which says that it may be used. A forked child finds zero there. So an end
-//! that was inherited is found out by a load and a comparison with a constant, without a system call. What
-//! has no end to ask compares a random number of the process's own, kept likewise ([`Process`]).
+//! **Whose it is.** Private pages which fork hands to the child wiped (madvise(2),
+//! MADV_WIPEONFORK) hold a word of each end ([`Mark`]), which says that it may be used. A forked
+//! child finds zero there. So an end that was inherited is found out by a load and a comparison
+//! with a constant, without a system call. What has no end to ask compares a random number of the
+//! process's own, kept likewise ([`Process`]).
 //!
 //! **When not to.** A child forked while locks are being taken would share them: [`NoFork`] holds
 //! fork back for that long.
@@ -26,9 +27,9 @@ use std::{
 
 /// As long as one exists, fork(2) in another thread waits.
 ///
-/// A mutex that pthread_atfork(3) handlers take around each fork. Attaching and leaving hold it, for
-/// microseconds, or as long as it takes to reserve a new ring's memory. (clone(2) called without the
-/// C library runs no handlers.)
+/// A mutex that pthread_atfork(3) handlers take around each fork. Attaching and leaving hold it,
+/// for microseconds, or as long as it takes to reserve a new ring's memory. (clone(2) called
+/// without the C library runs no handlers.)
 ///
 /// So this library must not be used in a signal handler, and who registers handlers of his own that
 /// take a lock must not open or drop an end while he holds that lock.
@@ -124,7 +125,8 @@ impl Process {
 /// In a mark: the end is this process's and in good order,
 const USABLE: u64 = 1;
 
-/// or it is this process's and was aborted or broken. Anything else, which is 0: it was inherited by fork.
+/// or it is this process's and was aborted or broken. Anything else, which is
+/// 0: it was inherited by fork.
 const UNUSABLE: u64 = 2;
 
 /// What an end is to the process that runs this: a word that a forked child finds wiped.

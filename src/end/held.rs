@@ -14,8 +14,8 @@ use crate::{
 };
 use std::{fmt, ops::Deref, ptr::NonNull, sync::Arc};
 
-/// A share in an end. What it knows by heart spares each operation the way there, a load after the other. Public to be named, and
-/// unreachable from outside.
+/// A share in an end. What it knows by heart spares each operation the way there, a load after the
+/// other. Public to be named, and unreachable from outside.
 pub struct Held {
     mark: Sign,
     control: NonNull<Control>,
@@ -49,8 +49,8 @@ impl Held {
         let control = NonNull::from(end.control());
         let mask = end.geometry().capacity - 1;
         let (mark, fence, trust) = (*end.mark, end.fence, end.trust);
-        // SAFETY: it is handed out by `many` alone, for no longer than this lives; and the mapping lives as long
-        // as the end, a share in which is held here.
+        // SAFETY: it is handed out by `many` alone, for no longer than this lives; and the mapping
+        // lives as long as the end, a share in which is held here.
         #[allow(unsafe_code)]
         let many = unsafe { std::mem::transmute::<Many<'_>, Many<'static>>(end.many()) };
         let (data, beds) = (end.mapping().at(0), end.beds);
@@ -83,8 +83,8 @@ impl Held {
     #[inline]
     #[allow(unsafe_code)]
     pub(crate) fn control(&self) -> &Control {
-        // SAFETY: it is what the end gave a reference to, in a mapping that lives as long as the end, a
-        // share in which is held here.
+        // SAFETY: it is what the end gave a reference to, in a mapping that lives as long as the
+        // end, a share in which is held here.
         unsafe { self.control.as_ref() }
     }
 
@@ -125,12 +125,13 @@ impl Held {
     #[inline]
     #[allow(unsafe_code)]
     pub(crate) fn at(&self, position: u64) -> NonNull<u8> {
-        // SAFETY: the capacity is a power of two, so this is within the data area, of the same mapping.
+        // SAFETY: the capacity is a power of two, so this is within the data
+        // area, of the same mapping.
         unsafe { self.data.add(position as usize & self.mask) }
     }
 
-    /// A copy of some words from `position` on, aligned or not. Whoever writes there meanwhile, they are just
-    /// some numbers.
+    /// A copy of some words from `position` on, aligned or not. Whoever writes there
+    /// meanwhile, they are just some numbers.
     #[inline]
     #[allow(unsafe_code)]
     pub(super) fn words<const N: usize>(&self, position: u64) -> [u64; N] {

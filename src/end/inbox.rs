@@ -1,5 +1,5 @@
-//! What every consumer does, whatever lies in the ring: find the bytes of one stream after the other, wait
-//! for them, release them, tell how each stream ended.
+//! What every consumer does, whatever lies in the ring: find the bytes of one stream after the
+//! other, wait for them, release them, tell how each stream ended.
 
 use super::{
     Aborter, Peer, Role,
@@ -35,8 +35,8 @@ use std::ptr::NonNull;
 /// This many bytes are asked for before they are needed.
 const AHEAD: u64 = 64 << 10;
 
-/// A copy of the item at `of`, of which all but the first word is aligned to 32 bytes: a record's payload is, in
-/// every ring whose records are small enough to be copied.
+/// A copy of the item at `of`, of which all but the first word is aligned to 32 bytes: a record's
+/// payload is, in every ring whose records are small enough to be copied.
 #[derive(Debug, Default)]
 #[repr(C, align(32))]
 struct Copied {
@@ -60,7 +60,8 @@ pub(crate) struct Inbox {
     start: u64,
     /// Up to here bytes have been asked for; see `prefetch`.
     prefetched: u64,
-    /// Whether the producer was told that items come singly, and sends a copy of each beside its tail.
+    /// Whether the producer was told that items come singly, and sends a copy
+    /// of each beside its tail.
     converses: bool,
     newest: Copied,
     /// What keeps an operation from being an ordinary one, if anything.
@@ -126,8 +127,8 @@ impl Inbox {
         self.epochs.ring.position()
     }
 
-    /// Where the byte is that comes after `offset` others. The [`available`](Self::available) ones are
-    /// mapped, and the producer leaves them alone until they are released.
+    /// Where the byte is that comes after `offset` others. The [`available`](Self::available) ones
+    /// are mapped, and the producer leaves them alone until they are released.
     #[inline]
     pub(crate) fn first(&self, offset: u64) -> NonNull<u8> {
         // An offset is at most what is available.
@@ -211,7 +212,8 @@ impl Inbox {
         self.release_by(n, 1, AsymmetricFence::REGISTERED);
     }
 
-    /// A guard for `n` bytes, with so many items in them, comes back: they are released, if this end is of any use.
+    /// A guard for `n` bytes, with so many items in them, comes back: they are
+    /// released, if this end is of any use.
     #[inline(always)]
     pub(crate) fn take_back(&mut self, n: u64, items: u64) {
         if self.end.is_usable() && self.usual == 0 {
@@ -261,8 +263,8 @@ impl Inbox {
         self.end.is_usable() && self.usual & FOREIGN == 0
     }
 
-    /// The item of `n` bytes behind `offset` others is about to be used, and `rest` from there on are available: asks for what
-    /// will be used in a while.
+    /// The item of `n` bytes behind `offset` others is about to be used, and `rest` from there on
+    /// are available: asks for what will be used in a while.
     #[inline(always)]
     pub(crate) fn ask_ahead(&self, offset: u64, n: u64, rest: u64) {
         ask_ahead(self.first(offset), n, rest, sys::cache::prefetch_for_reading);
@@ -314,8 +316,8 @@ impl Inbox {
         Ok(self.available())
     }
 
-    /// The usual case in a conversation: looks for the next item for a moment. Whether it came; `None` if this
-    /// is not the usual case.
+    /// The usual case in a conversation: looks for the next item for a moment. Whether it came;
+    /// `None` if this is not the usual case.
     #[inline(always)]
     pub(crate) fn await_reply(&mut self, patience: Patience) -> Option<bool> {
         let Self { end, epochs, waited, distance, haste, converses, special, .. } = self;
@@ -406,7 +408,8 @@ impl Inbox {
         self.special = LENT;
     }
 
-    /// If it did not, somebody has forgotten it. The bytes were not released, and are handed out again.
+    /// If it did not, somebody has forgotten it. The bytes were not released,
+    /// and are handed out again.
     #[inline]
     fn note_if_leaked(&mut self) {
         if self.special & LENT != 0 {
@@ -434,8 +437,8 @@ impl Inbox {
     #[inline]
     pub(crate) fn mark_taken(&mut self, n: u64) {
         let taken = self.position().saturating_add(n);
-        // Release: pairs with the Acquire in `Outbox::not_taken`, and keeps what was done with bytes
-        // taken before from moving behind it.
+        // Release: pairs with the Acquire in `Outbox::not_taken`, and keeps what was done with
+        // bytes taken before from moving behind it.
         self.end.control().consumer.0.taken.store(taken, Ordering::Release);
     }
 
@@ -511,9 +514,9 @@ impl Epochs {
     ///
     /// The order matters. `tail` is read before the producer's word: a producer of the next epoch
     /// says so before it publishes anything, so bytes of its are never taken for ours. And `tail`
-    /// is read again after the word: an end counts only if nothing was published before it that
-    /// we have not seen. A peer found dead was tested (`gone`) before either, and so is it asked whether
-    /// the ring was replaced: if so, nobody will publish any more.
+    /// is read again after the word: an end counts only if nothing was published before it that we
+    /// have not seen. A peer found dead was tested (`gone`) before either, and so is it asked
+    /// whether the ring was replaced: if so, nobody will publish any more.
     fn look(&mut self, end: &Held, gone: Gone) -> Result<Option<Seen>, Stop> {
         let control = end.control();
         loop {
@@ -577,8 +580,8 @@ impl Epochs {
         }
     }
 
-    /// A quick look for bytes, true if there are more than were known. Whatever is not as usual is left to
-    /// [`look`](Self::look), whose order this keeps: the tail, then the word.
+    /// A quick look for bytes, true if there are more than were known. Whatever is not as usual is
+    /// left to [`look`](Self::look), whose order this keeps: the tail, then the word.
     #[inline]
     fn glance(&mut self, end: &Held) -> bool {
         let control = end.control();

@@ -4,10 +4,10 @@
 //! build lock, the last one out removes the name, and only then, still under the lock, its mapping
 //! goes and the role with it: so of two ends that leave at once the second sees the first gone.
 //!
-//! The name stays if somebody may still want what is in the ring: bytes that no reader has read, or,
-//! if the reader was killed before it was told how the stream ended, that; and as long as a sender of many waits for
-//! its first reader. It does not stay if the
-//! reader left in good order: it had its chance, as the reader of a FIFO that closes it.
+//! The name stays if somebody may still want what is in the ring: bytes that no reader has read,
+//! or, if the reader was killed before it was told how the stream ended, that; and as long as a
+//! sender of many waits for its first reader. It does not stay if the reader left in good order: it
+//! had its chance, as the reader of a FIFO that closes it.
 
 use super::{
     End, Own, Role,
@@ -41,8 +41,8 @@ impl Drop for End {
         let lock = BuildLock::take(object);
         match &lock {
             Ok(lock) if self.is_mapped() => self.remove_name_if_last(lock, false),
-            // Without locks nobody comes to a System V ring any more. (Its user has to say that he does not want it;
-            // whoever replaces it has.)
+            // Without locks nobody comes to a System V ring any more. (Its user has to say that he
+            // does not want it; whoever replaces it has.)
             Err(OpenErrorKind::Os(error))
                 if error.is_removed()
                     && (!self.persistent || self.is_mapped() && self.is_replaced()) =>
@@ -98,9 +98,9 @@ impl End {
         single.into_iter().chain(seats.filter(|seat| seat.word.load(SharedOrdering::Relaxed) != 0))
     }
 
-    /// Whether another end will not need the name: it has said its last word and is on its way out, or it
-    /// died, or never was. (Were the first not counted as gone, two ends that are aborted at once would each wait
-    /// for the other.)
+    /// Whether another end will not need the name: it has said its last word and is on its way out,
+    /// or it died, or never was. (Were the first not counted as gone, two ends that are aborted at
+    /// once would each wait for the other.)
     fn is_gone(&self, other: Own<'_>) -> bool {
         match Word::load(other.word) {
             Ok(word) if word.is_ended() => true,
@@ -109,8 +109,8 @@ impl End {
         }
     }
 
-    /// Whether there is nothing in the ring that others have finished: of one that was aborted nobody misses
-    /// anything.
+    /// Whether there is nothing in the ring that others have finished: of one that was
+    /// aborted nobody misses anything.
     fn is_alone(&self) -> bool {
         let Some(own) = self.seat else { return true };
         let told = self.control().life.0.acknowledged.load(SharedOrdering::Acquire);
@@ -122,8 +122,8 @@ impl End {
             && self.ring_geometry().unreleased(many.ring).all(|(owner, _)| owner == own)
     }
 
-    /// Whether another producer of many has finished and stays until a reader has come. (One that was aborted says that
-    /// it was dropped.)
+    /// Whether another producer of many has finished and stays until a reader has come. (One that
+    /// was aborted says that it was dropped.)
     fn somebody_waits(&self) -> bool {
         let finished = State::Ended(EndReason::Finished);
         self.others().filter(|other| other.lock != Lock::Consumer).any(|other| {

@@ -1,11 +1,12 @@
 //! An attached end: what all faces have in common.
 //!
-//! [`attach`] takes a place at a ring, [`End`]'s drop leaves it, [`replace`] puts another in its place; [`epoch`] knows how streams begin
-//! and end, [`waiting`] is the one waiting loop, [`fork`] notices that an end was inherited.
+//! [`attach`] takes a place at a ring, [`End`]'s drop leaves it, [`replace`] puts another in its
+//! place; [`epoch`] knows how streams begin and end, [`waiting`] is the one waiting loop, [`fork`]
+//! notices that an end was inherited.
 //!
 //! An [`End`] holds no positions, and is shared with [`Aborter`]s, so everything in it may be used
-//! from several threads. Positions, and what every producer or consumer does with them whatever lies
-//! in the ring, are in [`outbox`] and [`inbox`], which the faces are made of.
+//! from several threads. Positions, and what every producer or consumer does with them whatever
+//! lies in the ring, are in [`outbox`] and [`inbox`], which the faces are made of.
 
 pub(crate) mod ahead;
 pub(crate) mod attach;
@@ -412,8 +413,8 @@ impl End {
         said
     }
 
-    /// What a face does when it is dropped: says its last word, if it has not. The rest follows when
-    /// the last user of the end goes.
+    /// What a face does when it is dropped: says its last word, if it has not. The rest follows
+    /// when the last user of the end goes.
     pub(crate) fn leave(&self, state: State, waited: &Waited) {
         if self.is_mapped() {
             self.publish_stats(waited);
@@ -421,8 +422,8 @@ impl End {
         }
     }
 
-    /// Wakes the peer, whose role this is, if it sleeps until this end's position is `published` or less.
-    /// To be called after each publication.
+    /// Wakes the peer, whose role this is, if it sleeps until this end's position is `published` or
+    /// less. To be called after each publication.
     #[inline]
     pub(crate) fn notify(&self, peer: Role, published: u64) {
         debug_assert_eq!(peer, self.role.other());
@@ -474,11 +475,12 @@ impl End {
         self.checked(Word::load(self.role.other().word(self.control())))
     }
 
-    /// Whether this ring has made way for another. Whatever was published before it did is seen by who
-    /// looks for it afterwards.
+    /// Whether this ring has made way for another. Whatever was published before it did is seen
+    /// by who looks for it afterwards.
     #[inline]
     pub(crate) fn is_replaced(&self) -> bool {
-        // Acquire: pairs with the Release in `replace`, which happens after those of a producer that has gone.
+        // Acquire: pairs with the Release in `replace`, which happens after
+        // those of a producer that has gone.
         self.control().life.0.replaced.load(crate::sync::Ordering::Acquire) != 0
     }
 

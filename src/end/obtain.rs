@@ -19,7 +19,8 @@ use crate::{
 };
 use std::time::{Duration, Instant};
 
-/// The mode that an object is made with: nothing for the maker's group in place of the one that it is for.
+/// The mode that an object is made with: nothing for the maker's group in place
+/// of the one that it is for.
 fn first_mode(settings: &Settings) -> u32 {
     match settings.group {
         Some(_) => settings.mode & !0o070,
@@ -66,8 +67,8 @@ pub(super) fn posix(
     }
 }
 
-/// Opens the segment with this key or id, or makes one for a ring of this geometry, and finds its locks, or makes them
-/// if it is not a ring yet.
+/// Opens the segment with this key or id, or makes one for a ring of this geometry, and finds its
+/// locks, or makes them if it is not a ring yet.
 pub(super) fn sysv(
     name: &Name,
     sysv_name: &SysvName,
@@ -115,7 +116,8 @@ pub(super) fn sysv(
     }
 }
 
-/// Finds the segment with a key, or makes it and says so; `None` if another made it since we looked.
+/// Finds the segment with a key, or makes it and says so; `None` if another
+/// made it since we looked.
 fn with_key(
     key: i32,
     existence: Existence,

@@ -1,10 +1,11 @@
 //! What every producer does, whatever lies in the ring: wait for room, publish, come to an end.
 //!
-//! An anonymous ring is made without memory for its data: to get the pages of four mebibytes takes 0.8 ms, and a
-//! first record needs one of them. Its producer gets them, whole [`PIECE`]s ahead of what it writes: where memory ends
-//! there is no [room](Producer::set_backed), and that is taken to be [somewhat](BEHIND) before its real end. So whatever
-//! was published has memory, after one lap all of the ring, and who takes up the ring in its first lap
-//! begins at its tail: nothing of this needs to be shared.
+//! An anonymous ring is made without memory for its data: to get the pages of four mebibytes
+//! takes 0.8 ms, and a first record needs one of them. Its producer gets them, whole [`PIECE`]s
+//! ahead of what it writes: where memory ends there is no [room](Producer::set_backed), and that
+//! is taken to be [somewhat](BEHIND) before its real end. So whatever was published has memory,
+//! after one lap all of the ring, and who takes up the ring in its first lap begins at its tail:
+//! nothing of this needs to be shared.
 
 use super::{
     Aborter, Peer, Role,
@@ -37,8 +38,8 @@ use std::ptr::{self, NonNull};
 /// Lines of the ring that are asked for before they are written, in a conversation.
 const AHEAD: usize = 2;
 
-/// Who needs room for so many bytes looks at the consumer's position at once, and keeps no distance first: what its line costs is
-/// nothing beside such an item.
+/// Who needs room for so many bytes looks at the consumer's position at once, and keeps no distance
+/// first: what its line costs is nothing beside such an item.
 const LARGE: u64 = 16 << 10;
 
 /// A producer's place at a ring.
@@ -62,8 +63,8 @@ pub(crate) struct Outbox {
 /// How far ahead of what is to be written a ring gets memory: 25 microseconds' work.
 const PIECE: u64 = 128 << 10;
 
-/// So far behind the position that is published with it may an item go on, whose alignment shifts it, and what is read
-/// for its copy.
+/// So far behind the position that is published with it may an item go on, whose alignment shifts
+/// it, and what is read for its copy.
 const BEHIND: u64 = *identity::ALIGN.end() as u64 + newest::BYTES;
 
 /// In `special`: a guard for unpublished bytes is out,
@@ -139,7 +140,8 @@ impl Outbox {
         Aborter::new(self.end.arc())
     }
 
-    /// Bytes that could be published now without waiting, at least; none if this end cannot be used.
+    /// Bytes that could be published now without waiting, at least; none if
+    /// this end cannot be used.
     pub(crate) fn room(&self) -> usize {
         if self.end.check().is_err() {
             return 0;
@@ -175,16 +177,16 @@ impl Outbox {
         gate.notify(published);
     }
 
-    /// An item of `n` bytes was written behind `offset` others, to be published later: asks for what will be written in a
-    /// while.
+    /// An item of `n` bytes was written behind `offset` others, to be published later: asks for
+    /// what will be written in a while.
     #[inline(always)]
     pub(crate) fn ask_ahead(&self, offset: u64, n: u64) {
         let there = self.free() - offset;
         ask_ahead(self.next(offset), n, there, sys::cache::prefetch_for_writing);
     }
 
-    /// Waits until there is room for an item of `n` bytes, has it written where it goes, `shift` bytes behind
-    /// the position, and publishes it; in a conversation by `publish_newest`.
+    /// Waits until there is room for an item of `n` bytes, has it written where it goes, `shift`
+    /// bytes behind the position, and publishes it; in a conversation by `publish_newest`.
     #[inline(always)]
     pub(crate) fn put_one(
         &mut self,
@@ -214,8 +216,8 @@ impl Outbox {
         }
         let conversing = self.is_conversing() && n <= newest::BYTES;
         let Self { end, ring, waited, .. } = &mut *self;
-        // What must be known of the end is looked up before the item is written: the compiler would look
-        // it up again afterwards, because who knows where that went.
+        // What must be known of the end is looked up before the item is written: the compiler would
+        // look it up again afterwards, because who knows where that went.
         let (end, at): (&Held, _) = (end, ring.position());
         let gate = end.gate_by(Role::Consumer, &AsymmetricFence::REGISTERED);
         let tail = &end.control().producer.0.tail;
@@ -263,8 +265,8 @@ impl Outbox {
         self.end.control().data.0.mode.load(Ordering::Relaxed) == CONVERSES
     }
 
-    /// Publishes one item of `n` bytes, for which there was room, and which lies `shift` bytes behind the
-    /// position.
+    /// Publishes one item of `n` bytes, for which there was room, and which lies
+    /// `shift` bytes behind the position.
     #[inline]
     pub(crate) fn publish_one(&mut self, n: u64, shift: u64) {
         if self.is_conversing() && n <= newest::BYTES {
@@ -277,7 +279,8 @@ impl Outbox {
     /// As [`publish_one`](Self::publish_one), with a copy of the item beside the tail.
     #[cold]
     pub(crate) fn publish_newest(&mut self, n: u64, shift: u64) {
-        // All the words there can be, whatever follows the item: that takes less time than to count.
+        // All the words there can be, whatever follows the item: that takes
+        // less time than to count.
         self.publish_with(newest::WORDS, n, shift);
     }
 
@@ -289,8 +292,9 @@ impl Outbox {
         self.end.control().producer.0.newest.put(position, &copy[..words]);
         self.publish_some(n, 1);
         reply::sent_in(ptr::from_ref(&self.end.control().producer.0.tail).cast());
-        // The store to the tail becomes visible only after that of the next item to the ring. So that this one
-        // need not wait for a line that was last used a lap ago, it is asked for while the other end thinks.
+        // The store to the tail becomes visible only after that of the next item to the ring.
+        // So that this one need not wait for a line that was last used a lap ago, it is asked
+        // for while the other end thinks.
         let next = self.next(shift).as_ptr();
         for line in 0..AHEAD {
             let next = next.wrapping_add(64 * line);
@@ -298,7 +302,8 @@ impl Outbox {
         }
     }
 
-    /// Gets memory for the next `n` bytes of the first lap, or for all that they can be, in whole pieces.
+    /// Gets memory for the next `n` bytes of the first lap, or for all that
+    /// they can be, in whole pieces.
     #[cold]
     fn get_memory(&mut self, n: u64) -> Result<(), WriteError> {
         let Self { end, ring, .. } = self;
@@ -337,8 +342,8 @@ impl Outbox {
         Ok(())
     }
 
-    /// Waits until there is room for `n` bytes, which is not more than the capacity, and somebody to read
-    /// them.
+    /// Waits until there is room for `n` bytes, which is not more than the
+    /// capacity, and somebody to read them.
     #[inline]
     pub(crate) fn await_room(&mut self, n: u64, patience: Patience) -> Result<(), WriteError> {
         if self.is_ready(n) { Ok(()) } else { self.await_room_long(n, patience) }
@@ -474,7 +479,8 @@ impl Outbox {
     /// Waits until the consumer has released all that was written.
     ///
     /// # Errors
-    /// [`WriteError::Timeout`]; that the reader has gone, and then perhaps not without having read it all.
+    /// [`WriteError::Timeout`]; that the reader has gone, and then perhaps not
+    /// without having read it all.
     pub(crate) fn await_all_released(&mut self, patience: Patience) -> Result<(), WriteError> {
         self.waited.moved_bytes(self.bytes());
         let Self { end, ring, unit, waited, .. } = self;
@@ -493,8 +499,8 @@ impl Outbox {
         })
     }
 
-    /// The bytes that the consumer has not taken: from which position, and how many. Only to be asked
-    /// for when it has gone, or has said that it takes no more.
+    /// The bytes that the consumer has not taken: from which position, and how many. Only to be
+    /// asked for when it has gone, or has said that it takes no more.
     pub(crate) fn not_taken(&mut self) -> Result<(NonNull<u8>, usize), WriteError> {
         let Self { end, ring, unit, .. } = self;
         end.check()?;
@@ -502,8 +508,8 @@ impl Outbox {
         refresh(ring, end, *unit)?;
         let unread = ring.unreleased();
         let head = ring.position() - unread;
-        // Acquire: pairs with the Release in `Inbox::mark_taken`. (Of a reader that died, the kernel's
-        // release of its role lock is what orders its stores.)
+        // Acquire: pairs with the Release in `Inbox::mark_taken`. (Of a reader that died, the
+        // kernel's release of its role lock is what orders its stores.)
         let taken = line.taken.load(Ordering::Acquire).max(head);
         let rest = unread - end.checked(distance("taken", head, taken, unread))?;
         Ok((end.at(taken), rest as usize))

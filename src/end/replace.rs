@@ -10,18 +10,19 @@
 //! then go on as if there had not been a ring
 //! ```
 //!
-//! Nobody attaches to a ring once it says that it is replaced, so no producer follows the one that has
-//! gone: who reads the word, *then* finds nothing to read, has read all. That is why consumers look at
-//! `replaced`, and not at the producer's word, which goes on saying how the last stream ended: a reader is
-//! told that first, unless its writer died without a word. Producers look at the consumer's word anyway,
-//! before each operation; so that says it as well.
+//! Nobody attaches to a ring once it says that it is replaced, so no producer follows the one that
+//! has gone: who reads the word, *then* finds nothing to read, has read all. That is why consumers
+//! look at `replaced`, and not at the producer's word, which goes on saying how the last stream
+//! ended: a reader is told that first, unless its writer died without a word. Producers look at the
+//! consumer's word anyway, before each operation; so that says it as well.
 //!
-//! A peer that leaves meanwhile waits for the build lock, and then finds that the name leads elsewhere. One
-//! that attaches waits for it, and then finds that the ring has no name any more, and starts again. Two
-//! that replace at once: the second finds the first one's role taken in the new ring.
+//! A peer that leaves meanwhile waits for the build lock, and then finds that the name
+//! leads elsewhere. One that attaches waits for it, and then finds that the ring has no
+//! name any more, and starts again. Two that replace at once: the second finds the first
+//! one's role taken in the new ring.
 //!
-//! A ring whose layout cannot be made sense of has nothing in it that could be set or woken. It only
-//! loses its name, and only while nobody holds a lock on it.
+//! A ring whose layout cannot be made sense of has nothing in it that could be set or woken. It
+//! only loses its name, and only while nobody holds a lock on it.
 
 use super::{
     Own, Role, attach,
@@ -48,8 +49,8 @@ use crate::{
 /// What was found at a name.
 type Found = Result<Option<Identity>, OpenErrorKind>;
 
-/// Goes on where somebody was killed who was replacing the ring; false if nobody was. The caller holds the
-/// build lock.
+/// Goes on where somebody was killed who was replacing the ring; false if nobody was.
+/// The caller holds the build lock.
 ///
 /// # Errors
 /// [`OpenErrorKind::Replaced`] if only another user can take the name away.
@@ -76,9 +77,9 @@ fn is_replaced(object: &Object, identity: &Identity) -> Result<bool, OsError> {
     Ok(known && object.read_at(&mut word, control::REPLACED as u64)? == 8 && word != [0; 8])
 }
 
-/// Replaces what was found at a name by nothing, for an end in `role` that wants a new ring there; false if it can
-/// be used as it is: there is none, it has not been built, or nobody has used it and it `is_fit`. The caller
-/// holds the build lock.
+/// Replaces what was found at a name by nothing, for an end in `role` that wants a new ring there;
+/// false if it can be used as it is: there is none, it has not been built, or nobody has used it
+/// and it `is_fit`. The caller holds the build lock.
 pub(super) fn makes_way(
     object: &Object,
     found: &Found,
@@ -191,8 +192,8 @@ impl<'a> Old<'a> {
         Err(OpenErrorKind::RoleTaken { role: role.name(), pid })
     }
 
-    /// Whether it is as good as new: no such end has ever come, nothing was ever written, and no producer
-    /// has died or left, of which the consumer would be told.
+    /// Whether it is as good as new: no such end has ever come, nothing was ever written, and no
+    /// producer has died or left, of which the consumer would be told.
     fn is_unused(&self, role: Role) -> Result<bool, OpenErrorKind> {
         let is_new = |word: Word| word.epoch == 0 && word.state == State::None;
         if !is_new(Word::load(self.server(role).word)?) {
@@ -217,8 +218,8 @@ impl<'a> Old<'a> {
     fn make_way(&self) -> Result<(), OsError> {
         let control = self.many().control;
         let life = &control.life.0;
-        // Release: pairs with the Acquire in `End::is_replaced`. (What a producer did that has gone happened
-        // before its lock was found free.)
+        // Release: pairs with the Acquire in `End::is_replaced`. (What a producer did that has gone
+        // happened before its lock was found free.)
         life.replaced.store(1, Ordering::Release);
         // A consumer that is there is told itself, and its word is its own.
         if !peer::is_held(self.object, Lock::Consumer)? {

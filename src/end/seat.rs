@@ -9,12 +9,13 @@
 //!             open, the n-th           a position   somebody who wanted the seat has found that out
 //! ```
 //!
-//! A seat is given to another only when nothing of the last one is left in the ring, so that the owner's
-//! number in a claim always leads to the right word. Seats are taken under the build lock.
+//! A seat is given to another only when nothing of the last one is left in the ring, so that the
+//! owner's number in a claim always leads to the right word. Seats are taken under the build lock.
 //!
-//! A stream ends when every producer that has joined has gone and nothing is left in the ring. It is whole
-//! only if all of them finished: those whose seats others have taken since are not forgotten (`broken`).
-//! `acknowledged` is how many had joined when the consumer last told of an end.
+//! A stream ends when every producer that has joined has gone and nothing is left in
+//! the ring. It is whole only if all of them finished: those whose seats others have
+//! taken since are not forgotten (`broken`). `acknowledged` is how many had joined when
+//! the consumer last told of an end.
 
 use super::{
     epoch::{EndReason, Start, State, Word},
@@ -66,8 +67,8 @@ impl<'a> Many<'a> {
     }
 }
 
-/// The how manieth producer has a seat. As nobody else gets it while there is a claim of his in the ring, that is
-/// who made the claim.
+/// The how manieth producer has a seat. As nobody else gets it while there is a claim of his in the
+/// ring, that is who made the claim.
 #[inline]
 pub(crate) fn producer(seat: &Seat) -> u32 {
     // Relaxed: written before the claim was made, which was acquired.
@@ -99,7 +100,8 @@ pub(super) fn take(
     for seat in ring.seats {
         let word = &seat.life.0.word;
         if u64::from(Word::epoch_of(word.load(Ordering::Relaxed))) > joined {
-            // Of one that was killed between the two stores below: it had not joined, and its number is ours.
+            // Of one that was killed between the two stores below: it had not
+            // joined, and its number is ours.
             Word { epoch: 0, state: State::None }.store(word);
         }
     }
@@ -132,8 +134,9 @@ fn find(
     own: &Object,
 ) -> Result<Option<u8>, OpenErrorKind> {
     let told = many.control.life.0.acknowledged.load(Ordering::Acquire);
-    // First those of which the consumer need not be told any more, then those that somebody of this stream has
-    // left, then those whose owner may have died: to find that out takes a system call for each.
+    // First those of which the consumer need not be told any more, then those that
+    // somebody of this stream has left, then those whose owner may have died: to find that
+    // out takes a system call for each.
     for wanted in [Seen::Told, Seen::Left, Seen::InUse] {
         for (number, seat) in (0..=u8::MAX).zip(many.seats) {
             let line = &seat.life.0;
@@ -156,8 +159,9 @@ fn find(
     Ok(None)
 }
 
-/// Looks after one seat that may be a dead one's, and says whether it was; each time another: what its owner left
-/// is counted from when that is found out, and should not be when the seat is wanted.
+/// Looks after one seat that may be a dead one's, and says whether it was; each time
+/// another: what its owner left is counted from when that is found out, and should
+/// not be when the seat is wanted.
 fn look_after(
     many: &Many<'_>,
     geometry: mpsc::Geometry,
@@ -175,8 +179,8 @@ fn look_after(
     Ok(is_dead)
 }
 
-/// Looks after all seats at once, through a description that holds nothing; returns the pids, as they knew
-/// themselves, of those that were found dead. The caller holds the build lock.
+/// Looks after all seats at once, through a description that holds nothing; returns the pids, as
+/// they knew themselves, of those that were found dead. The caller holds the build lock.
 pub(crate) fn look_after_all(
     many: &Many<'_>,
     geometry: Geometry,
@@ -222,8 +226,8 @@ fn table_full(ring: &Many<'_>, probe: &Object) -> Result<OpenErrorKind, OpenErro
 
 /// Begins a consumer's stay. The caller holds the build lock and the consumer's role.
 ///
-/// `Start::epoch` is the count of consumers; the other number that of producers that had joined when an end
-/// was last told.
+/// `Start::epoch` is the count of consumers; the other number that of producers that had
+/// joined when an end was last told.
 pub(super) fn begin_consumer(control: &Control) -> Result<(Start, u32), OpenErrorKind> {
     let life = &control.life.0;
     // Acquire: pairs with the Release of the one that moved it.
@@ -251,14 +255,16 @@ pub(crate) fn reason(state: State) -> EndReason {
 
 /// Whether the owner of a seat is no more, if its word says "open". A system call, perhaps.
 ///
-/// If the lock is held, but by somebody who wanted the seat, `gone` says that already, or will soon.
+/// If the lock is held, but by somebody who wanted the seat, `gone` says that
+/// already, or will soon.
 pub(crate) fn is_dead(probe: &Object, seat: &Seat, number: u8) -> Result<bool, OsError> {
     // Acquire: whoever found that out, or left, has seen its last claims.
     let gone = seat.life.0.gone.load(Ordering::Acquire);
     Ok(gone != IN_USE || !peer::is_held(probe, Lock::Seat(number))?)
 }
 
-/// Whether a claim at `position`, which was found unfinished, has outlived its owner, who had this seat.
+/// Whether a claim at `position`, which was found unfinished, has outlived its
+/// owner, who had this seat.
 pub(crate) fn has_outlived(
     probe: &Object,
     seat: &Seat,

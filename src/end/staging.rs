@@ -11,8 +11,8 @@ pub(crate) struct Staging {
 }
 
 impl Staging {
-    /// `len` bytes, the first of them at a multiple of `align`, a power of two. They hold what was there
-    /// before, or zeros.
+    /// `len` bytes, the first of them at a multiple of `align`, a power of two. They hold
+    /// what was there before, or zeros.
     pub(crate) fn prepare(&mut self, len: usize, align: usize) -> &mut [u8] {
         let needed = len.saturating_add(align);
         if self.bytes.len() < needed {

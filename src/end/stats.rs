@@ -20,21 +20,22 @@ pub struct Stats {
     pub sleeps: u64,
     /// For how long it waited, all waits together that were longer than a few microseconds.
     pub blocked: Duration,
-    /// How often nobody woke it although there was something to wake up for, and it found that itself, when it
-    /// looked again or its time was up: 0, but for what was published in that instant, or a wake-up was lost.
-    /// (Linux may lose one in a million for a process that attached its first ring while another of its threads
-    /// slept. Such a one is late by a fifth of the [liveness interval](crate::Options::liveness_interval).)
+    /// How often nobody woke it although there was something to wake up for, and it found that
+    /// itself, when it looked again or its time was up: 0, but for what was published in that
+    /// instant, or a wake-up was lost. (Linux may lose one in a million for a process that attached
+    /// its first ring while another of its threads slept. Such a one is late by a fifth of the
+    /// [liveness interval](crate::Options::liveness_interval).)
     pub late_wakeups: u64,
     /// Records or values that were given up because the ring was full, by the calls that do so.
     pub dropped: u64,
-    /// Guards of what was reserved or gathered (a record, some slots, a batch) that were dropped without a
-    /// commit.
+    /// Guards of what was reserved or gathered (a record, some slots, a batch) that
+    /// were dropped without a commit.
     pub aborted: u64,
-    /// Guards that were forgotten (`mem::forget`), noticed at the next operation. What they held was
-    /// not published, or is handed out again.
+    /// Guards that were forgotten (`mem::forget`), noticed at the next operation. What they held
+    /// was not published, or is handed out again.
     pub leaked: u64,
-    /// Claims of dead senders that a receiver of [`mpsc`](crate::mpsc) passed over: records that were never
-    /// committed.
+    /// Claims of dead senders that a receiver of [`mpsc`](crate::mpsc) passed over:
+    /// records that were never committed.
     pub repaired: u64,
 }
 
@@ -57,7 +58,8 @@ impl Waited {
         Stats { bytes, ..self.stats }
     }
 
-    /// Counts `items` that moved. (Not their bytes: positions tell, and this is done for every item.)
+    /// Counts `items` that moved. (Not their bytes: positions tell, and this is
+    /// done for every item.)
     #[inline]
     pub(crate) fn moved(&mut self, items: u64) {
         self.stats.operations += items;
@@ -105,7 +107,8 @@ impl Waited {
         self.since.get_or_insert_with(Instant::now);
     }
 
-    /// The wait is over, having looked for so long before it slept, if it did; whether it was worth a clock.
+    /// The wait is over, having looked for so long before it slept, if it did;
+    /// whether it was worth a clock.
     pub(crate) fn end(&mut self, looked: Duration, found: bool) -> bool {
         let since = self.since.take();
         let took = since.map_or(Duration::ZERO, |since| since.elapsed());
@@ -140,7 +143,8 @@ impl Waited {
 }
 
 impl End {
-    /// Shows the counters to observers. Not on every operation: before it sleeps and after waits, and at the end.
+    /// Shows the counters to observers. Not on every operation: before it sleeps
+    /// and after waits, and at the end.
     pub(crate) fn publish_stats(&self, waited: &Waited) {
         let line = self.own().stats;
         let Stats { operations, bytes, sleeps, blocked, late_wakeups, .. } = waited.stats;

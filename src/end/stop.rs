@@ -32,8 +32,8 @@ pub enum WriteError {
     /// The reader's process is gone. Another reader may attach and go on where it was.
     #[error("the reader died")]
     ReaderDied,
-    /// The ring was replaced by a new one of the same name, see [`Options::replace`](crate::Options::replace).
-    /// What was not read is not read any more.
+    /// The ring was replaced by a new one of the same name, see
+    /// [`Options::replace`](crate::Options::replace). What was not read is not read any more.
     #[error("the ring was replaced; open its name again, for the one that came after it")]
     Replaced,
     /// This end belongs to the process that forked this one.
@@ -42,12 +42,13 @@ pub enum WriteError {
     /// The end was aborted, see [`crate::Aborter`].
     #[error("this end was aborted")]
     Aborted,
-    /// The receiver took this sender for dead and passed its claim over: nothing was sent. It can only be that
-    /// its lock was taken away from it.
+    /// The receiver took this sender for dead and passed its claim over: nothing was sent. It can
+    /// only be that its lock was taken away from it.
     #[error("the receiver took this sender for dead: what it had claimed is void")]
     Revoked,
-    /// There was no memory for a part of an anonymous ring that had not been used yet, see
-    /// [`Options::anonymous`](crate::Options::anonymous). Nothing was written, and it can be tried again.
+    /// There was no memory for a part of an anonymous ring that had not been used
+    /// yet, see [`Options::anonymous`](crate::Options::anonymous). Nothing was
+    /// written, and it can be tried again.
     #[error("no memory for more of the ring: {0}")]
     NoMemory(OsError),
     /// The position would pass 2^64.
@@ -59,7 +60,8 @@ pub enum WriteError {
     /// Somebody cut the shared memory object short.
     #[error("the ring's memory was cut short by another process")]
     Truncated,
-    /// Somebody removed the ring under its ends (EIDRM): a System V one, or one to which nobody had come.
+    /// Somebody removed the ring under its ends (EIDRM): a System V one, or one
+    /// to which nobody had come.
     #[error("the ring was removed: nobody can come to it any more")]
     Removed,
     /// A system call failed.
@@ -86,8 +88,9 @@ pub enum ReadError {
     /// All bytes were read; the writer's process is gone.
     #[error("the writer died before it finished: the stream is not whole")]
     Died,
-    /// All bytes were read; the ring was replaced by a new one of the same name, see
-    /// [`Options::replace`](crate::Options::replace). (The stream was not finished, or was told to be.)
+    /// All bytes were read; the ring was replaced by a new one of the same
+    /// name, see [`Options::replace`](crate::Options::replace). (The stream was
+    /// not finished, or was told to be.)
     #[error("the ring was replaced; open its name again, for the one that came after it")]
     Replaced,
     /// This end belongs to the process that forked this one.
@@ -102,7 +105,8 @@ pub enum ReadError {
     /// Somebody cut the shared memory object short.
     #[error("the ring's memory was cut short by another process")]
     Truncated,
-    /// Somebody removed the ring under its ends (EIDRM): a System V one, or one to which nobody had come.
+    /// Somebody removed the ring under its ends (EIDRM): a System V one, or one
+    /// to which nobody had come.
     #[error("the ring was removed: nobody can come to it any more")]
     Removed,
     /// A system call failed.

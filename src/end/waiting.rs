@@ -102,10 +102,11 @@ impl Until {
 pub(crate) enum Gone {
     /// Nobody has looked.
     NotLooked,
-    /// It is alive, or in a ring of many producers: the attempt may look itself, which costs system calls.
+    /// It is alive, or in a ring of many producers: the attempt may look
+    /// itself, which costs system calls.
     Looked,
-    /// A peer that is no more: its word, read before its role was found free. The attempt reads the word
-    /// again. If it is the same, that peer died.
+    /// A peer that is no more: its word, read before its role was found free. The attempt reads the
+    /// word again. If it is the same, that peer died.
     Peer(Word),
 }
 
@@ -158,7 +159,8 @@ impl End {
         let mut nap = until.nap.filter(|_| spinner.sleeps());
         let mut cap = self.liveness_interval.unwrap_or(FIRST_CAP);
         let last_cap = self.liveness_interval.unwrap_or(LAST_CAP);
-        // Of later sleeps a wake-up that is lost costs the cap: who waits for long polls no more than it must.
+        // Of later sleeps a wake-up that is lost costs the cap: who waits for
+        // long polls no more than it must.
         let mut doubt = cap / 5;
         let mut looked = None;
         let mut shown = false;
@@ -193,16 +195,17 @@ impl End {
                 if napping.is_none() && !std::mem::replace(&mut shown, true) {
                     self.publish_stats(waited);
                 }
-                // A peer that naps until more has come from us need not wait for it: we wait too. (Of many,
-                // several may wait for the same one, and would wake each other for ever; their naps are short.)
+                // A peer that naps until more has come from us need not wait for it: we wait
+                // too. (Of many, several may wait for the same one, and would wake each other
+                // for ever; their naps are short.)
                 if self.geometry.producers == 0 {
                     self.notify_peer(ANYTHING);
                 }
                 let mut found = None;
                 let parked = self.park(bounds, wake_at, || {
                     found = attempt(Gone::NotLooked).transpose();
-                    // Of many, nobody wakes a consumer but for what is at just this position; and aborting
-                    // posts a token, which must not be slept past either.
+                    // Of many, nobody wakes a consumer but for what is at just this position; and
+                    // aborting posts a token, which must not be slept past either.
                     let moved = self.is_one_to_many() && until.there.get() != wake_at;
                     found.is_some() || moved || self.check().is_err()
                 });
@@ -270,8 +273,9 @@ impl End {
         }
     }
 
-    /// A named object can be cut short by any process of its user; the next access to a page that
-    /// is gone would be a SIGBUS. Found here, it is an error. And nobody comes any more to one that was removed.
+    /// A named object can be cut short by any process of its user; the next access to a
+    /// page that is gone would be a SIGBUS. Found here, it is an error. And nobody comes
+    /// any more to one that was removed.
     fn check_object(&self) -> Result<(), Stop> {
         let facts = self.probe.facts()?;
         if facts.size < self.geometry.size() {
@@ -286,11 +290,12 @@ impl End {
         }
     }
 
-    /// Whether there is no other end to be waited for: none has come, or no producer since a consumer was last told
-    /// how a stream ended.
+    /// Whether there is no other end to be waited for: none has come, or no producer since a
+    /// consumer was last told how a stream ended.
     fn nobody_came(&self) -> Result<bool, Stop> {
         let control = self.control();
-        // Relaxed: used by consumers, who alone write it. The Acquire below pairs with the Release in `end::seat::take`.
+        // Relaxed: used by consumers, who alone write it. The Acquire below pairs with
+        // the Release in `end::seat::take`.
         let told = control.life.0.acknowledged.load(SharedOrdering::Relaxed);
         if self.is_one_to_many() {
             return Ok(told == control.many.0.joined.load(SharedOrdering::Acquire));

@@ -1,4 +1,5 @@
-//! Removing and repairing: under the build lock, as everybody who removes, and only what is this user's.
+//! Removing and repairing: under the build lock, as everybody who removes, and
+//! only what is this user's.
 
 use super::{
     Error, ErrorKind, find,
@@ -41,8 +42,8 @@ pub enum Force {
 pub enum Repair {
     /// Remains of somebody who was making the ring, or replacing it, and died: the name is gone.
     RemainsRemoved,
-    /// In a ring of many senders: the place of one that died was noted to be free. It can be taken as soon as
-    /// what that one has sent is received.
+    /// In a ring of many senders: the place of one that died was noted to be free. It can be taken
+    /// as soon as what that one has sent is received.
     SeatFreed {
         /// Its process, as that knew itself.
         pid: u32,
@@ -251,7 +252,8 @@ fn remove_if_orphaned(name: &Name, nonce: u64) -> Result<bool, ErrorKind> {
     }
 }
 
-/// Removes a ring whose locks somebody has removed: nobody can come to it, but there may still be ends.
+/// Removes a ring whose locks somebody has removed: nobody can come to it, but
+/// there may still be ends.
 fn remove_without_locks(name: &SysvName, force: Force) -> Result<bool, ErrorKind> {
     let mut segment = Segment::new(find::id(name).map_err(super::gone)?, true);
     // In this order: one that is ready has had locks, and never gets others.

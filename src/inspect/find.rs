@@ -1,5 +1,5 @@
-//! Where rings are looked for: in /dev/shm, among the System V segments, and among the descriptors of other
-//! processes.
+//! Where rings are looked for: in /dev/shm, among the System V segments, and among the
+//! descriptors of other processes.
 
 use super::{
     info::{Place, RingInfo, Spot},
@@ -70,7 +70,8 @@ fn anonymous() -> Result<Vec<RingInfo>, OsError> {
             if !readlink(path.as_str()).is_ok_and(|link| link == *memfd::LINK) {
                 continue;
             }
-            // The link's mode is how the descriptor was opened: not for writing by another who only looks.
+            // The link's mode is how the descriptor was opened: not for writing
+            // by another who only looks.
             if !fs::symlink_metadata(&path).is_ok_and(|link| link.mode() & 0o200 != 0) {
                 continue;
             }

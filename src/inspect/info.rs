@@ -53,7 +53,8 @@ impl fmt::Display for Place {
     }
 }
 
-/// A ring as it was found. Everything may have changed since, and some of it while it was looked at.
+/// A ring as it was found. Everything may have changed since, and some of it
+/// while it was looked at.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RingInfo {
@@ -150,8 +151,8 @@ pub enum Condition {
     Building,
     /// Remains of somebody who was making it and died. The next to attach would build on them.
     Abandoned,
-    /// Another takes its place, by [`Options::replace`](crate::Options::replace), and whoever replaced it was killed
-    /// before the name was gone. The next to come makes the new one.
+    /// Another takes its place, by [`Options::replace`](crate::Options::replace), and whoever
+    /// replaced it was killed before the name was gone. The next to come makes the new one.
     Replaced,
     /// It is no ring that this program understands.
     Damaged(Damage),
@@ -190,7 +191,8 @@ pub struct EndInfo {
     pub role: Role,
     /// Of a ring of many senders: the how manieth there has been, from 1.
     pub number: Option<u32>,
-    /// Its process as that knows itself; 0 if none has come yet. In another pid namespace it is another's.
+    /// Its process as that knows itself; 0 if none has come yet. In another pid
+    /// namespace it is another's.
     pub pid: u32,
     /// Whether it is there, or what became of it.
     pub state: Peer,
@@ -198,8 +200,8 @@ pub struct EndInfo {
     pub attached: bool,
     /// What it had done when it last began or ended a wait, or left.
     pub stats: Stats,
-    /// How long ago that was; of one that is [`Peer::Waiting`]: for how long it has been. `None` if it never
-    /// had to wait.
+    /// How long ago that was; of one that is [`Peer::Waiting`]: for how long it has been.
+    /// `None` if it never had to wait.
     pub last_progress: Option<Duration>,
 }
 
@@ -211,7 +213,8 @@ pub struct ManyInfo {
     pub seats: u32,
     /// How many there have been.
     pub joined: u64,
-    /// Who has claimed room and not sent yet what is to be received next, if it is that: a sender's number.
+    /// Who has claimed room and not sent yet what is to be received next, if it
+    /// is that: a sender's number.
     pub held_up_by: Option<u32>,
     /// Claims of dead senders that were passed over.
     pub repaired: u64,
@@ -227,8 +230,8 @@ pub struct Rates {
     pub bytes_in: f64,
     /// Bytes that came out.
     pub bytes_out: f64,
-    /// Slots that went in; or records, as far as their senders have said by now: they do before and after they
-    /// wait. `None` for a stream of bytes.
+    /// Slots that went in; or records, as far as their senders have said by now: they do before and
+    /// after they wait. `None` for a stream of bytes.
     pub items_in: Option<f64>,
     /// The same of what came out.
     pub items_out: Option<f64>,

@@ -1,8 +1,10 @@
-//! How a ring is looked at: it is read with pread(2) and never mapped, its locks are asked for and never taken.
+//! How a ring is looked at: it is read with pread(2) and never mapped, its locks
+//! are asked for and never taken.
 //!
-//! What is read may be changing. Positions: the head, then the tail (and of many producers what was claimed from there
-//! on), then the head again; only if the head did not move must the distance be what the protocol allows. Ends: the
-//! word, then the lock, then the word again, as in `End::gone_peer`.
+//! What is read may be changing. Positions: the head, then the tail (and of many producers
+//! what was claimed from there on), then the head again; only if the head did not move must
+//! the distance be what the protocol allows. Ends: the word, then the lock, then the word
+//! again, as in `End::gone_peer`.
 
 use super::{
     info::{Condition, Damage, EndInfo, ManyInfo, Place, RingInfo, Spot, SysvInfo},
@@ -221,7 +223,8 @@ fn positions(
         })?;
         let mut tail = words.u64(words::TAIL);
         if geometry.producers > 0 {
-            // The claims end at the tail or behind it. Each that is behind it costs a system call; as a rule there is none.
+            // The claims end at the tail or behind it. Each that is behind it costs a system
+            // call; as a rule there is none.
             let ring = ring_geometry(geometry);
             let mut left = CLAIMS;
             tail = tail.max(ring.end_of_claims(head, tail, |at| {

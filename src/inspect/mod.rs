@@ -1,20 +1,23 @@
-//! Rings seen from outside: which there are, who is at them, what is in them; and how to be rid of them.
+//! Rings seen from outside: which there are, who is at them, what is in them;
+//! and how to be rid of them.
 //!
-//! What `shmcat --list`, `--status`, `--remove` and `--repair` are made of. Looking is free for those
-//! who are looked at: a ring is read through a descriptor that is open for reading alone and is
-//! never mapped, its locks are asked for and never taken, so that an observer holds nothing, keeps nothing alive
-//! and can be stopped at any point. What it tells may have changed by the time it is told.
+//! What `shmcat --list`, `--status`, `--remove` and `--repair` are made of. Looking is free
+//! for those who are looked at: a ring is read through a descriptor that is open for reading
+//! alone and is never mapped, its locks are asked for and never taken, so that an observer
+//! holds nothing, keeps nothing alive and can be stopped at any point. What it tells may have
+//! changed by the time it is told.
 //!
 //! | function | finds |
 //! |---|---|
 //! | [`list`] | the rings in /dev/shm and the System V rings that this user may read, and those without a name of which a process that this user may look into has a descriptor: anonymous ones, and those that pipes were upgraded to |
 //! | [`status`] | one ring, by `/NAME` or `sysv:...` or, without a name, by `/proc/PID/fd/FD` |
 //!
-//! Named rings of other mount namespaces, and rings whose name was removed while they are in use, are not found.
+//! Named rings of other mount namespaces, and rings whose name was removed while
+//! they are in use, are not found.
 //!
-//! [`remove`], [`remove_orphaned`] and [`repair`] change something. They take the lock that everyone takes who attaches,
-//! so that no end is lost that comes at the same moment, and touch only what belongs to this process's
-//! effective user, whoever that is.
+//! [`remove`], [`remove_orphaned`] and [`repair`] change something. They take the lock that
+//! everyone takes who attaches, so that no end is lost that comes at the same moment, and touch
+//! only what belongs to this process's effective user, whoever that is.
 //!
 //! # Examples
 //! ```
@@ -58,10 +61,12 @@ use std::{
 };
 use thiserror::Error;
 
-/// Every ring that this user may see: first those with names, in their order, then the others, each once.
+/// Every ring that this user may see: first those with names, in their order,
+/// then the others, each once.
 ///
-/// What goes away while it is looked for, or cannot be read, is left out; what makes no sense is told as
-/// [`Condition::Damaged`]. Files in /dev/shm that are no rings are left out, too, and so is what is empty.
+/// What goes away while it is looked for, or cannot be read, is left out; what makes no
+/// sense is told as [`Condition::Damaged`]. Files in /dev/shm that are no rings are left
+/// out, too, and so is what is empty.
 ///
 /// # Errors
 /// /dev/shm or /proc cannot be read.
@@ -69,11 +74,12 @@ pub fn list() -> Result<Vec<RingInfo>, OsError> {
     find::all()
 }
 
-/// One ring, by its name or, as [`Place`] shows it where there is no name, by a descriptor of some process.
+/// One ring, by its name or, as [`Place`] shows it where there is no name, by a
+/// descriptor of some process.
 ///
 /// # Errors
-/// [`ErrorKind::Name`], [`NotFound`](ErrorKind::NotFound), [`Ring`](ErrorKind::Ring) if it is none, or
-/// [`Os`](ErrorKind::Os).
+/// [`ErrorKind::Name`], [`NotFound`](ErrorKind::NotFound), [`Ring`](ErrorKind::Ring) if it is
+/// none, or [`Os`](ErrorKind::Os).
 pub fn status(place: impl AsRef<OsStr>) -> Result<RingInfo, Error> {
     let place = place.as_ref();
     let found = || match find::descriptor(place) {
@@ -87,23 +93,25 @@ pub fn status(place: impl AsRef<OsStr>) -> Result<RingInfo, Error> {
     found.map_err(|kind| Error { ring: Some(place.to_owned()), kind })
 }
 
-/// Removes a ring's name, also of one that is damaged, and of one that is persistent. Its memory goes with the last
-/// end that has it. What is empty is no ring, and removed with [`Force::Yes`] only: it may be what somebody who was
-/// about to make one has left.
+/// Removes a ring's name, also of one that is damaged, and of one that is persistent. Its memory
+/// goes with the last end that has it. What is empty is no ring, and removed with [`Force::Yes`]
+/// only: it may be what somebody who was about to make one has left.
 ///
 /// # Errors
-/// [`ErrorKind::Name`], [`NotFound`](ErrorKind::NotFound); [`NotOwner`](ErrorKind::NotOwner), whatever the
-/// `force`; [`InUse`](ErrorKind::InUse) if an end is attached, unless with [`Force::Yes`];
-/// [`Ring`](ErrorKind::Ring) if it is none, or somebody holds its lock for too long; [`Os`](ErrorKind::Os).
+/// [`ErrorKind::Name`], [`NotFound`](ErrorKind::NotFound); [`NotOwner`](ErrorKind::NotOwner),
+/// whatever the `force`; [`InUse`](ErrorKind::InUse) if an end is attached, unless with
+/// [`Force::Yes`]; [`Ring`](ErrorKind::Ring) if it is none, or somebody holds its lock for
+/// too long; [`Os`](ErrorKind::Os).
 pub fn remove(name: impl AsRef<OsStr>, force: Force) -> Result<(), Error> {
     named(name.as_ref(), |name| change::remove(name, force))
 }
 
-/// Removes every ring of this user whose name begins with `prefix` (`""`: every one; `"/"`: those in /dev/shm; `"sysv:"`:
-/// those of System V) and that is [`Condition::Orphaned`], [`Condition::Abandoned`], or [`Condition::Replaced`] with
-/// nobody at it, also if there is something in it that nobody has read; but not persistent ones, whose names are to
-/// outlive their ends. Returns what they were. Semaphores of System V rings of this user that are no longer there go,
-/// too, whatever the prefix.
+/// Removes every ring of this user whose name begins with `prefix` (`""`: every one; `"/"`: those
+/// in /dev/shm; `"sysv:"`: those of System V) and that is [`Condition::Orphaned`],
+/// [`Condition::Abandoned`], or [`Condition::Replaced`] with nobody at it, also if there is
+/// something in it that nobody has read; but not persistent ones, whose names are to outlive their
+/// ends. Returns what they were. Semaphores of System V rings of this user that are no longer
+/// there go, too, whatever the prefix.
 ///
 /// # Errors
 /// As [`remove`]. Those before it have been removed.
@@ -111,14 +119,15 @@ pub fn remove_orphaned(prefix: impl AsRef<OsStr>) -> Result<Vec<RingInfo>, Error
     change::remove_orphaned(prefix.as_ref().as_encoded_bytes())
 }
 
-/// Clears up what the dead have left in a ring, and returns what that was: nothing if all is well. No end that is
-/// alive is touched, and nothing that was sent is lost.
+/// Clears up what the dead have left in a ring, and returns what that was: nothing if all is well.
+/// No end that is alive is touched, and nothing that was sent is lost.
 ///
 /// Nothing has to be repaired before it is used: those who attach do it, too.
 ///
 /// # Errors
-/// As [`remove`] without force. [`Ring`](ErrorKind::Ring) also tells of damage that cannot be repaired, and of a
-/// ring of many senders that other users may write to, who could end this process by cutting it short.
+/// As [`remove`] without force. [`Ring`](ErrorKind::Ring) also tells of damage that cannot
+/// be repaired, and of a ring of many senders that other users may write to, who could end
+/// this process by cutting it short.
 pub fn repair(name: impl AsRef<OsStr>) -> Result<Vec<Repair>, Error> {
     named(name.as_ref(), change::repair)
 }

@@ -16,8 +16,9 @@
 //!       blocks         16 bytes for each block of the data: who claimed it, what is in it
 //! ```
 //!
-//! The two tables are there in a ring of many producers only. There a seat has what the lines `space` and
-//! `producer stats` are for elsewhere, and `tail` is everybody's, a hint that each claim is followed by.
+//! The two tables are there in a ring of many producers only. There a seat has what the
+//! lines `space` and `producer stats` are for elsewhere, and `tail` is everybody's, a hint
+//! that each claim is followed by.
 //!
 //! Each group has 128 bytes of its own: the line of 64 and the neighbour that some processors
 //! fetch along with it. What is written often stands apart from what is read often, so an awake
@@ -117,7 +118,8 @@ pub(crate) struct StatsLine {
     pub(crate) sleeps: AtomicU64,
     pub(crate) blocked_nanos: AtomicU64,
     pub(crate) late_wakeups: AtomicU64,
-    /// When the end last began or ended a wait worth a clock, in nanoseconds of the monotonic clock.
+    /// When the end last began or ended a wait worth a clock, in nanoseconds of
+    /// the monotonic clock.
     pub(crate) last_wait: AtomicU64,
     /// The end's pid as it knows itself; for people only, nothing is decided by it.
     pub(crate) pid: AtomicU32,
@@ -162,7 +164,8 @@ pub(crate) struct ManyLine {
     pub(crate) announced: AtomicU64,
     /// How many producers there have been.
     pub(crate) joined: AtomicU64,
-    /// Of those whose seat another has taken, the last that did not finish: its [`Word`](crate::end::epoch).
+    /// Of those whose seat another has taken, the last that did not finish: its
+    /// [`Word`](crate::end::epoch).
     pub(crate) broken: AtomicU64,
     /// Claims of dead producers that were passed over.
     pub(crate) repaired: AtomicU64,

@@ -101,7 +101,8 @@ impl Face {
     }
 }
 
-/// What lies in the data area, as an end asks for it. Public to be named, and unreachable from outside.
+/// What lies in the data area, as an end asks for it. Public to be named, and
+/// unreachable from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Content {
     pub(crate) face: Face,
@@ -110,15 +111,16 @@ pub struct Content {
     /// Alignment of a slot, or of a record's payload; then `None` takes what is there.
     pub(crate) element_align: Option<usize>,
     pub(crate) type_tag: [u8; TAG],
-    /// Of a ring of many producers, how many; `None` = the default, and whatever an existing ring has.
+    /// Of a ring of many producers, how many; `None` = the default, and
+    /// whatever an existing ring has.
     pub(crate) producers: Option<usize>,
 }
 
 /// The most bytes of a type's name that count.
 pub(crate) const TAG: usize = 64;
 
-/// What a record's payload is aligned to: at least that, at most a page, for which every ring's data
-/// area is aligned.
+/// What a record's payload is aligned to: at least that, at most a page, for which
+/// every ring's data area is aligned.
 pub(crate) const ALIGN: std::ops::RangeInclusive<usize> = 8..=4096;
 
 impl Content {
@@ -193,7 +195,8 @@ impl fmt::Display for ElementType {
     }
 }
 
-/// Bytes of the smallest block in a ring of many producers: a cache line, so that no two of them write to one.
+/// Bytes of the smallest block in a ring of many producers: a cache line, so
+/// that no two of them write to one.
 pub(crate) const LEAST_BLOCK: usize = 64;
 
 /// In `flags`: the name outlives its ends.
@@ -457,7 +460,8 @@ pub(crate) fn is_align(align: usize) -> bool {
     align.is_power_of_two() && ALIGN.contains(&align)
 }
 
-/// Whether a ring of many producers can be for so many at once: a claim names its owner in eight bits.
+/// Whether a ring of many producers can be for so many at once: a claim names
+/// its owner in eight bits.
 pub(crate) fn is_producers(n: usize) -> bool {
     (1..=255).contains(&n)
 }

@@ -9,8 +9,8 @@ pub(crate) mod view;
 use crate::ring::mpsc::Block;
 use identity::Geometry;
 
-/// Bytes of the control area, whole pages: the identity, the control block, and in a ring of many producers
-/// their seats and a word pair for each block of the data.
+/// Bytes of the control area, whole pages: the identity, the control block, and in a ring of many
+/// producers their seats and a word pair for each block of the data.
 pub(crate) fn control_size(geometry: Geometry) -> usize {
     let tables = match geometry.producers {
         0 => 0,

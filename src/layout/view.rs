@@ -22,15 +22,17 @@ pub(crate) fn control(mapping: &Mapping) -> &Control {
 #[inline]
 pub(crate) fn seats(mapping: &Mapping, geometry: Geometry) -> &[Seat] {
     let at = control::OFFSET + size_of::<Control>();
-    // SAFETY: as for the control block, behind which they lie, aligned as it is; the control area was made as
-    // large as this geometry asks for, and it was checked that the segment says so, too.
+    // SAFETY: as for the control block, behind which they lie, aligned as it is; the
+    // control area was made as large as this geometry asks for, and it was checked
+    // that the segment says so, too.
     unsafe {
         let first = mapping.control().add(at).as_ptr().cast::<Seat>();
         std::slice::from_raw_parts(first, geometry.producers)
     }
 }
 
-/// The words that say what lies in each block of the data; none unless the ring is one of many producers.
+/// The words that say what lies in each block of the data; none unless the ring
+/// is one of many producers.
 #[inline]
 pub(crate) fn blocks(mapping: &Mapping, geometry: Geometry) -> &[Block] {
     let at = control::OFFSET + size_of::<Control>() + geometry.producers * size_of::<Seat>();

@@ -1,8 +1,8 @@
 //! A crowd of two under loom: no wake-up is lost.
 //!
-//! As in [`super::gate`] nobody's sleep ends by itself, so that a lost wake-up is a dead-lock, and both fences are
-//! SeqCst. Leave either out, or the re-check, or let the waker note `announced` after its look round
-//! instead of before, and these fail.
+//! As in [`super::gate`] nobody's sleep ends by itself, so that a lost wake-up is a dead-lock, and
+//! both fences are SeqCst. Leave either out, or the re-check, or let the waker note `announced`
+//! after its look round instead of before, and these fail.
 
 use super::{
     Search::{self, Exhaustive, UpTo},

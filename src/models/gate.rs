@@ -1,9 +1,9 @@
 //! The gate under loom: no wake-up is lost.
 //!
 //! The sleeper is a mutex and a condition variable. A sleep has no time-out, so a lost wake-up is a
-//! dead-lock, which loom reports; or it ends at once, whatever its time-out. Exhaustive, with no bound on
-//! preemptions, but where a sleeper looks twice. Both fences are SeqCst (see the module above). Leave either out, or the re-check, and the
-//! models fail.
+//! dead-lock, which loom reports; or it ends at once, whatever its time-out. Exhaustive, with no
+//! bound on preemptions, but where a sleeper looks twice. Both fences are SeqCst (see the module
+//! above). Leave either out, or the re-check, and the models fail.
 
 use super::{Search::UpTo, explore};
 use crate::{
@@ -108,7 +108,8 @@ impl Shared {
     }
 }
 
-/// One who waits for each of these in turn, and one who publishes as many; with a second re-check and without.
+/// One who waits for each of these in turn, and one who publishes as many; with
+/// a second re-check and without.
 fn run(waits: &'static [u64]) {
     let publications = waits.last().copied().unwrap();
     let model = move |bounds| {

@@ -1,18 +1,19 @@
-//! The hand-over from a pipe to a ring, under loom: whatever the writer is doing when the reader
-//! attaches, leaves or dies, each byte arrives once and in order, by the pipe or by the ring, at that
-//! reader or at the next.
+//! The hand-over from a pipe to a ring, under loom: whatever the writer is doing when the
+//! reader attaches, leaves or dies, each byte arrives once and in order, by the pipe or by the
+//! ring, at that reader or at the next.
 //!
 //! The pipe is a queue under a mutex, as the kernel's is. The ring has room for everything: what a
-//! full one does is the business of [`super::spsc`] and [`super::gate`]. Nobody waits: a reader looks
-//! a few times and what it did not get by then is looked for at the end. The next reader is the one
-//! that finds what lies in the pipe when all is over.
+//! full one does is the business of [`super::spsc`] and [`super::gate`]. Nobody waits: a reader
+//! looks a few times and what it did not get by then is looked for at the end. The next reader is
+//! the one that finds what lies in the pipe when all is over.
 //!
-//! Exhaustive. Weaken the orderings of `crate::upgrade::handover`, let the reader take what is in the
-//! ring before what is in the pipe, let the writer give back from `head` and not from `taken`, or
-//! forget what was published before the reader left, and these fail.
+//! Exhaustive. Weaken the orderings of `crate::upgrade::handover`, let the reader take what is in
+//! the ring before what is in the pipe, let the writer give back from `head` and not from `taken`,
+//! or forget what was published before the reader left, and these fail.
 //!
-//! What loom cannot see here: that the kernel frees a dead reader's role only after its last store
-//! (`tests/upgrade/death.rs`), and that the offer leads to the right ring (`tests/upgrade/offers.rs`).
+//! What loom cannot see here: that the kernel frees a dead reader's role only after
+//! its last store (`tests/upgrade/death.rs`), and that the offer leads to the right
+//! ring (`tests/upgrade/offers.rs`).
 
 use crate::{
     ring::spsc::{Consumer, Producer},
@@ -174,8 +175,8 @@ impl Reader {
     }
 }
 
-/// Runs a writer beside a reader that looks `looks` times and then does `last`; returns what arrived at
-/// it, and what the next one then finds.
+/// Runs a writer beside a reader that looks `looks` times and then does `last`; returns what
+/// arrived at it, and what the next one then finds.
 fn run(looks: usize, last: fn(&mut Reader)) -> Vec<u8> {
     let shared = Shared::new();
     let theirs = Arc::clone(&shared);

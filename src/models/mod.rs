@@ -4,19 +4,19 @@
 //! RUSTFLAGS="--cfg shmpipe_loom" cargo test --release --lib
 //! ```
 //!
-//! That takes some minutes. With LOOM_MAX_PREEMPTIONS=6 in the environment the models that are not told otherwise try what six
-//! preemptions can do, in seconds: so does CI.
+//! That takes some minutes. With LOOM_MAX_PREEMPTIONS=6 in the environment the models that are not
+//! told otherwise try what six preemptions can do, in seconds: so does CI.
 //!
 //! What loom cannot see: it treats both sides of the asymmetric fence as SeqCst fences, so it
 //! proves that a fence in each place is enough, not that the light one really is one; and its
-//! processes die only where `crate::sync::mortal` lets them, between two steps. `tests/stress.rs` and
-//! `tests/death.rs` cover those.
+//! processes die only where `crate::sync::mortal` lets them, between two steps. `tests/stress.rs`
+//! and `tests/death.rs` cover those.
 //!
-//! What loom does not try, though nothing bounds it: of the orders of two accesses it tries the second only if
-//! it notices that they race, and for each word it remembers but the last access. A load that it has put
-//! before another thread's load and compare-and-swap of the same word stays there. So who looks only once yields
-//! first, which has loom put the look last and then, step by step, before; and [`Search::EveryOrder`] leaves
-//! nothing to what loom notices.
+//! What loom does not try, though nothing bounds it: of the orders of two accesses it tries the
+//! second only if it notices that they race, and for each word it remembers but the last access. A
+//! load that it has put before another thread's load and compare-and-swap of the same word stays
+//! there. So who looks only once yields first, which has loom put the look last and then, step by
+//! step, before; and [`Search::EveryOrder`] leaves nothing to what loom notices.
 
 #![allow(unsafe_code)]
 
@@ -29,7 +29,8 @@ mod spsc;
 
 /// For a thread that looks only so often, before its look number `n`.
 fn before_look(n: usize) {
-    // Where every order is tried, the first look comes first and those after it last, both without a preemption.
+    // Where every order is tried, the first look comes first and those after it
+    // last, both without a preemption.
     if n > 0 || !crate::sync::mortal::is_strict() {
         loom::thread::yield_now();
     }
@@ -77,8 +78,8 @@ fn explore(search: Search, model: impl Fn() + Sync + Send + 'static) {
     tell(search, search.run(model), None, start);
 }
 
-/// Runs a model in which a thread is killed after as many steps as it is told, with more and more of them
-/// until it says that it was not killed in any execution.
+/// Runs a model in which a thread is killed after as many steps as it is told, with more and more
+/// of them until it says that it was not killed in any execution.
 #[track_caller]
 fn explore_deaths(search: Search, model: impl Fn(u32) -> bool + Sync + Send + Copy + 'static) {
     use std::sync::{

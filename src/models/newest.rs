@@ -1,8 +1,8 @@
-//! The copy of the newest item under loom: a consumer that takes items from the tail's line where it can, and
-//! from the ring where it cannot, gets each item, whole.
+//! The copy of the newest item under loom: a consumer that takes items from the tail's line where
+//! it can, and from the ring where it cannot, gets each item, whole.
 //!
-//! Every item is two words that must agree. The producer copies the first and the third item and not the
-//! second, so that a copy grows old; the consumer is as late as loom makes it. Take away
+//! Every item is two words that must agree. The producer copies the first and the third item and
+//! not the second, so that a copy grows old; the consumer is as late as loom makes it. Take away
 //! either fence in `ring::newest` and this fails.
 
 use crate::{

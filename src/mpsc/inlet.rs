@@ -42,8 +42,8 @@ pub struct Inlet {
     lent: bool,
 }
 
-/// What is known of a record beside what is of every one: the how manieth sender it is from. (A whole word: see
-/// [`Found`].)
+/// What is known of a record beside what is of every one: the how manieth sender it is from.
+/// (A whole word: see [`Found`].)
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Mark(u64);
 
@@ -122,8 +122,8 @@ impl sealed::Inlet for Inlet {
     #[inline]
     fn batch(&mut self, patience: Patience) -> Result<Option<u64>, ReadError> {
         let Some(first) = self.first(NotAtHand::Unusual, patience)? else { return Ok(None) };
-        // Those that are claimed by now, as far as they are committed when it is their turn: were later ones
-        // shown as well, none might be released before the ring is full.
+        // Those that are claimed by now, as far as they are committed when it is their turn: were
+        // later ones shown as well, none might be released before the ring is full.
         let claimed = self.claims.end(&self.end).saturating_sub(self.claims.position());
         Ok(Some(claimed.max(first.frame)))
     }
@@ -227,8 +227,8 @@ impl Inlet {
         }
     }
 
-    /// A guard has not come back: somebody has forgotten it. What it stood for was not released, and is handed
-    /// out again.
+    /// A guard has not come back: somebody has forgotten it. What it stood for was not
+    /// released, and is handed out again.
     #[cold]
     fn note_leak(&mut self) {
         self.lent = false;
@@ -324,8 +324,8 @@ impl Claims {
         status::end_of_claims(end, self.ring.position())
     }
 
-    /// The usual case of [`find`](Self::find): the first record, if it has a claim to itself, and that one is committed. What
-    /// is wrong is left to that one.
+    /// The usual case of [`find`](Self::find): the first record, if it has a claim to itself, and
+    /// that one is committed. What is wrong is left to that one.
     #[inline(always)]
     fn find_alone(&self, end: &Held) -> Option<Found<Mark>> {
         if self.within > 0 {
@@ -343,8 +343,9 @@ impl Claims {
         is_alone.then_some(Found { header, frame, payload, mark })
     }
 
-    /// Bytes of the ring that a record takes. (If it is more than a block, out of the way: the processor guesses which way this
-    /// goes, and need not wait for this record's length to look for the next.)
+    /// Bytes of the ring that a record takes. (If it is more than a block, out of the
+    /// way: the processor guesses which way this goes, and need not wait for this
+    /// record's length to look for the next.)
     #[inline(always)]
     fn frame(&self, header: Header) -> u64 {
         let len = u64::from(header.len());
@@ -356,8 +357,8 @@ impl Claims {
         (len + (self.block - 1)) & !(self.block - 1)
     }
 
-    /// Finds the first record from `offset` past the position on, if it is committed. There begins either the
-    /// record after the one that was found before, or the first that is not released.
+    /// Finds the first record from `offset` past the position on, if it is committed. There begins
+    /// either the record after the one that was found before, or the first that is not released.
     #[inline(never)]
     fn find(&mut self, end: &Held, offset: u64) -> Result<Option<Found<Mark>>, Violation> {
         let from = self.position() + offset;
@@ -371,13 +372,14 @@ impl Claims {
         self.record_at(end, at, from).map(Some)
     }
 
-    /// The record at `at`, in the claim that is open; what is before it, from `from` on, is to be released with it.
+    /// The record at `at`, in the claim that is open; what is before it, from `from`
+    /// on, is to be released with it.
     #[inline(always)]
     fn record_at(&self, end: &Held, at: u64, from: u64) -> Result<Found<Mark>, Violation> {
         let (many, geometry) = (end.many(), self.ring.geometry());
         let block = geometry.block(many.ring, at);
-        // Relaxed, here and below: `Consumer::look` has acquired the claim. Read once: who knows who writes
-        // there.
+        // Relaxed, here and below: `Consumer::look` has acquired the claim. Read
+        // once: who knows who writes there.
         let header = Header::from_word(block.header.load(Ordering::Relaxed));
         let (frame, rest) = (self.frame(header), self.open.end - at);
         if frame > rest {
@@ -405,14 +407,15 @@ impl Claims {
         self.open.end
     }
 
-    /// Looks into the first committed claim from `at` on; returns where the first record in it is that was not
-    /// released.
+    /// Looks into the first committed claim from `at` on; returns where the first record
+    /// in it is that was not released.
     #[inline(always)]
     fn open(&mut self, many: &Many<'_>, at: u64) -> Result<Option<u64>, Violation> {
         let head = self.ring.position();
         let mut start = at;
         if at == head + self.within {
-            // Nothing was found since this end attached, or a guard was forgotten: perhaps in the middle of a claim.
+            // Nothing was found since this end attached, or a guard was forgotten:
+            // perhaps in the middle of a claim.
             start = head;
         }
         loop {
@@ -442,8 +445,8 @@ impl Claims {
         Violation { what: "blocks of a claim", found: 0, low, high: u64::MAX, exactly: false }
     }
 
-    /// The usual case of [`release`](Self::release): gives back the first record, which has a claim to itself. False if it has
-    /// not, and nothing is given back.
+    /// The usual case of [`release`](Self::release): gives back the first record, which has a claim
+    /// to itself. False if it has not, and nothing is given back.
     #[inline(always)]
     fn release_alone(&mut self, end: &Held, bytes: u64) -> bool {
         let is_alone = self.within == 0 && self.ring.release_first(end.many().ring, bytes);
@@ -492,9 +495,9 @@ impl Claims {
 
     /// Looks whether there is a record or an end.
     ///
-    /// The order matters. How many have joined is read first: who joins later begins another stream, or this
-    /// one goes on. The seats are read before the ring is looked at once more: an end counts only if
-    /// nothing was claimed before it that we have not seen.
+    /// The order matters. How many have joined is read first: who joins later begins another
+    /// stream, or this one goes on. The seats are read before the ring is looked at once more: an
+    /// end counts only if nothing was claimed before it that we have not seen.
     fn look(&mut self, end: &Held, gone: Gone) -> Result<Option<Seen>, Stop> {
         let many = end.many();
         // Acquire: pairs with the Release in `seat::take`; we see the words of all these.
@@ -518,7 +521,8 @@ impl Claims {
         if !self.are_all_gone(end, gone)? {
             return Ok(None);
         }
-        // What they claimed begins at the head, if there is any left, and we see it: they have gone.
+        // What they claimed begins at the head, if there is any left, and we
+        // see it: they have gone.
         let is_empty = end.checked(self.ring.look(many.ring, 0))? == Claimed::Nothing;
         // Acquire: as above.
         if !is_empty || many.control.many.0.joined.load(Ordering::Acquire) != joined {
@@ -527,7 +531,8 @@ impl Claims {
         self.tell(end, joined as u32).map(Some)
     }
 
-    /// If what is at the head is the unfinished claim of a dead producer, makes a pad of it. False if not.
+    /// If what is at the head is the unfinished claim of a dead producer, makes
+    /// a pad of it. False if not.
     fn repair(&mut self, end: &Held) -> Result<bool, Stop> {
         let many = end.many();
         let found = self.ring.look(many.ring, 0);

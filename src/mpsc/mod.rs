@@ -3,30 +3,34 @@
 //! The ends and the guards are those of [`record`], for [`Many`] senders instead of
 //! [`One`](crate::record::One); what is told there holds here, but for what follows.
 //!
-//! - All records have one order, in which they are received. A record takes its place when room is made for it:
-//!   [`reserve`](Sender::reserve) **claims** the room, and what others send meanwhile is received after it.
-//!   A sender that is stopped between the two holds the others up, once the ring is full; [`Receiver::status`]
-//!   says who it is.
-//! - **Any sender may die at any instruction.** What it had committed is received, what it had not is never
-//!   seen, and the others go on: the receiver finds out that the owner of an unfinished claim is no more (at the
-//!   latest when it has waited for 50 ms), passes it over and counts it ([`Stats::repaired`](crate::Stats::repaired)).
-//! - There are as many places for senders as [`Options::producers`](crate::Options::producers) says. A place is given to
-//!   another sender when all of the last one has been received; so [`Record::producer`] is never ambiguous.
-//!   [`Sender::try_clone`] takes another place.
-//! - Room is taken in blocks of 64 bytes, or of the payload alignment if that is more, and payloads begin with one.
-//! - A [`batch`](Sender::batch) is one claim, made beforehand: [`Sender::batch_of`] says how large. What does not fit
-//!   is published in portions.
-//! - **A stream ends when nobody is left who writes to it**, as in a FIFO: the receiver gets `None` if all of its
-//!   senders [finished](Sender::finish), else the error that says what became of the last that did not.
-//!   [`Receiver::ends`] has each one's reason. The next sender begins a new stream. [`Options::resume`] and
-//!   [`Options::discard`] have no meaning here; [`Options::replace`] has, for the receiver.
+//! - All records have one order, in which they are received. A record takes its place when room is
+//!   made for it: [`reserve`](Sender::reserve) **claims** the room, and what others send meanwhile
+//!   is received after it. A sender that is stopped between the two holds the others up, once the
+//!   ring is full; [`Receiver::status`] says who it is.
+//! - **Any sender may die at any instruction.** What it had committed is received, what it had not
+//!   is never seen, and the others go on: the receiver finds out that the owner of an unfinished
+//!   claim is no more (at the latest when it has waited for 50 ms), passes it over and counts it
+//!   ([`Stats::repaired`](crate::Stats::repaired)).
+//! - There are as many places for senders as [`Options::producers`](crate::Options::producers)
+//!   says. A place is given to another sender when all of the last one has been received; so
+//!   [`Record::producer`] is never ambiguous. [`Sender::try_clone`] takes another place.
+//! - Room is taken in blocks of 64 bytes, or of the payload alignment if that is
+//!   more, and payloads begin with one.
+//! - A [`batch`](Sender::batch) is one claim, made beforehand: [`Sender::batch_of`] says how large.
+//!   What does not fit is published in portions.
+//! - **A stream ends when nobody is left who writes to it**, as in a FIFO: the receiver gets `None`
+//!   if all of its senders [finished](Sender::finish), else the error that says what became of the
+//!   last that did not. [`Receiver::ends`] has each one's reason. The next sender begins a new
+//!   stream. [`Options::resume`] and [`Options::discard`] have no meaning here;
+//!   [`Options::replace`] has, for the receiver.
 //!
-//! - The larger a record, the longer it may have to wait for room beside others: they all take what is free behind one
-//!   another, and nobody holds room back for it.
-//! - Senders that send all the time leave the ring to each other by turns, of up to 32 µs (so much longer may a call take, and
-//!   a `try_` form, too): together they are faster so. Who sends now and then does not wait for others.
-//! - A sender that another thread [aborts](crate::Aborter) in the middle of a call may still send that record, even after the
-//!   receiver was told of the end.
+//! - The larger a record, the longer it may have to wait for room beside others: they all take what
+//!   is free behind one another, and nobody holds room back for it.
+//! - Senders that send all the time leave the ring to each other by turns, of up to 32 µs (so much
+//!   longer may a call take, and a `try_` form, too): together they are faster so. Who sends now
+//!   and then does not wait for others.
+//! - A sender that another thread [aborts](crate::Aborter) in the middle of a call may still send
+//!   that record, even after the receiver was told of the end.
 //!
 //! How it works is told in `ring::mpsc` and `end::seat`, in the source.
 //!
@@ -122,8 +126,8 @@ impl record::Sender<Many> {
     /// Attaches once more, as another sender, which may go to another thread.
     ///
     /// # Errors
-    /// [`OpenErrorKind::TableFull`](crate::OpenErrorKind::TableFull) if there is no place for it, and what can go
-    /// wrong when a ring is opened.
+    /// [`OpenErrorKind::TableFull`](crate::OpenErrorKind::TableFull) if there is no place for it,
+    /// and what can go wrong when a ring is opened.
     pub fn try_clone(&self) -> Result<Self, OpenError> {
         let again = || Self::from_attached(attach::another(self.outlet.end())?);
         again().map_err(|kind| OpenError { ring: None, kind })
@@ -135,7 +139,8 @@ impl record::Sender<Many> {
         self.outlet.id()
     }
 
-    /// Begins to gather records that are published together, of so many bytes, payloads and padding, in all.
+    /// Begins to gather records that are published together, of so many bytes,
+    /// payloads and padding, in all.
     ///
     /// So much room is claimed when the first of them is added; what is not used of it is released
     /// with the rest. See [`Batch`] for what happens if it is too little.
@@ -153,9 +158,9 @@ impl record::Sender<Many> {
 }
 
 impl record::Receiver<Many> {
-    /// How each sender of the stream ended whose end this receiver was last told, in the order in which they had
-    /// come. (If there were more of them than places, of those whose places were taken again only the last
-    /// that did not finish is listed.)
+    /// How each sender of the stream ended whose end this receiver was last told, in the order in
+    /// which they had come. (If there were more of them than places, of those whose places were
+    /// taken again only the last that did not finish is listed.)
     #[must_use]
     pub fn ends(&self) -> &[ProducerEnd] {
         self.inlet.ends()
@@ -188,7 +193,8 @@ impl record::View<'_, ProducerId> {
     }
 }
 
-/// As [`ahead::ask_ahead`], and for the words beside what is asked for: the item begins at this block, in a ring of this shape.
+/// As [`ahead::ask_ahead`], and for the words beside what is asked for: the item begins at this
+/// block, in a ring of this shape.
 #[inline(always)]
 fn ask_ahead(
     at: NonNull<u8>,

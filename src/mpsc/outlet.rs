@@ -1,7 +1,8 @@
 //! The sending side: claim, fill, commit.
 //!
-//! A claim holds one or more records, each in whole blocks. What a record is stands in the header beside its first
-//! block; where the last one of a claim does not fill it, the header beside the next block says [`END`].
+//! A claim holds one or more records, each in whole blocks. What a record is stands in the
+//! header beside its first block; where the last one of a claim does not fill it, the header
+//! beside the next block says [`END`].
 
 use super::{
     ask_ahead,
@@ -93,7 +94,8 @@ impl sealed::Outlet for Outlet {
             Some(claim) => claim,
             None => self.claim(frame, patience)?,
         };
-        // Where the last one of this producer had ended, the others seem to be idle, and what is free seems to be ours.
+        // Where the last one of this producer had ended, the others seem to be idle, and
+        // what is free seems to be ours.
         let there = if claim.position() == last { self.ring.free() + frame } else { frame };
         self.put(claim.position(), header, bytes, frame, there);
         self.commit(&claim, frame, 1)
@@ -260,7 +262,8 @@ impl sealed::Outlet for Outlet {
             match word.state {
                 // Who sent nothing waits for a reader, too.
                 State::Open | State::Ended(_) if released => Ok(Some(())),
-                // It was received by a reader that has left, and another sender waits for the next one.
+                // It was received by a reader that has left, and another sender
+                // waits for the next one.
                 State::None if released && *bytes > 0 => Ok(Some(())),
                 State::Ended(reason) => Err(WriteError::reader_gone(reason)),
                 State::Open if gone == Gone::Peer(word) => Err(WriteError::ReaderDied),
@@ -331,8 +334,9 @@ impl Outlet {
         }
     }
 
-    /// Puts a record into the `frame` bytes at `position`, which were claimed, and asks for what will be written in a while if
-    /// `there` bytes from there on are this producer's, or seem to be.
+    /// Puts a record into the `frame` bytes at `position`, which were claimed, and
+    /// asks for what will be written in a while if `there` bytes from there on are
+    /// this producer's, or seem to be.
     #[inline(always)]
     fn put(&self, position: u64, header: Header, bytes: &[u8], frame: u64, there: u64) {
         let Self { end, ring, .. } = self;
@@ -340,8 +344,8 @@ impl Outlet {
         let (block, payload) = (geometry.block(end.many().ring, position), end.at(position));
         // Relaxed: the commit orders it.
         block.header.store(header.to_word(), Ordering::Relaxed);
-        // SAFETY: so many bytes were claimed; they are mapped contiguously and are this producer's until it
-        // commits. `bytes` is private memory. No reference to shared bytes is formed.
+        // SAFETY: so many bytes were claimed; they are mapped contiguously and are this producer's
+        // until it commits. `bytes` is private memory. No reference to shared bytes is formed.
         unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), payload.as_ptr(), bytes.len()) };
         ask_ahead(payload, (block, geometry), frame, there, prefetch_for_writing);
     }

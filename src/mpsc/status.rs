@@ -43,7 +43,8 @@ pub struct ProducerEnd {
     pub reason: EndReason,
 }
 
-/// What a ring of many senders looks like from one of its ends. Everything may be changing meanwhile.
+/// What a ring of many senders looks like from one of its ends. Everything may
+/// be changing meanwhile.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Status {
@@ -107,7 +108,8 @@ pub(super) fn look(end: &End) -> Result<Status, Stop> {
 
 /// Bytes of the ring that were claimed and not released.
 pub(super) fn unread(end: &End) -> usize {
-    // Acquire, here and below: who claimed something, and told us by any means, is seen to have done so.
+    // Acquire, here and below: who claimed something, and told us by any means,
+    // is seen to have done so.
     let head = end.many().ring.head.load(Ordering::Acquire);
     (end_of_claims(end, head) - head) as usize
 }
@@ -168,7 +170,8 @@ fn producer(end: &End, number: u8, seat: &Seat, word: Word) -> Result<ProducerSt
     })
 }
 
-/// How the senders ended that came after the first `told`, up to the `joined`-th, all of whom are no more.
+/// How the senders ended that came after the first `told`, up to the
+/// `joined`-th, all of whom are no more.
 pub(super) fn ends(
     many: &Many<'_>,
     told: u32,

@@ -1,8 +1,9 @@
 //! Who is alive.
 //!
-//! Every end holds a [`Lock`] of the ring's object, which the kernel gives back if its process dies: [`ofd`]
-//! where the object is a file, [`sysv`] where it is a System V segment. Either belongs to an [`Object`], that is
-//! to a description of the ring's memory, and to the mappings made through it, and goes with the last of them.
+//! Every end holds a [`Lock`] of the ring's object, which the kernel gives back if its process
+//! dies: [`ofd`] where the object is a file, [`sysv`] where it is a System V segment. Either
+//! belongs to an [`Object`], that is to a description of the ring's memory, and to the mappings
+//! made through it, and goes with the last of them.
 
 pub(crate) mod ofd;
 pub(crate) mod sysv;

@@ -1,33 +1,39 @@
-//! Locks of System V objects, which have no descriptor: a semaphore for each, in a set beside the segment.
+//! Locks of System V objects, which have no descriptor: a semaphore for each,
+//! in a set beside the segment.
 //!
-//! Zero is free. To take one is one semop(2) of two operations, `{wait for zero, add 1}`, which the kernel does
-//! both or neither, and undoes when the process ends (SEM_UNDO), however it ends. So a lock is right across pid
-//! namespaces, with no heart-beat and no pid that could be reused.
+//! Zero is free. To take one is one semop(2) of two operations, `{wait for zero, add 1}`, which the
+//! kernel does both or neither, and undoes when the process ends (SEM_UNDO), however it ends. So a
+//! lock is right across pid namespaces, with no heart-beat and no pid that could be reused.
 //!
-//! **The race of semget and SETVAL.** Who makes a set that must begin with a value other than zero sets it in a second
-//! call, and whoever comes in between finds what is not ready: the well-known race (Stevens, UNIX Network Programming
-//! 2, 11.2). Here there is no second call. On Linux a new set's values are zero (semget(2), notes), zero is free,
-//! and a set is whole from the moment there is one.
+//! **The race of semget and SETVAL.** Who makes a set that must begin with a value other
+//! than zero sets it in a second call, and whoever comes in between finds what is not ready:
+//! the well-known race (Stevens, UNIX Network Programming 2, 11.2). Here there is no second
+//! call. On Linux a new set's values are zero (semget(2), notes), zero is free, and a set is
+//! whole from the moment there is one.
 //!
-//! **What SEM_UNDO does not do.** It belongs to a process, not to a mapping: a process that executes another
-//! program has lost the ring and keeps its locks. So a lock that is held is looked at twice. Every end has its segment attached
-//! twice (see [`crate::segment::mirror`]); if the kernel counts fewer attachments than the locks' holders must have,
-//! somebody holds one without the ring, and /proc says whether that is who last touched this one. Whoever takes such a
-//! lock under the build lock resets it, which also makes the kernel forget what it was to undo. Not found out, and locked as
-//! long as that process runs, are: the build lock, if one thread executes another program while another thread attaches an
-//! end; what a program holds that this user may not look into (setuid) or that is in another pid namespace; and
-//! one of two ends that a process had, if the program that it became has opened the other anew.
+//! **What SEM_UNDO does not do.** It belongs to a process, not to a mapping: a process that
+//! executes another program has lost the ring and keeps its locks. So a lock that is held is looked
+//! at twice. Every end has its segment attached twice (see [`crate::segment::mirror`]); if the
+//! kernel counts fewer attachments than the locks' holders must have, somebody holds one without
+//! the ring, and /proc says whether that is who last touched this one. Whoever takes such a lock
+//! under the build lock resets it, which also makes the kernel forget what it was to undo. Not
+//! found out, and locked as long as that process runs, are: the build lock, if one thread executes
+//! another program while another thread attaches an end; what a program holds that this user may
+//! not look into (setuid) or that is in another pid namespace; and one of two ends that a process
+//! had, if the program that it became has opened the other anew.
 //!
-//! Nor does it outlast the process's wish to have none of it: unshare(2) with CLONE_SYSVSEM or CLONE_NEWIPC, and setns(2) into
-//! another IPC namespace, undo all at once, while the segment stays mapped. Such a process is taken for dead and its ring for
-//! free; a ring of many is damaged if it is in a `send` just then. So the ends of System V rings are to be left before.
+//! Nor does it outlast the process's wish to have none of it: unshare(2) with CLONE_SYSVSEM or
+//! CLONE_NEWIPC, and setns(2) into another IPC namespace, undo all at once, while the segment stays
+//! mapped. Such a process is taken for dead and its ring for free; a ring of many is damaged if it
+//! is in a `send` just then. So the ends of System V rings are to be left before.
 //!
-//! **Whose set it is.** Anybody can make a set with any key, and an id is used again some millions of sets later. A ring's
-//! set was made by who made the segment ([`crate::segment::sysv`] sees to that), has [`SPARE`] semaphores more than it has locks, and a key
-//! that only the segment's id gives, which cannot be another's as long as the segment is attached anywhere.
+//! **Whose set it is.** Anybody can make a set with any key, and an id is used again some millions
+//! of sets later. A ring's set was made by who made the segment ([`crate::segment::sysv`] sees to
+//! that), has [`SPARE`] semaphores more than it has locks, and a key that only the segment's id
+//! gives, which cannot be another's as long as the segment is attached anywhere.
 //!
-//! A description is a matter of this module here: [`Locks`] knows what was taken through it, and gives it back
-//! when it goes. A forked child inherits no undoing and gives nothing back.
+//! A description is a matter of this module here: [`Locks`] knows what was taken through it, and
+//! gives it back when it goes. A forked child inherits no undoing and gives nothing back.
 
 use super::Lock;
 use crate::{
@@ -47,7 +53,8 @@ use std::{
 pub(crate) struct Locks {
     set: Set,
     held: Mutex<Vec<u16>>,
-    /// Whether the segment is mapped through it, which the kernel counts whether or not a lock is held.
+    /// Whether the segment is mapped through it, which the kernel counts
+    /// whether or not a lock is held.
     mapped: AtomicBool,
     process: u32,
 }
@@ -67,11 +74,12 @@ const PRODUCER: u16 = 1;
 const CONSUMER: u16 = 2;
 const FIRST_SEAT: u16 = 3;
 
-/// By how many semaphores a ring's set is larger than it need be: by that it is told from other programs'.
+/// By how many semaphores a ring's set is larger than it need be: by that it is
+/// told from other programs'.
 const SPARE: usize = 77;
 
-/// How many semaphores the set of a ring with so many seats has: the locks, behind them those at which its ends
-/// may sleep, for data, for space, and for each seat, and the spare ones.
+/// How many semaphores the set of a ring with so many seats has: the locks, behind them those at
+/// which its ends may sleep, for data, for space, and for each seat, and the spare ones.
 pub(crate) fn count(producers: usize) -> usize {
     usize::from(FIRST_SEAT) + 2 + 2 * producers + SPARE
 }
@@ -150,8 +158,8 @@ impl Locks {
         }
     }
 
-    /// Takes a lock; false if another description has it. Whoever takes any but the build lock has that, and
-    /// the segment mapped.
+    /// Takes a lock; false if another description has it. Whoever takes any but the build lock
+    /// has that, and the segment mapped.
     pub(crate) fn try_lock(&self, lock: Lock) -> Result<bool, OsError> {
         let n = number(lock);
         let mut held = self.held.lock();
@@ -210,15 +218,16 @@ impl Locks {
         PRODUCER..self.set.first_sleeper() as u16
     }
 
-    /// How many ends there are, by their locks. (One by one, and without taking memory, as an end that waits looks: GETALL
-    /// writes as many as the set has, and who knows whose set it is by then.)
+    /// How many ends there are, by their locks. (One by one, and without taking
+    /// memory, as an end that waits looks: GETALL writes as many as the set has, and
+    /// who knows whose set it is by then.)
     fn ends(&self) -> Result<usize, OsError> {
         let values = self.numbers().map(|n| sysv::sem_value(self.set.id, n));
         values.map(|value| value.map(|value| usize::from(value != 0))).sum()
     }
 
-    /// Whether a lock that is held is that of a process that has the ring no longer. Of the attachments so many are
-    /// the caller's, who has no lock for them yet.
+    /// Whether a lock that is held is that of a process that has the ring no longer. Of the
+    /// attachments so many are the caller's, who has no lock for them yet.
     fn is_without_ring(&self, n: u16, callers: usize) -> Result<bool, OsError> {
         let ends = self.ends()?;
         let attached = sysv::shm_stat(self.set.segment)?.shm_nattch;

@@ -10,10 +10,10 @@ use std::io::IoSlice;
 
 /// Records that are made one by one and published together, by one store and at most one wake-up.
 ///
-/// The receiver sees none of them before [`commit`](Self::commit) and then all, with one exception: a call
-/// that waits for room publishes first what was gathered, because the receiver must release that for
-/// there to be room. The `try_` forms never publish. Dropped without a commit, what was gathered is
-/// aborted.
+/// The receiver sees none of them before [`commit`](Self::commit) and then all, with one
+/// exception: a call that waits for room publishes first what was gathered, because the receiver
+/// must release that for there to be room. The `try_` forms never publish. Dropped without a
+/// commit, what was gathered is aborted.
 ///
 /// # Examples
 /// ```
@@ -117,8 +117,8 @@ impl<'a, T: Topology> Batch<'a, T> {
         self.send(bytemuck::bytes_of(value))
     }
 
-    /// Reserves a record of `len` bytes, waiting until there is room. Committed, it is a part of the
-    /// batch.
+    /// Reserves a record of `len` bytes, waiting until there is room.
+    /// Committed, it is a part of the batch.
     ///
     /// # Errors
     /// As [`send`](Self::send).
@@ -184,7 +184,8 @@ impl<'a, T: Topology> Batch<'a, T> {
         Ok(Reservation::new(self.sender, Some(&mut self.gathered), header))
     }
 
-    /// Waits until there is room for a record behind those gathered; returns how many bytes of the ring it takes, too.
+    /// Waits until there is room for a record behind those gathered; returns how many
+    /// bytes of the ring it takes, too.
     #[inline(always)]
     fn make_room(&mut self, len: usize, patience: Patience) -> Result<(Header, u64), WriteError> {
         let kind = self.sender.take_kind();

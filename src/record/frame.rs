@@ -13,10 +13,10 @@
 //!   frame     8 + length, rounded up to A
 //! ```
 //!
-//! Positions are multiples of the payload's alignment `A` (8 to 4096), and all is laid `A - 8` bytes further
-//! on than the position says, so that the payload and not the header is what is aligned, without a gap
-//! between the two. Payload is never taken for a header: positions alone tell where one is. Nothing wraps,
-//! because the memory is mapped twice.
+//! Positions are multiples of the payload's alignment `A` (8 to 4096), and all is laid `A - 8`
+//! bytes further on than the position says, so that the payload and not the header is what is
+//! aligned, without a gap between the two. Payload is never taken for a header: positions alone
+//! tell where one is. Nothing wraps, because the memory is mapped twice.
 
 use crate::ring::cursor::Violation;
 use std::ptr::NonNull;
@@ -31,7 +31,8 @@ pub(super) struct Frames {
     align: u64,
     /// How far behind its position a header lies.
     shift: u64,
-    /// A frame is the payload's length and so much more, as far as it is a multiple of the alignment.
+    /// A frame is the payload's length and so much more, as far as it is a
+    /// multiple of the alignment.
     more: u64,
     mask: u64,
 }

@@ -1,22 +1,24 @@
 //! Records of any length from one sender to one receiver.
 //!
-//! A record is some bytes and a number, its kind, which the two ends agree upon and the ring does not
-//! look at. What is sent as one record is received as one record, in one contiguous slice, aligned as
-//! [`Options::payload_align`](crate::Options::payload_align) says.
+//! A record is some bytes and a number, its kind, which the two ends agree upon and the ring does
+//! not look at. What is sent as one record is received as one record, in one contiguous slice,
+//! aligned as [`Options::payload_align`](crate::Options::payload_align) says.
 //!
-//! - In place: [`Sender::reserve`] hands out the ring's own memory, [`Receiver::recv`] shows it. To hand
-//!   over 4 MiB costs no more than 64 bytes.
-//! - In batches: [`Sender::batch`] publishes many records at once, [`Receiver::recv_batch`] releases
-//!   many at once.
-//! - As plain data: [`Sender::send_pod`], [`Record::as_pod`], [`Record::as_pods`], through [`bytemuck`].
-//! - Each blocking call has a `try_` form that does not wait, and a `_timeout` and a `_deadline` form that
-//!   wait no longer than told. [`Sender::send_or_drop`] gives the newest record up if the ring is full, and
-//!   counts it.
+//! - In place: [`Sender::reserve`] hands out the ring's own memory, [`Receiver::recv`] shows it. To
+//!   hand over 4 MiB costs no more than 64 bytes.
+//! - In batches: [`Sender::batch`] publishes many records at once,
+//!   [`Receiver::recv_batch`] releases many at once.
+//! - As plain data: [`Sender::send_pod`], [`Record::as_pod`],
+//!   [`Record::as_pods`], through [`bytemuck`].
+//! - Each blocking call has a `try_` form that does not wait, and a `_timeout` and a `_deadline`
+//!   form that wait no longer than told. [`Sender::send_or_drop`] gives the newest record up if
+//!   the ring is full, and counts it.
 //!
 //! The ends of a stream of records have reasons, and ends that die are taken over, as told in
-//! [`stream`](crate::stream): a receiver gets `None` only if the sender [`finish`](Sender::finish)ed. A
-//! restarted receiver goes on at the first record that was not released: one that was in a guard when its
-//! process died comes again. A restarted sender goes on after the last record that was published.
+//! [`stream`](crate::stream): a receiver gets `None` only if the sender
+//! [`finish`](Sender::finish)ed. A restarted receiver goes on at the first record that was not
+//! released: one that was in a guard when its process died comes again. A restarted sender goes on
+//! after the last record that was published.
 //!
 //! # Examples
 //! ```

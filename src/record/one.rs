@@ -38,7 +38,8 @@ pub struct To {
 /// Writes a record where its header begins.
 ///
 /// # Safety
-/// `at` is aligned to 8, and what header and `bytes` take is there, this producer's and in nobody else's use.
+/// `at` is aligned to 8, and what header and `bytes` take is there, this
+/// producer's and in nobody else's use.
 #[inline(always)]
 unsafe fn write(header: Header, bytes: &[u8], at: NonNull<u8>) {
     // SAFETY: by the contract. No reference to shared bytes is formed.
@@ -78,10 +79,10 @@ impl Outlet for To {
     #[inline(always)]
     fn send_at_once(&mut self, header: Header, bytes: &[u8]) -> bool {
         let (frame, shift) = (self.frames.frame(header.len()), self.frames.shift());
-        // SAFETY: there is room for the frame: so many bytes, of which header and payload are the part behind
-        // the shift, are mapped from the unshifted place on, twice, and are this producer's until they are
-        // published. Positions are multiples of 8, checked at attaching, so the header is aligned. `bytes` is
-        // private memory, and as long as the header says.
+        // SAFETY: there is room for the frame: so many bytes, of which header and payload are the
+        // part behind the shift, are mapped from the unshifted place on, twice, and are this
+        // producer's until they are published. Positions are multiples of 8, checked at attaching,
+        // so the header is aligned. `bytes` is private memory, and as long as the header says.
         let write = |at| unsafe { write(header, bytes, at) };
         let publish_newest = |outbox: &mut Outbox| outbox.publish_newest(frame, shift);
         self.outbox.put_at_once(frame, shift, write, publish_newest)
@@ -135,8 +136,8 @@ impl Outlet for To {
     #[inline]
     fn payload(&self, offset: u64) -> NonNull<u8> {
         let shift = (self.frames.shift() + HEADER) as usize;
-        // SAFETY: a payload lies behind the shift and the header, in the same frame or, if it is empty, at its
-        // end; so many bytes are mapped from any position on.
+        // SAFETY: a payload lies behind the shift and the header, in the same frame or, if it is
+        // empty, at its end; so many bytes are mapped from any position on.
         unsafe { self.outbox.next(offset).add(shift) }
     }
 
@@ -360,17 +361,20 @@ const UNUSUAL: u64 = 0;
 const IN_VAIN: u64 = 1;
 
 impl From {
-    /// What there is behind `offset` of the bytes that are available: a header, and where its payload is.
+    /// What there is behind `offset` of the bytes that are available: a header,
+    /// and where its payload is.
     #[inline(always)]
     fn look(&self, offset: u64) -> (Header, Payload) {
         let at = self.inbox.first(offset + self.frames.shift());
-        // SAFETY: positions are multiples of 8, checked at attaching and at every look; wherever it is, 8
-        // bytes are mapped, and as `To::payload` says the payload lies behind them, in the same mapping.
+        // SAFETY: positions are multiples of 8, checked at attaching and at every look;
+        // wherever it is, 8 bytes are mapped, and as `To::payload` says the payload lies
+        // behind them, in the same mapping.
         unsafe { (Header::read(at), Payload(at.add(HEADER as usize))) }
     }
 
-    /// In the usual case of a conversation, the next record, found in the copy that came with it: its header and
-    /// its frame, which is a number in any case, so that both are returned in registers.
+    /// In the usual case of a conversation, the next record, found in the copy that
+    /// came with it: its header and its frame, which is a number in any case, so that
+    /// both are returned in registers.
     #[inline(never)]
     fn await_reply(&mut self, patience: Patience) -> (Header, u64) {
         let nothing = Header::from_word(0);

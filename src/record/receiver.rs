@@ -25,8 +25,8 @@ use std::{
 /// Dropped, it leaves in good order: the sender gets
 /// [`WriteError::ReaderLeft`](super::WriteError::ReaderLeft).
 ///
-/// After the end of a stream each further call says the same again, until another sender attaches; then
-/// its records follow.
+/// After the end of a stream each further call says the same again, until another sender
+/// attaches; then its records follow.
 ///
 /// It may be sent to another thread, not shared between threads:
 /// ```compile_fail
@@ -69,10 +69,10 @@ impl<T: Topology> Receiver<T> {
     /// finished. It is released when the guard is dropped.
     ///
     /// # Errors
-    /// After the last record of a stream that was not finished, what became of its sender:
-    /// [`ReadError::Failed`], [`Dropped`](ReadError::Dropped), [`Died`](ReadError::Died);
-    /// [`ReadError::Corrupt`] if what lies in the ring cannot be a record; and what can befall the end
-    /// itself.
+    /// After the last record of a stream that was not finished, what became of its
+    /// sender: [`ReadError::Failed`], [`Dropped`](ReadError::Dropped),
+    /// [`Died`](ReadError::Died); [`ReadError::Corrupt`] if what lies in the ring cannot
+    /// be a record; and what can befall the end itself.
     #[inline]
     pub fn recv(&mut self) -> Result<Option<Record<'_, T>>, ReadError> {
         self.recv_within(Patience::Forever)
@@ -103,8 +103,8 @@ impl<T: Topology> Receiver<T> {
         self.recv_within(Patience::Until(deadline))
     }
 
-    /// Shows the next record and leaves it where it is, waiting until there is one; `None` at the end of
-    /// a stream that was finished.
+    /// Shows the next record and leaves it where it is, waiting until there is one; `None` at the
+    /// end of a stream that was finished.
     ///
     /// # Errors
     /// As [`recv`](Self::recv).
@@ -136,9 +136,9 @@ impl<T: Topology> Receiver<T> {
         self.peek_within(Patience::Until(deadline))
     }
 
-    /// Receives all records there are, waiting until there is one; `None` at the end of a stream that
-    /// was finished. Those that [`next`](Records::next) has shown are released, at once, when the guard
-    /// is dropped.
+    /// Receives all records there are, waiting until there is one; `None` at the end of a
+    /// stream that was finished. Those that [`next`](Records::next) has shown are released, at
+    /// once, when the guard is dropped.
     ///
     /// # Errors
     /// As [`recv`](Self::recv).
@@ -178,14 +178,14 @@ impl<T: Topology> Receiver<T> {
         self.batch_within(Patience::Until(deadline))
     }
 
-    /// Leaves, and tells the sender that this end gave up, with this code. (To leave in good order, drop
-    /// it.)
+    /// Leaves, and tells the sender that this end gave up, with this code. (To
+    /// leave in good order, drop it.)
     pub fn fail(self, code: i32) {
         self.inlet.say_failed(code);
     }
 
-    /// Bytes of the ring, headers and padding included, that this end has not released. The sender may
-    /// be sending meanwhile, so there may be more already.
+    /// Bytes of the ring, headers and padding included, that this end has not released. The sender
+    /// may be sending meanwhile, so there may be more already.
     #[must_use]
     pub fn unread(&self) -> usize {
         self.inlet.unread()
@@ -217,7 +217,8 @@ impl<T: Topology> Receiver<T> {
         self.inlet.stats()
     }
 
-    /// By what others open this ring: `None` of an anonymous one, `sysv:id=N` of a System V ring without a key.
+    /// By what others open this ring: `None` of an anonymous one, `sysv:id=N` of
+    /// a System V ring without a key.
     #[must_use]
     pub fn name(&self) -> Option<&std::ffi::OsStr> {
         self.inlet.end().name()
@@ -283,8 +284,8 @@ impl<T: Topology> Receiver<T> {
         let len = found.header.len() as usize;
         self.staging.prepare(len, self.inlet.align());
         let to = self.staging.as_ptr();
-        // SAFETY: so many unread bytes are mapped; the staging is as long. No reference to shared bytes is
-        // formed.
+        // SAFETY: so many unread bytes are mapped; the staging is as long. No
+        // reference to shared bytes is formed.
         unsafe { std::ptr::copy_nonoverlapping(from.as_ptr(), to.as_ptr(), len) };
         Found { payload: Some(Payload(to)), ..found }
     }
@@ -296,11 +297,12 @@ impl<T: Topology> Receiver<T> {
         match found.payload {
             // Whoever found it there has checked the length.
             None => &self.inlet.copy()[..len],
-            // SAFETY: whoever found it has checked that it lies in what is unread, so that many bytes are
-            // mapped from there on, and its sender leaves them alone until they are released, which takes
-            // an exclusive borrow of this receiver. A sender of the same user that breaks the protocol
-            // could change them, as it could any memory of this process: see `Trust::SameUser`. Of all others
-            // `staged` has put a copy there, as long, which stays as long as this receiver finds nothing else.
+            // SAFETY: whoever found it has checked that it lies in what is unread, so that many
+            // bytes are mapped from there on, and its sender leaves them alone until they are
+            // released, which takes an exclusive borrow of this receiver. A sender of the same user
+            // that breaks the protocol could change them, as it could any memory of this process:
+            // see `Trust::SameUser`. Of all others `staged` has put a copy there, as long, which
+            // stays as long as this receiver finds nothing else.
             Some(Payload(first)) => unsafe { std::slice::from_raw_parts(first.as_ptr(), len) },
         }
     }
@@ -381,8 +383,8 @@ impl<T: Topology> Drop for Record<'_, T> {
 
 /// The records that were there when they were asked for, one after the other.
 ///
-/// When it is dropped, those that were shown are released, at once; the others come again. Forgotten
-/// ([`std::mem::forget`]), none is released. In a forked child there are none.
+/// When it is dropped, those that were shown are released, at once; the others come again.
+/// Forgotten ([`std::mem::forget`]), none is released. In a forked child there are none.
 #[derive(Debug)]
 pub struct Records<'a, T: Topology = One> {
     receiver: &'a mut Receiver<T>,
@@ -396,8 +398,8 @@ impl<T: Topology> Records<'_, T> {
     /// Shows the next record, `None` after the last.
     ///
     /// # Errors
-    /// [`ReadError::Corrupt`] if what lies in the ring cannot be a record; and what can befall the end
-    /// itself.
+    /// [`ReadError::Corrupt`] if what lies in the ring cannot be a record; and
+    /// what can befall the end itself.
     #[inline(always)]
     #[allow(clippy::should_implement_trait, reason = "it lends: a record lives until the next")]
     pub fn next(&mut self) -> Result<Option<ViewOf<'_, T>>, ReadError> {

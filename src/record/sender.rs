@@ -25,9 +25,9 @@ const SMALL: usize = 64;
 
 /// The sending end of a ring of records. See [the module](super).
 ///
-/// A record is published, and the receiver is woken if it sleeps, when the call returns: there is nothing
-/// to flush. Dropped without [`finish`](Self::finish), it leaves the receiver every record and then
-/// [`ReadError::Dropped`](super::ReadError::Dropped).
+/// A record is published, and the receiver is woken if it sleeps, when the call returns: there is
+/// nothing to flush. Dropped without [`finish`](Self::finish), it leaves the receiver every record
+/// and then [`ReadError::Dropped`](super::ReadError::Dropped).
 ///
 /// It may be sent to another thread, not shared between threads:
 /// ```compile_fail
@@ -80,8 +80,8 @@ impl<T: Topology> Sender<T> {
     /// # Errors
     /// [`WriteError::TooLarge`] at once if it is longer than [`max_len`](Self::max_len);
     /// [`WriteError::ReaderLeft`], [`ReaderFailed`](WriteError::ReaderFailed) or
-    /// [`ReaderDied`](WriteError::ReaderDied) if there is nobody to receive it any more (a death is found
-    /// out while waiting only); and what can befall the end itself.
+    /// [`ReaderDied`](WriteError::ReaderDied) if there is nobody to receive it any more (a death is
+    /// found out while waiting only); and what can befall the end itself.
     #[inline]
     pub fn reserve(&mut self, len: usize) -> Result<Reservation<'_, T>, WriteError> {
         self.reserve_within(len, Patience::Forever)
@@ -210,8 +210,8 @@ impl<T: Topology> Sender<T> {
         self.send_parts(parts, Patience::Until(deadline))
     }
 
-    /// Sends a value's bytes as a record, waiting until there is room. (A slice of values is sent by
-    /// `send(bytemuck::cast_slice(values))`.)
+    /// Sends a value's bytes as a record, waiting until there is room. (A slice of values is sent
+    /// by `send(bytemuck::cast_slice(values))`.)
     ///
     /// # Errors
     /// As [`reserve`](Self::reserve).
@@ -264,8 +264,8 @@ impl<T: Topology> Sender<T> {
         self.max_len
     }
 
-    /// Says that the stream is whole, and leaves. The receiver gets every record and then `None`, also
-    /// when it comes only later.
+    /// Says that the stream is whole, and leaves. The receiver gets every record and then `None`,
+    /// also when it comes only later.
     ///
     /// # Errors
     /// What can befall the end itself: [`WriteError::Forked`], [`Aborted`](WriteError::Aborted),
@@ -274,19 +274,19 @@ impl<T: Topology> Sender<T> {
         self.outlet.say_finished()
     }
 
-    /// Says that the stream is whole, and waits until a receiver has released all of it and seen its
-    /// end, or has left after its last record. If there is none yet, waits for one.
+    /// Says that the stream is whole, and waits until a receiver has released all of it and seen
+    /// its end, or has left after its last record. If there is none yet, waits for one.
     ///
     /// # Errors
-    /// [`WriteError::ReaderLeft`] or [`ReaderFailed`](WriteError::ReaderFailed) if the receiver left
-    /// before it had received everything, [`ReaderDied`](WriteError::ReaderDied) if it died before it
-    /// had seen the end; and as [`finish`](Self::finish).
+    /// [`WriteError::ReaderLeft`] or [`ReaderFailed`](WriteError::ReaderFailed) if the receiver
+    /// left before it had received everything, [`ReaderDied`](WriteError::ReaderDied) if it died
+    /// before it had seen the end; and as [`finish`](Self::finish).
     pub fn finish_and_wait(mut self) -> Result<(), WriteError> {
         self.outlet.drain(Patience::Forever)
     }
 
-    /// As [`finish_and_wait`](Self::finish_and_wait), but waits no longer than `timeout`. The stream is
-    /// finished in any case.
+    /// As [`finish_and_wait`](Self::finish_and_wait), but waits no longer than `timeout`. The
+    /// stream is finished in any case.
     ///
     /// # Errors
     /// [`WriteError::Timeout`]; and as [`finish_and_wait`](Self::finish_and_wait).
@@ -300,8 +300,8 @@ impl<T: Topology> Sender<T> {
         self.outlet.say_failed(code);
     }
 
-    /// Bytes of the ring, headers and padding included, that the receiver has not released. It may be
-    /// releasing meanwhile, so there may be fewer already.
+    /// Bytes of the ring, headers and padding included, that the receiver has not released. It may
+    /// be releasing meanwhile, so there may be fewer already.
     #[must_use]
     pub fn unread(&self) -> usize {
         self.outlet.unread()
@@ -334,7 +334,8 @@ impl<T: Topology> Sender<T> {
         self.outlet.stats()
     }
 
-    /// By what others open this ring: `None` of an anonymous one, `sysv:id=N` of a System V ring without a key.
+    /// By what others open this ring: `None` of an anonymous one, `sysv:id=N` of
+    /// a System V ring without a key.
     #[must_use]
     pub fn name(&self) -> Option<&std::ffi::OsStr> {
         self.outlet.end().name()
@@ -378,8 +379,9 @@ impl<T: Topology> Sender<T> {
         if size_of::<V>() > SMALL || !T::Outlet::AT_ONCE {
             return self.send_within(bytemuck::bytes_of(value), patience);
         }
-        // A copy, of which nobody else knows where it is: it may stay in registers on its way into the ring. (To
-        // load in one what was stored in parts a moment before takes as long as all the rest.)
+        // A copy, of which nobody else knows where it is: it may stay in registers on its
+        // way into the ring. (To load in one what was stored in parts a moment before
+        // takes as long as all the rest.)
         let value = *value;
         let kind = self.take_kind();
         let header = Header::new(self.checked_len(size_of::<V>())?, kind);
@@ -423,14 +425,14 @@ impl<T: Topology> Sender<T> {
         Ok(Reservation::new(self, None, Header::new(len, kind)))
     }
 
-    /// Copies a record for which there is room behind `offset` bytes that are not published either. No
-    /// reference to shared bytes is formed.
+    /// Copies a record for which there is room behind `offset` bytes that are not published either.
+    /// No reference to shared bytes is formed.
     #[inline]
     pub(super) fn put(&mut self, offset: u64, header: Header, bytes: &[u8]) {
         self.outlet.describe(offset, header);
         let payload = self.outlet.payload(offset);
-        // SAFETY: the caller has found room for the record: so many bytes are mapped, twice, and are this
-        // sender's until they are published. `bytes` is private memory.
+        // SAFETY: the caller has found room for the record: so many bytes are mapped, twice, and
+        // are this sender's until they are published. `bytes` is private memory.
         unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), payload.as_ptr(), bytes.len()) };
     }
 
@@ -448,16 +450,17 @@ impl<T: Topology> Sender<T> {
     }
 }
 
-/// The length of a record that consists of parts; more than any can have if it does not fit a number.
+/// The length of a record that consists of parts; more than any can have if it
+/// does not fit a number.
 pub(super) fn total(parts: &[IoSlice<'_>]) -> usize {
     parts.iter().fold(0, |sum: usize, part| sum.saturating_add(part.len()))
 }
 
 /// A record that is being made in the ring's memory.
 ///
-/// It holds what was there before, not zeros, and begins at a multiple of the payload alignment.
-/// [`commit`](Self::commit) publishes it; dropped without that, it never was. In a forked child there are
-/// no bytes.
+/// It holds what was there before, not zeros, and begins at a multiple of the payload
+/// alignment. [`commit`](Self::commit) publishes it; dropped without that, it never was. In a
+/// forked child there are no bytes.
 #[derive(Debug)]
 #[must_use = "a dropped reservation is aborted: nothing is sent"]
 pub struct Reservation<'a, T: Topology = One> {
@@ -501,8 +504,8 @@ impl<'a, T: Topology> Reservation<'a, T> {
     /// Sends the first `n` bytes as the record.
     ///
     /// # Errors
-    /// [`WriteError::TooLarge`] if fewer were reserved, and then nothing is sent; and what can befall the
-    /// end itself.
+    /// [`WriteError::TooLarge`] if fewer were reserved, and then nothing is sent; and
+    /// what can befall the end itself.
     #[inline(always)]
     pub fn commit_truncated(mut self, n: usize) -> Result<(), WriteError> {
         self.sender.outlet.end().check()?;
@@ -552,9 +555,9 @@ impl<T: Topology> Deref for Reservation<'_, T> {
             return &[];
         }
         // SAFETY: so many bytes were free when reserved and are mapped contiguously; they are this
-        // producer's until published, and the exclusive borrow of the sender keeps them so. A receiver
-        // of the same user that breaks the protocol could write to them, as it could to any memory of
-        // this process: see `Trust::SameUser`. In a forked child they are not mapped.
+        // producer's until published, and the exclusive borrow of the sender keeps them so. A
+        // receiver of the same user that breaks the protocol could write to them, as it could to
+        // any memory of this process: see `Trust::SameUser`. In a forked child they are not mapped.
         unsafe { std::slice::from_raw_parts(self.payload(), self.header.len() as usize) }
     }
 }

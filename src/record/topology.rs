@@ -1,7 +1,7 @@
 //! What the ends of a ring of records do differently if there can be many senders.
 //!
-//! The ends and guards that users see are written once, on top of these; [`One`] is here, in [`super::one`], and
-//! [`Many`](crate::mpsc::Many) in [`crate::mpsc`].
+//! The ends and guards that users see are written once, on top of these; [`One`] is here, in
+//! [`super::one`], and [`Many`](crate::mpsc::Many) in [`crate::mpsc`].
 
 use super::frame::Header;
 use crate::{
@@ -11,7 +11,8 @@ use crate::{
 };
 use std::{fmt::Debug, ptr::NonNull};
 
-/// How many senders a ring has: [`One`] or [`Many`](crate::mpsc::Many). Not to be implemented elsewhere.
+/// How many senders a ring has: [`One`] or [`Many`](crate::mpsc::Many). Not to
+/// be implemented elsewhere.
 pub trait Topology: Debug + 'static + sealed::Topology {}
 
 /// One sender and one receiver: the rings of [`record`](crate::record).
@@ -47,7 +48,8 @@ pub(crate) mod sealed {
         /// Whether a record is ever sent at once.
         const AT_ONCE: bool = false;
 
-        /// Sends one record if there is nothing special about that; false if there is, and nothing was sent.
+        /// Sends one record if there is nothing special about that; false if
+        /// there is, and nothing was sent.
         #[inline(always)]
         fn send_at_once(&mut self, _: Header, _: &[u8]) -> bool {
             false
@@ -63,8 +65,8 @@ pub(crate) mod sealed {
 
         /// Makes a place of `bytes`, no more than the capacity, while none is in use.
         fn open(&mut self, bytes: u64, patience: Patience) -> Result<(), WriteError>;
-        /// Makes the place larger, of which `used` bytes are in use: `bytes` in all, and if another must be made
-        /// anyway `wish`. False if what is in use must be published first.
+        /// Makes the place larger, of which `used` bytes are in use: `bytes` in all, and if another
+        /// must be made anyway `wish`. False if what is in use must be published first.
         fn extend(
             &mut self,
             used: u64,
@@ -107,8 +109,8 @@ pub(crate) mod sealed {
         fn stats(&self) -> Stats;
     }
 
-    /// A record that was found. (All of it are whole words: beside anything smaller the compiler moves a guard by the byte, and
-    /// whoever then loads a word of it waits for the bytes.)
+    /// A record that was found. (All of it are whole words: beside anything smaller the compiler
+    /// moves a guard by the byte, and whoever then loads a word of it waits for the bytes.)
     #[derive(Clone, Copy, Debug)]
     pub struct Found<M> {
         pub(crate) header: Header,
@@ -132,7 +134,8 @@ pub(crate) mod sealed {
     #[derive(Clone, Copy, Debug)]
     pub struct Payload(pub(crate) NonNull<u8>);
 
-    // SAFETY: it is used together with the receiver that found it, alone: where that one goes, it may go, too.
+    // SAFETY: it is used together with the receiver that found it, alone: where
+    // that one goes, it may go, too.
     #[allow(unsafe_code)]
     unsafe impl Send for Payload {}
     // SAFETY: as above.
@@ -149,8 +152,8 @@ pub(crate) mod sealed {
         fn end(&self) -> &Held;
         fn align(&self) -> usize;
 
-        /// The first record, if there is nothing special about it: it may be shown where it is, or comes with a copy in the moment for
-        /// which an end that converses looks for it.
+        /// The first record, if there is nothing special about it: it may be shown where it is, or
+        /// comes with a copy in the moment for which an end that converses looks for it.
         fn at_hand(&mut self, patience: Patience) -> Result<Found<Self::Mark>, NotAtHand>;
         /// The record behind `offset` bytes of a batch, of which `rest` follow, likewise.
         fn next_at_hand(&mut self, offset: u64, rest: u64) -> Option<Found<Self::Mark>>;
@@ -160,7 +163,8 @@ pub(crate) mod sealed {
             why: NotAtHand,
             patience: Patience,
         ) -> Result<Option<Found<Self::Mark>>, ReadError>;
-        /// Waits until there is one, and says how many bytes may be looked at; `None` at the end of a stream.
+        /// Waits until there is one, and says how many bytes may be looked at;
+        /// `None` at the end of a stream.
         fn batch(&mut self, patience: Patience) -> Result<Option<u64>, ReadError>;
         /// Finds the record behind `offset` of those bytes, of which `rest` follow.
         fn find(&mut self, offset: u64, rest: u64) -> Result<Option<Found<Self::Mark>>, ReadError>;

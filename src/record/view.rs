@@ -6,8 +6,8 @@ use thiserror::Error;
 
 /// A record that is looked at: its bytes and its kind.
 ///
-/// The bytes lie in the ring, and the sender leaves them alone as long as the view lives. A forked child must
-/// not touch those that its parent was shown: they are not mapped there.
+/// The bytes lie in the ring, and the sender leaves them alone as long as the view lives. A forked
+/// child must not touch those that its parent was shown: they are not mapped there.
 #[derive(Clone, Copy)]
 pub struct View<'a, O = ()> {
     bytes: &'a [u8],

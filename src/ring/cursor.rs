@@ -58,7 +58,8 @@ pub(crate) fn distance(
     }
 }
 
-/// Whether a position `distance` past `from`, which are known to be sound, is whole `unit`s from there.
+/// Whether a position `distance` past `from`, which are known to be sound, is
+/// whole `unit`s from there.
 ///
 /// # Errors
 /// [`Violation`], naming the position `what`.

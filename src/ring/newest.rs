@@ -1,16 +1,16 @@
 //! A copy of the newest item beside the tail.
 //!
-//! Who waits for an item polls the tail's cache line; when that changes, the item itself lies in another
-//! line, which the producer's processor has just written and must be fetched in its turn: two transfers
-//! where one could do. So in a conversation, where items come singly, the producer puts a copy of a small
-//! item into the tail's own line, and the consumer takes it from there.
+//! Who waits for an item polls the tail's cache line; when that changes, the item itself lies in
+//! another line, which the producer's processor has just written and must be fetched in its turn:
+//! two transfers where one could do. So in a conversation, where items come singly, the producer
+//! puts a copy of a small item into the tail's own line, and the consumer takes it from there.
 //!
 //! ```text
 //!   tail | of | word 0 ... word 5        64 bytes, one cache line
 //! ```
 //!
-//! The copy is a sequence lock whose number is the item's position (Boehm, "Can seqlocks get along with
-//! programming language memory models?", MSPC 2012):
+//! The copy is a sequence lock whose number is the item's position (Boehm, "Can seqlocks get along
+//! with programming language memory models?", MSPC 2012):
 //!
 //! ```text
 //! producer                            consumer
@@ -21,12 +21,12 @@
 //!   tail = ... (Release)                of == position, still ?  no: reads it in the ring
 //! ```
 //!
-//! The item lies in the ring as every other, so that nothing depends on the copy: not a consumer that is
-//! late and finds a newer one, and not one that takes over.
+//! The item lies in the ring as every other, so that nothing depends on the copy: not a consumer
+//! that is late and finds a newer one, and not one that takes over.
 //!
-//! The one subtle point: a producer may be killed between `of` and `tail`, and the one that goes on puts
-//! another item at the same position, perhaps without a copy. So a producer that attaches clears `of`
-//! before it publishes anything.
+//! The one subtle point: a producer may be killed between `of` and `tail`, and the one that goes on
+//! puts another item at the same position, perhaps without a copy. So a producer that attaches
+//! clears `of` before it publishes anything.
 
 use crate::sync::{AtomicU64, Ordering, fence};
 
@@ -54,24 +54,26 @@ impl Newest {
         self.of.store(NOTHING, Ordering::Relaxed);
     }
 
-    /// Copies an item that is to be published at `position`, as the next, and perhaps what follows it.
+    /// Copies an item that is to be published at `position`, as the next, and
+    /// perhaps what follows it.
     #[inline]
     pub(crate) fn put(&self, position: u64, words: &[u64]) {
         // Relaxed: ordered by the fence.
         self.of.store(NOTHING, Ordering::Relaxed);
-        // Pairs with the Acquire fence in `get`: who reads one of these words reads afterwards that `of`
-        // is no longer what it was.
+        // Pairs with the Acquire fence in `get`: who reads one of these words reads afterwards that
+        // `of` is no longer what it was.
         fence(Ordering::Release);
         for (to, word) in self.words.iter().zip(words) {
             // Relaxed: ordered by the fence before and the tail after.
             to.store(*word, Ordering::Relaxed);
         }
-        // Relaxed: the Release of the tail that is published next orders it, as the words: who asks for this
-        // item has seen that tail.
+        // Relaxed: the Release of the tail that is published next orders it, as the words: who asks
+        // for this item has seen that tail.
         self.of.store(position.wrapping_add(1), Ordering::Relaxed);
     }
 
-    /// Gets the item at `position`, which the tail says is published; true if it is the one that was copied.
+    /// Gets the item at `position`, which the tail says is published; true if
+    /// it is the one that was copied.
     #[inline]
     pub(crate) fn get(&self, position: u64, words: &mut [u64]) -> bool {
         let of = position.wrapping_add(1);

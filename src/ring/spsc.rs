@@ -32,8 +32,8 @@ use crate::sync::{AtomicU64, Ordering};
 #[derive(Debug)]
 pub(crate) struct Producer {
     tail: u64,
-    /// Up to here there is room: `head` as last seen (never past the real one, so this never says too
-    /// much) and the capacity, or where positions or memory run out.
+    /// Up to here there is room: `head` as last seen (never past the real one, so this never says
+    /// too much) and the capacity, or where positions or memory run out.
     limit: u64,
     head: u64,
     capacity: u64,
@@ -155,8 +155,9 @@ impl Consumer {
         Ok(())
     }
 
-    /// Looks at the producer's position, if that is worth it: true if there is more than was known. What is
-    /// not as it should be is left to [`refresh`](Self::refresh), as if it had not been seen.
+    /// Looks at the producer's position, if that is worth it: true if there is more
+    /// than was known. What is not as it should be is left to
+    /// [`refresh`](Self::refresh), as if it had not been seen.
     #[inline]
     pub(crate) fn glance(&mut self, tail: &AtomicU64, unit: u64) -> bool {
         // Acquire: pairs with the Release in `Producer::publish`; we see the bytes.

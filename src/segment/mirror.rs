@@ -21,7 +21,8 @@ use nix::sys::mman::{
 };
 use std::{ffi::c_void, fs::File, num::NonZeroUsize, ptr::NonNull, sync::Arc};
 
-/// Of how many views a mapping consists, each of which the kernel counts as an attachment of a System V segment.
+/// Of how many views a mapping consists, each of which the kernel counts as an
+/// attachment of a System V segment.
 pub(crate) const VIEWS: usize = 2;
 
 /// An object's place in this process. Unmapped when dropped; never inherited by fork.
@@ -43,9 +44,9 @@ unsafe impl Send for Mapping {}
 unsafe impl Sync for Mapping {}
 
 impl Mapping {
-    /// Maps `control + capacity` bytes of an object, the last `capacity` of them twice. Both sizes are
-    /// whole pages, the capacity a power of two. This description's locks, which were or will be taken through it, are held for as long as
-    /// this lives.
+    /// Maps `control + capacity` bytes of an object, the last `capacity` of them twice. Both sizes
+    /// are whole pages, the capacity a power of two. This description's locks, which were or will
+    /// be taken through it, are held for as long as this lives.
     pub(crate) fn new(object: &Object, control: usize, capacity: usize) -> Result<Self, OsError> {
         let too_large = || OsError::from_nix("mmap")(nix::errno::Errno::ENOMEM);
         let whole = capacity
@@ -107,8 +108,8 @@ impl Mapping {
             .map_err(OsError::from_nix("mmap"))
     }
 
-    /// Attaches a segment, whose data area mremap(2) shows once more: without a length of its own to take from a
-    /// shared mapping it makes a second one of the same pages.
+    /// Attaches a segment, whose data area mremap(2) shows once more: without a length of its own
+    /// to take from a shared mapping it makes a second one of the same pages.
     fn attach(&self, id: i32) -> Result<(), OsError> {
         // SAFETY: the segment was found to be as large as control area and data area, for which
         // address space was reserved, and once more the data area.
@@ -132,8 +133,8 @@ impl Mapping {
     pub(crate) fn at(&self, position: u64) -> NonNull<u8> {
         // The capacity is a power of two.
         let offset = position as usize & (self.capacity - 1);
-        // SAFETY: within the mapping, of which 2 * capacity bytes are data; `offset` is less than the
-        // capacity, whatever the position.
+        // SAFETY: within the mapping, of which 2 * capacity bytes are data; `offset` is less than
+        // the capacity, whatever the position.
         unsafe { self.data.add(offset) }
     }
 }

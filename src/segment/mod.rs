@@ -44,8 +44,8 @@ pub enum Backend {
     /// memfd_create(2): a ring without a name, known by its descriptor and gone with its last
     /// user. Sealed: nobody can cut it short.
     Memfd,
-    /// shmget(2): a ring with a key or an id, which others of this host open by that, which ipcs(1) shows and
-    /// ipcrm(1) removes. Its name begins with `sysv:`
+    /// shmget(2): a ring with a key or an id, which others of this host open by that, which ipcs(1)
+    /// shows and ipcrm(1) removes. Its name begins with `sysv:`
     ///
     /// | name | what |
     /// |---|---|
@@ -58,8 +58,9 @@ pub enum Backend {
     SystemV,
 }
 
-/// How much memory one system call asks for, 50 microseconds' work. In older kernels a signal that comes meanwhile
-/// makes it give back all that it has got; under a timer that is faster than that a large ring would never be made.
+/// How much memory one system call asks for, 50 microseconds' work. In older kernels a signal that
+/// comes meanwhile makes it give back all that it has got; under a timer that is faster than that a
+/// large ring would never be made.
 const AT_ONCE: u64 = 256 << 10;
 
 /// What can go wrong with an object.
@@ -164,8 +165,8 @@ impl Object {
         }
     }
 
-    /// Whether the object was removed, so that nobody comes to it any more. To be asked under the build lock: a removal that
-    /// somebody had begun is finished here.
+    /// Whether the object was removed, so that nobody comes to it any more. To be asked under the
+    /// build lock: a removal that somebody had begun is finished here.
     pub(crate) fn is_removed(&self) -> Result<bool, OsError> {
         let removed = match self.facts() {
             Err(error) if error.is_removed() => return Ok(true),
@@ -258,8 +259,8 @@ impl Object {
         }
     }
 
-    /// Gets the memory for these bytes: tmpfs is sparse, and without this a full /dev/shm would be a SIGBUS at
-    /// some later store. (For those of a System V segment from its beginning on.)
+    /// Gets the memory for these bytes: tmpfs is sparse, and without this a full /dev/shm would be
+    /// a SIGBUS at some later store. (For those of a System V segment from its beginning on.)
     pub(crate) fn allocate(&self, bytes: Range<u64>) -> Result<(), OsError> {
         let file = match &self.memory {
             Memory::File(file) => file,
@@ -289,8 +290,8 @@ impl Object {
         SegmentError::NoSpace { needed, available: available.unwrap_or(0) }
     }
 
-    /// Cuts the object back to nothing: what a dead builder left is not built upon. (Of a segment it is removed:
-    /// see `begin`.)
+    /// Cuts the object back to nothing: what a dead builder left is not built upon. (Of a
+    /// segment it is removed: see `begin`.)
     pub(crate) fn clear(&self) -> Result<(), OsError> {
         match &self.memory {
             Memory::File(file) => {
@@ -305,8 +306,8 @@ impl Object {
         matches!(self.memory, Memory::SystemV(_))
     }
 
-    /// Begins to make a ring, of this size with so many locks, of what is none yet; false if it cannot become one.
-    /// To be called under the build lock.
+    /// Begins to make a ring, of this size with so many locks, of what is none yet; false if it
+    /// cannot become one. To be called under the build lock.
     ///
     /// # Errors
     /// EPERM where only who made the object can.
@@ -366,8 +367,8 @@ impl Object {
         }
     }
 
-    /// Takes the locks away that lie beside an object which is no more. To be called under the build lock, before it is
-    /// given back.
+    /// Takes the locks away that lie beside an object which is no more. To be called under the
+    /// build lock, before it is given back.
     pub(crate) fn remove_stray_locks(&self) -> Result<(), OsError> {
         match &self.memory {
             Memory::File(_) => Ok(()),

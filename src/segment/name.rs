@@ -1,4 +1,5 @@
-//! Names of rings: of POSIX shared memory objects, and for System V objects, which have keys and ids.
+//! Names of rings: of POSIX shared memory objects, and for System V objects,
+//! which have keys and ids.
 
 use super::sysv::Key;
 use std::{

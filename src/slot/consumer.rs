@@ -28,8 +28,8 @@ const STAGED: usize = 256 << 10;
 /// Dropped, it leaves in good order: the producer gets
 /// [`WriteError::ReaderLeft`](super::WriteError::ReaderLeft).
 ///
-/// After the end of a stream each further call says the same again, until another producer attaches;
-/// then its values follow.
+/// After the end of a stream each further call says the same again, until another producer
+/// attaches; then its values follow.
 ///
 /// It may be sent to another thread, not shared between threads:
 /// ```compile_fail
@@ -71,12 +71,13 @@ impl<T: Pod> sealed::End for Consumer<T> {
 impl<T: Pod> Consumer<T> {
     const SIZE: u64 = size_of::<T>() as u64;
 
-    /// Pops the next value, waiting until there is one; `None` at the end of a stream that was finished.
+    /// Pops the next value, waiting until there is one; `None` at the end of a
+    /// stream that was finished.
     ///
     /// # Errors
     /// After the last value of a stream that was not finished, what became of its producer:
-    /// [`ReadError::Failed`], [`Dropped`](ReadError::Dropped), [`Died`](ReadError::Died); and what can
-    /// befall the end itself.
+    /// [`ReadError::Failed`], [`Dropped`](ReadError::Dropped), [`Died`](ReadError::Died); and
+    /// what can befall the end itself.
     #[inline]
     pub fn pop(&mut self) -> Result<Option<T>, ReadError> {
         self.pop_within(Patience::Forever)
@@ -107,8 +108,8 @@ impl<T: Pod> Consumer<T> {
         self.pop_within(Patience::Until(deadline))
     }
 
-    /// Pops all values there are, waiting until there is one; `None` at the end of a stream that was
-    /// finished. They are released when the guard is dropped.
+    /// Pops all values there are, waiting until there is one; `None` at the end of a stream that
+    /// was finished. They are released when the guard is dropped.
     ///
     /// # Errors
     /// As [`pop`](Self::pop).
@@ -148,8 +149,8 @@ impl<T: Pod> Consumer<T> {
         self.batch_within(Patience::Until(deadline))
     }
 
-    /// Leaves, and tells the producer that this end gave up, with this code. (To leave in good order,
-    /// drop it.)
+    /// Leaves, and tells the producer that this end gave up, with this code. (To
+    /// leave in good order, drop it.)
     pub fn fail(self, code: i32) {
         self.inbox.say_failed(code);
     }
@@ -187,7 +188,8 @@ impl<T: Pod> Consumer<T> {
         self.inbox.stats()
     }
 
-    /// By what others open this ring: `None` of an anonymous one, `sysv:id=N` of a System V ring without a key.
+    /// By what others open this ring: `None` of an anonymous one, `sysv:id=N` of
+    /// a System V ring without a key.
     #[must_use]
     pub fn name(&self) -> Option<&std::ffi::OsStr> {
         self.inbox.name()
@@ -241,8 +243,9 @@ impl<T: Pod> Consumer<T> {
     /// The first value that is available.
     #[inline(always)]
     fn first(&self) -> T {
-        // SAFETY: what is available consists of whole values, checked at every look; this one is mapped
-        // and aligned as in `Values::deref`. It is copied, whatever it is: any bytes are a value.
+        // SAFETY: what is available consists of whole values, checked at every look;
+        // this one is mapped and aligned as in `Values::deref`. It is copied,
+        // whatever it is: any bytes are a value.
         unsafe { self.inbox.first(0).cast::<T>().read() }
     }
 
@@ -257,8 +260,8 @@ impl<T: Pod> Consumer<T> {
             len = len.min((STAGED / size_of::<T>()).max(1));
             let bytes = len * size_of::<T>();
             let to = self.staging.prepare(bytes, align_of::<T>()).as_mut_ptr();
-            // SAFETY: so many unread bytes are mapped; the staging is as long. No reference to shared
-            // bytes is formed.
+            // SAFETY: so many unread bytes are mapped; the staging is as long. No
+            // reference to shared bytes is formed.
             unsafe { std::ptr::copy_nonoverlapping(self.inbox.first(0).as_ptr(), to, bytes) };
         }
         self.inbox.lend();
@@ -302,12 +305,12 @@ impl<T: Pod> Deref for Values<'_, T> {
         if !inbox.end.is_own() {
             return &[];
         }
-        // SAFETY: so many unread values are mapped contiguously; they are aligned, because the data area
-        // is to a page, and every position is a multiple of the size, which is one of the alignment,
-        // checked at attaching and at every look; and any bytes are values. The producer leaves them alone
-        // until they are released, which takes the consumer that is borrowed here. A producer of the same
-        // user that breaks the protocol could change them, as it could any memory of this process: see
-        // `Trust::SameUser`. In a forked child they are not mapped.
+        // SAFETY: so many unread values are mapped contiguously; they are aligned, because the data
+        // area is to a page, and every position is a multiple of the size, which is one of the
+        // alignment, checked at attaching and at every look; and any bytes are values. The producer
+        // leaves them alone until they are released, which takes the consumer that is borrowed
+        // here. A producer of the same user that breaks the protocol could change them, as it could
+        // any memory of this process: see `Trust::SameUser`. In a forked child they are not mapped.
         unsafe { std::slice::from_raw_parts(inbox.first(0).cast::<T>().as_ptr(), self.len) }
     }
 }

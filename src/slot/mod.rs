@@ -1,23 +1,26 @@
 //! Values of one type from one producer to one consumer.
 //!
-//! The values are plain data ([`bytemuck::Pod`]): any bytes of the right number are one, so that they
-//! can lie in memory that another process writes. They have no headers; eight bytes take eight.
+//! The values are plain data ([`bytemuck::Pod`]): any bytes of the right number are
+//! one, so that they can lie in memory that another process writes. They have no
+//! headers; eight bytes take eight.
 //!
 //! - One by one: [`Producer::push`], [`Consumer::pop`].
-//! - In place: [`Producer::reserve`] hands out slots of the ring as `&mut [T]`, [`Consumer::pop_batch`]
-//!   shows as `&[T]` all that are there; wherever in the ring they lie, contiguously.
-//! - Each blocking call has a `try_` form that does not wait, and a `_timeout` and a `_deadline` form that
-//!   wait no longer than told. What could not be pushed is handed back; [`Producer::push_or_drop`] gives
-//!   it up instead if the ring is full, and counts it.
+//! - In place: [`Producer::reserve`] hands out slots of the ring as `&mut [T]`,
+//!   [`Consumer::pop_batch`] shows as `&[T]` all that are there; wherever in
+//!   the ring they lie, contiguously.
+//! - Each blocking call has a `try_` form that does not wait, and a `_timeout` and a `_deadline`
+//!   form that wait no longer than told. What could not be pushed is handed back;
+//!   [`Producer::push_or_drop`] gives it up instead if the ring is full, and counts it.
 //!
 //! Both ends must mean the same type: its size, its alignment and its name are compared when an end
-//! attaches, and [`LayoutError::TypeMismatch`](crate::LayoutError::TypeMismatch) tells what differs. The
-//! name is the type's own without the modules it lives in, unless
+//! attaches, and [`LayoutError::TypeMismatch`](crate::LayoutError::TypeMismatch) tells what
+//! differs. The name is the type's own without the modules it lives in, unless
 //! [`Options::type_tag`](crate::Options::type_tag) gives another.
 //!
-//! The ends of a stream of values have reasons, and ends that die are taken over, as told in
-//! [`stream`](crate::stream): a consumer gets `None` only if the producer
-//! [`finish`](Producer::finish)ed, and a restarted one goes on at the first value that was not released.
+//! The ends of a stream of values have reasons, and ends that die are taken over,
+//! as told in [`stream`](crate::stream): a consumer gets `None` only if the
+//! producer [`finish`](Producer::finish)ed, and a restarted one goes on at the
+//! first value that was not released.
 //!
 //! # Examples
 //! ```

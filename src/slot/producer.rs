@@ -22,9 +22,9 @@ use std::{
 
 /// The producing end of a ring of slots. See [the module](super).
 ///
-/// A value is published, and the consumer is woken if it sleeps, when the call returns: there is nothing
-/// to flush. Dropped without [`finish`](Self::finish), it leaves the consumer every value and then
-/// [`ReadError::Dropped`](super::ReadError::Dropped).
+/// A value is published, and the consumer is woken if it sleeps, when the call returns: there is
+/// nothing to flush. Dropped without [`finish`](Self::finish), it leaves the consumer every value
+/// and then [`ReadError::Dropped`](super::ReadError::Dropped).
 ///
 /// It may be sent to another thread, not shared between threads:
 /// ```compile_fail
@@ -70,9 +70,9 @@ impl<T: Pod> Producer<T> {
     ///
     /// # Errors
     /// [`PushError`], with the value and [`WriteError::ReaderLeft`],
-    /// [`ReaderFailed`](WriteError::ReaderFailed) or [`ReaderDied`](WriteError::ReaderDied) if there is
-    /// nobody to pop it any more (a death is found out while waiting only); and what can befall the end
-    /// itself.
+    /// [`ReaderFailed`](WriteError::ReaderFailed) or [`ReaderDied`](WriteError::ReaderDied)
+    /// if there is nobody to pop it any more (a death is found out while waiting only); and
+    /// what can befall the end itself.
     #[inline]
     pub fn push(&mut self, value: T) -> Result<(), PushError<T>> {
         self.push_within(value, Patience::Forever)
@@ -146,7 +146,8 @@ impl<T: Pod> Producer<T> {
     /// [`commit`](Slots::commit).
     ///
     /// # Errors
-    /// [`WriteError::TooLarge`] at once if the ring can never hold so many; and as [`push`](Self::push).
+    /// [`WriteError::TooLarge`] at once if the ring can never hold so many; and
+    /// as [`push`](Self::push).
     pub fn reserve(&mut self, n: usize) -> Result<Slots<'_, T>, WriteError> {
         self.reserve_exact(n, Patience::Forever)
     }
@@ -183,8 +184,8 @@ impl<T: Pod> Producer<T> {
         self.reserve_exact(n, Patience::Until(deadline))
     }
 
-    /// Reserves between 1 and `n` slots (none if `n` is 0): as many as there is room for, waiting until
-    /// there is any.
+    /// Reserves between 1 and `n` slots (none if `n` is 0): as many as there is room
+    /// for, waiting until there is any.
     ///
     /// # Errors
     /// As [`push`](Self::push).
@@ -224,8 +225,8 @@ impl<T: Pod> Producer<T> {
         self.reserve_some(n, Patience::Until(deadline))
     }
 
-    /// Says that the stream is whole, and leaves. The consumer gets every value and then `None`, also
-    /// when it comes only later.
+    /// Says that the stream is whole, and leaves. The consumer gets every value and then `None`,
+    /// also when it comes only later.
     ///
     /// # Errors
     /// What can befall the end itself: [`WriteError::Forked`], [`Aborted`](WriteError::Aborted),
@@ -234,19 +235,19 @@ impl<T: Pod> Producer<T> {
         self.outbox.say_finished()
     }
 
-    /// Says that the stream is whole, and waits until a consumer has released all of it and seen its
-    /// end, or has left after its last value. If there is none yet, waits for one.
+    /// Says that the stream is whole, and waits until a consumer has released all of it and seen
+    /// its end, or has left after its last value. If there is none yet, waits for one.
     ///
     /// # Errors
-    /// [`WriteError::ReaderLeft`] or [`ReaderFailed`](WriteError::ReaderFailed) if the consumer left
-    /// before it had popped everything, [`ReaderDied`](WriteError::ReaderDied) if it died before it had
-    /// seen the end; and as [`finish`](Self::finish).
+    /// [`WriteError::ReaderLeft`] or [`ReaderFailed`](WriteError::ReaderFailed) if the consumer
+    /// left before it had popped everything, [`ReaderDied`](WriteError::ReaderDied) if it died
+    /// before it had seen the end; and as [`finish`](Self::finish).
     pub fn finish_and_wait(mut self) -> Result<(), WriteError> {
         self.outbox.drain(Patience::Forever)
     }
 
-    /// As [`finish_and_wait`](Self::finish_and_wait), but waits no longer than `timeout`. The stream is
-    /// finished in any case.
+    /// As [`finish_and_wait`](Self::finish_and_wait), but waits no longer than `timeout`. The
+    /// stream is finished in any case.
     ///
     /// # Errors
     /// [`WriteError::Timeout`]; and as [`finish_and_wait`](Self::finish_and_wait).
@@ -260,8 +261,8 @@ impl<T: Pod> Producer<T> {
         self.outbox.say_failed(code);
     }
 
-    /// Values that were pushed and that the consumer has not released. It may be releasing meanwhile, so
-    /// there may be fewer already.
+    /// Values that were pushed and that the consumer has not released. It may be releasing
+    /// meanwhile, so there may be fewer already.
     #[must_use]
     pub fn len(&self) -> usize {
         self.outbox.unread() / size_of::<T>()
@@ -299,7 +300,8 @@ impl<T: Pod> Producer<T> {
         self.outbox.stats()
     }
 
-    /// By what others open this ring: `None` of an anonymous one, `sysv:id=N` of a System V ring without a key.
+    /// By what others open this ring: `None` of an anonymous one, `sysv:id=N` of
+    /// a System V ring without a key.
     #[must_use]
     pub fn name(&self) -> Option<&std::ffi::OsStr> {
         self.outbox.name()
@@ -313,9 +315,9 @@ impl<T: Pod> Producer<T> {
 
     #[inline(always)]
     fn push_within(&mut self, value: T, patience: Patience) -> Result<(), PushError<T>> {
-        // By value: of a copy nobody knows where it is, so that it may stay in registers on its way into the ring. (To
-        // load in one what was stored in parts a moment before takes longer than all the rest.)
-        // SAFETY: as in `put`; the slot is aligned as `Slots::deref` says.
+        // By value: of a copy nobody knows where it is, so that it may stay in registers on its way
+        // into the ring. (To load in one what was stored in parts a moment before takes longer than
+        // all the rest.) SAFETY: as in `put`; the slot is aligned as `Slots::deref` says.
         let write = move |slot: NonNull<u8>| unsafe { slot.cast::<T>().write(value) };
         if self.outbox.put_at_once(Self::SIZE, 0, write, Self::publish_newest) {
             return Ok(());
@@ -386,8 +388,8 @@ impl<T: Pod> Producer<T> {
 
 /// Slots of the ring that are the producer's to fill.
 ///
-/// They hold what was there before, not zeros. [`commit`](Self::commit) publishes them; dropped without
-/// that, nothing is published. In a forked child there are none.
+/// They hold what was there before, not zeros. [`commit`](Self::commit) publishes them; dropped
+/// without that, nothing is published. In a forked child there are none.
 #[must_use = "dropped slots are aborted: nothing is pushed"]
 pub struct Slots<'a, T: Pod> {
     producer: &'a mut Producer<T>,
@@ -408,8 +410,8 @@ impl<T: Pod> Slots<'_, T> {
     /// Pushes the first `n` values. The other slots are given back.
     ///
     /// # Errors
-    /// [`WriteError::TooLarge`], in bytes, if fewer were reserved, and then nothing is pushed; and what
-    /// can befall the end itself.
+    /// [`WriteError::TooLarge`], in bytes, if fewer were reserved, and then nothing is pushed; and
+    /// what can befall the end itself.
     pub fn commit_first(mut self, n: usize) -> Result<(), WriteError> {
         self.producer.outbox.end.check()?;
         if n > self.len {
@@ -449,12 +451,12 @@ impl<T: Pod> Deref for Slots<'_, T> {
         if !outbox.end.is_own() {
             return &[];
         }
-        // SAFETY: so many slots were free when reserved and are mapped contiguously; they are aligned,
-        // because the data area is to a page, and every position is a multiple of the size, which is one
-        // of the alignment, checked at attaching; and any bytes are values. They are this producer's until
-        // published, and the exclusive borrow of it keeps them so. A consumer of the same user that breaks
-        // the protocol could write to them, as it could to any memory of this process: see
-        // `Trust::SameUser`. In a forked child they are not mapped.
+        // SAFETY: so many slots were free when reserved and are mapped contiguously; they are
+        // aligned, because the data area is to a page, and every position is a multiple of the
+        // size, which is one of the alignment, checked at attaching; and any bytes are values. They
+        // are this producer's until published, and the exclusive borrow of it keeps them so. A
+        // consumer of the same user that breaks the protocol could write to them, as it could to
+        // any memory of this process: see `Trust::SameUser`. In a forked child they are not mapped.
         unsafe { std::slice::from_raw_parts(outbox.next(0).cast::<T>().as_ptr(), self.len) }
     }
 }

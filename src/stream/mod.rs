@@ -11,8 +11,8 @@
 //! - Each blocking call has a `try_` form that does not wait, and a `_timeout` and a `_deadline`
 //!   form that wait no longer than told.
 //! - The end has a reason. A reader comes to the end of a file only if the writer
-//!   [`finish`](Writer::finish)ed; if it failed, was dropped or died, the reader gets every byte that
-//!   was written and then an error that says so.
+//!   [`finish`](Writer::finish)ed; if it failed, was dropped or died, the reader gets every byte
+//!   that was written and then an error that says so.
 //!
 //! # As with a FIFO
 //! Either side may come first. A writer without a reader fills the ring and then waits. When a

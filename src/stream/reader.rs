@@ -68,14 +68,16 @@ impl Reader {
     /// Shows the bytes there are, waiting until there are any; nothing at the end of a stream that
     /// was finished. [`consume`](Self::consume) what was used.
     ///
-    /// These are the rest of what was shown before, or, if all of that was consumed or none of it, all there are now.
+    /// These are the rest of what was shown before, or, if all of that was consumed or
+    /// none of it, all there are now.
     ///
     /// # Errors
     /// After the last byte of a stream that was not finished, what became of its writer:
     /// [`ReadError::Failed`], [`Dropped`](ReadError::Dropped), [`Died`](ReadError::Died); and what
     /// can befall the end itself.
     ///
-    /// A forked child must not touch the bytes that its parent was shown: they are not mapped there.
+    /// A forked child must not touch the bytes that its parent was shown: they
+    /// are not mapped there.
     #[inline]
     pub fn fill_buf(&mut self) -> Result<&[u8], ReadError> {
         self.show(Patience::Forever)
@@ -246,7 +248,8 @@ impl Reader {
         self.inbox.stats()
     }
 
-    /// By what others open this ring: `None` of an anonymous one, `sysv:id=N` of a System V ring without a key.
+    /// By what others open this ring: `None` of an anonymous one, `sysv:id=N` of
+    /// a System V ring without a key.
     #[must_use]
     pub fn name(&self) -> Option<&std::ffi::OsStr> {
         self.inbox.name()

@@ -22,7 +22,8 @@ impl Writer {
     /// Waits until the reader has released all that was written.
     ///
     /// # Errors
-    /// [`WriteError::Timeout`]; that the reader has gone, and then perhaps not without having read it all.
+    /// [`WriteError::Timeout`]; that the reader has gone, and then perhaps not
+    /// without having read it all.
     pub(crate) fn await_all_read(&mut self, timeout: Duration) -> Result<(), WriteError> {
         self.outbox.await_all_released(Patience::from_timeout(timeout))
     }
@@ -31,10 +32,10 @@ impl Writer {
     /// that it takes no more.
     pub(crate) fn not_taken(&mut self) -> Result<&[u8], WriteError> {
         let (first, rest) = self.outbox.not_taken()?;
-        // SAFETY: that many bytes, checked to be at most what is unread, are mapped contiguously from
-        // `first` on, whatever a hostile reader stored. The producer, who alone writes to them, is
-        // borrowed; a process of the same user that breaks the protocol could change them, as it could
-        // any memory of this one: see `Trust::SameUser`.
+        // SAFETY: that many bytes, checked to be at most what is unread, are mapped contiguously
+        // from `first` on, whatever a hostile reader stored. The producer, who alone writes to
+        // them, is borrowed; a process of the same user that breaks the protocol could change them,
+        // as it could any memory of this one: see `Trust::SameUser`.
         Ok(unsafe { std::slice::from_raw_parts(first.as_ptr(), rest) })
     }
 }

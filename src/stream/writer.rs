@@ -62,10 +62,10 @@ impl Writer {
     /// [`commit`](Reservation::commit).
     ///
     /// # Errors
-    /// [`WriteError::TooLarge`] at once if the ring can never hold them; [`WriteError::ReaderLeft`],
-    /// [`ReaderFailed`](WriteError::ReaderFailed) or [`ReaderDied`](WriteError::ReaderDied) if there
-    /// is nobody to read them any more (a death is found out while waiting only); and what can
-    /// befall the end itself.
+    /// [`WriteError::TooLarge`] at once if the ring can never hold them;
+    /// [`WriteError::ReaderLeft`], [`ReaderFailed`](WriteError::ReaderFailed) or
+    /// [`ReaderDied`](WriteError::ReaderDied) if there is nobody to read them any more (a death is
+    /// found out while waiting only); and what can befall the end itself.
     ///
     /// # Examples
     /// ```
@@ -161,7 +161,8 @@ impl Writer {
     /// Writes as many of `bytes` as there is room for now; returns how many.
     ///
     /// # Errors
-    /// [`WriteError::Full`] if there is no room at all; and as [`reserve_up_to`](Self::reserve_up_to).
+    /// [`WriteError::Full`] if there is no room at all; and as
+    /// [`reserve_up_to`](Self::reserve_up_to).
     pub fn try_write(&mut self, bytes: &[u8]) -> Result<usize, WriteError> {
         self.write_some(bytes, Patience::Never)
     }
@@ -314,7 +315,8 @@ impl Writer {
         self.outbox.stats()
     }
 
-    /// By what others open this ring: `None` of an anonymous one, `sysv:id=N` of a System V ring without a key.
+    /// By what others open this ring: `None` of an anonymous one, `sysv:id=N` of
+    /// a System V ring without a key.
     #[must_use]
     pub fn name(&self) -> Option<&std::ffi::OsStr> {
         self.outbox.name()

@@ -1,7 +1,8 @@
 //! loom's atomics, whose user can be killed after any step.
 //!
-//! Each operation burns the thread's fuse by one. When it is out, the thread unwinds from within the operation, which
-//! has had its effect, to [`killed_after`]: as SIGKILL does, it leaves everything as it is.
+//! Each operation burns the thread's fuse by one. When it is out, the thread unwinds from
+//! within the operation, which has had its effect, to [`killed_after`]: as SIGKILL does,
+//! it leaves everything as it is.
 
 use loom::sync::atomic::{self, Ordering};
 use std::cell::Cell;
@@ -17,12 +18,13 @@ loom::lazy_static! {
 
 std::thread_local! {
     static STRICT: Cell<bool> = const { Cell::new(false) };
-    /// Lives that may end, of the model that this thread runs: elsewhere nobody need look for its fuse.
+    /// Lives that may end, of the model that this thread runs: elsewhere nobody
+    /// need look for its fuse.
     static MORTALS: Cell<u32> = const { Cell::new(0) };
 }
 
-/// Has loom try every order of steps in the models this thread runs, within the bound on preemptions. Left to itself
-/// it tries those which it notices to differ: see `crate::models`.
+/// Has loom try every order of steps in the models this thread runs, within the bound on
+/// preemptions. Left to itself it tries those which it notices to differ: see `crate::models`.
 #[cfg(test)]
 pub(crate) fn strict(strict: bool) {
     STRICT.set(strict);
@@ -45,8 +47,9 @@ fn turn() {
 /// What unwinds.
 struct Killed;
 
-/// Runs `life` up to and with its step number `steps`. `None` if that killed it. To be given nothing to drop: there
-/// is no destructor after SIGKILL, and loom must not switch threads while one unwinds.
+/// Runs `life` up to and with its step number `steps`. `None` if that killed it. To be
+/// given nothing to drop: there is no destructor after SIGKILL, and loom must not
+/// switch threads while one unwinds.
 #[cfg(test)]
 pub(crate) fn killed_after<T>(steps: u32, life: impl FnOnce() -> T) -> Option<T> {
     use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};

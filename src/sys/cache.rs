@@ -7,8 +7,8 @@ const LINE: usize = 64;
 /// Asks for the line at `at` in order to write to it, without waiting.
 #[inline]
 pub(crate) fn prefetch_for_writing(at: *const u8) {
-    // SAFETY: a prefetch reads and writes nothing that a program could see and never faults; processors
-    // that do not know this one take it for a no-op.
+    // SAFETY: a prefetch reads and writes nothing that a program could see and never faults;
+    // processors that do not know this one take it for a no-op.
     #[cfg(target_arch = "x86_64")]
     unsafe {
         std::arch::asm!("prefetchw [{}]", in(reg) at, options(nostack, preserves_flags, readonly));

@@ -1,5 +1,5 @@
-//! read(2) and write(2) on raw memory, and what goes with them: unlike the wrappers of std and nix they form no slice, so
-//! they may be pointed at memory that another process shares.
+//! read(2) and write(2) on raw memory, and what goes with them: unlike the wrappers of std and nix
+//! they form no slice, so they may be pointed at memory that another process shares.
 
 use std::{
     io,

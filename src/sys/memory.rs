@@ -9,9 +9,10 @@ use std::{num::NonZeroUsize, os::fd::AsFd};
 /// What a machine is taken to have without asking.
 const FEW: u64 = 8 << 20;
 
-/// Bytes that may still be reserved through `fd` (a file in tmpfs): what its file system has left,
-/// if that has a limit, what the machine has (if more than a few are `wanted`), and what this process may
-/// have in one file (past which the kernel would end it by SIGXFSZ). `None` if nothing tells.
+/// Bytes that may still be reserved through `fd` (a file in tmpfs): what its file system
+/// has left, if that has a limit, what the machine has (if more than a few are `wanted`),
+/// and what this process may have in one file (past which the kernel would end it by
+/// SIGXFSZ). `None` if nothing tells.
 pub(crate) fn available(fd: impl AsFd, wanted: u64) -> Option<u64> {
     let file_system = nix::sys::statvfs::fstatvfs(fd)
         .ok()
@@ -32,8 +33,8 @@ pub(crate) fn of_machine(wanted: u64) -> Option<u64> {
 
 /// Whether so much more address space could be had at this moment (RLIMIT_AS).
 pub(crate) fn has_address_space(bytes: NonZeroUsize) -> bool {
-    // SAFETY: no address is asked for, so nothing that exists is replaced; and what was mapped is unmapped
-    // before anybody else knows of it.
+    // SAFETY: no address is asked for, so nothing that exists is replaced; and what was mapped is
+    // unmapped before anybody else knows of it.
     unsafe {
         mmap_anonymous(None, bytes, ProtFlags::PROT_NONE, MapFlags::MAP_PRIVATE)
             .and_then(|at| munmap(at, bytes.get()))
@@ -41,7 +42,8 @@ pub(crate) fn has_address_space(bytes: NonZeroUsize) -> bool {
     }
 }
 
-/// The most bytes that this process may have in a file, RLIMIT_FSIZE: to write past it raises SIGXFSZ.
+/// The most bytes that this process may have in a file, RLIMIT_FSIZE: to write
+/// past it raises SIGXFSZ.
 pub(crate) fn file_size_limit() -> u64 {
     getrlimit(Resource::RLIMIT_FSIZE).map_or(u64::MAX, |(soft, _)| soft)
 }

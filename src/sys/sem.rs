@@ -1,7 +1,8 @@
 //! Unnamed POSIX semaphores, sem_overview(7).
 //!
-//! The pointers come from [`crate::wait::posix_sem::Semaphore`], which keeps them valid. A peer can
-//! write anything into a `sem_t`: its counter may be anything, the rest is what [`is_sound`] is for.
+//! The pointers come from [`crate::wait::posix_sem::Semaphore`], which keeps them
+//! valid. A peer can write anything into a `sem_t`: its counter may be anything, the
+//! rest is what [`is_sound`] is for.
 
 use super::OsError;
 use std::{mem::MaybeUninit, sync::OnceLock, time::Duration};

@@ -1,7 +1,7 @@
 //! System V shared memory and semaphore sets, sysvipc(7).
 //!
-//! Ids and keys are the kernel's. What is done to an id that is gone fails with EIDRM or, once nothing has
-//! it any more, EINVAL; here both are EIDRM.
+//! Ids and keys are the kernel's. What is done to an id that is gone fails with EIDRM or, once
+//! nothing has it any more, EINVAL; here both are EIDRM.
 
 use super::OsError;
 use libc::{c_int, sembuf, semid_ds, shmid_ds};
@@ -117,8 +117,8 @@ pub(crate) fn semop(
     });
     let timeout = timeout.as_ref().map_or(std::ptr::null(), |timeout| timeout as *const _);
     let (first, count) = (operations.as_mut_ptr(), operations.len());
-    // SAFETY: the operations are as many as said; the time is valid for the call. (The libc crate does
-    // not declare semtimedop.)
+    // SAFETY: the operations are as many as said; the time is valid for the call. (The libc
+    // crate does not declare semtimedop.)
     match unsafe { libc::syscall(libc::SYS_semtimedop, set, first, count, timeout) } {
         -1 => Err(of_id("semtimedop")),
         _ => Ok(()),
@@ -179,7 +179,8 @@ pub(crate) fn sem_remove(set: c_int) -> Result<(), OsError> {
     semctl("semctl(IPC_RMID)", set, 0, libc::IPC_RMID, 0).map(drop)
 }
 
-/// ftok(3): a key made of a file's inode and device numbers, of which it takes a part, and `project`.
+/// ftok(3): a key made of a file's inode and device numbers, of which it takes
+/// a part, and `project`.
 pub(crate) fn ftok(path: &CStr, project: u8) -> io::Result<i32> {
     // SAFETY: the path ends with NUL.
     match unsafe { libc::ftok(path.as_ptr(), c_int::from(project)) } {

@@ -10,13 +10,14 @@
 //!                    CLOSED         LEFT <--------------------+
 //! ```
 //!
-//! - Until `SWITCHED` all bytes go by the pipe; from then on, by the ring. The writer decides, after
-//!   a write to the pipe that is complete: what the reader then finds in the pipe goes before what is
-//!   in the ring.
+//! - Until `SWITCHED` all bytes go by the pipe; from then on, by the ring. The writer
+//!   decides, after a write to the pipe that is complete: what the reader then finds in the
+//!   pipe goes before what is in the ring.
 //! - At `LEFT` the reader has said how far it has taken the bytes. The writer gives the others back
 //!   through the pipe, and forgets the ring.
-//! - `LEFT` and `CLOSED` are for ever: a ring has one reader in its life. (A ring that went back to
-//!   `OFFERED` could be attached to by the next reader while the rest is on its way through the pipe.)
+//! - `LEFT` and `CLOSED` are for ever: a ring has one reader in its life. (A ring
+//!   that went back to `OFFERED` could be attached to by the next reader while the
+//!   rest is on its way through the pipe.)
 //!
 //! The one race that matters is the switch against the reader's leaving: whichever comes first, the
 //! other sees it, because both are swaps of the same word. A reader that lost it leaves once more,
@@ -42,7 +43,8 @@ pub(crate) enum State {
 impl Handover<'_> {
     /// The writer's first word.
     pub(crate) fn offer(self) {
-        // Release: pairs with the Acquire in `attach`; the ring is ready and says which pipe it is for.
+        // Release: pairs with the Acquire in `attach`; the ring is ready and
+        // says which pipe it is for.
         self.0.store(State::Offered as u32, Ordering::Release);
     }
 
@@ -63,14 +65,14 @@ impl Handover<'_> {
         self.change(State::Offered, State::Attached)
     }
 
-    /// The writer goes over to the ring; false if the reader has left. Its next byte may be published
-    /// only after this.
+    /// The writer goes over to the ring; false if the reader has left. Its next byte
+    /// may be published only after this.
     pub(crate) fn switch(self) -> bool {
         self.change(State::Attached, State::Switched)
     }
 
-    /// The reader leaves, and has published what it has taken; or the writer says so for one that died.
-    /// Whether the writer had switched.
+    /// The reader leaves, and has published what it has taken; or the writer says so for one that
+    /// died. Whether the writer had switched.
     pub(crate) fn leave(self) -> bool {
         !self.change(State::Attached, State::Left) && self.change(State::Switched, State::Left)
     }

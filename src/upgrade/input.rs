@@ -28,8 +28,8 @@ const PATIENCE: u64 = 4 << 20;
 /// that whoever writes now does not seem to speak this.
 const ASK_RARELY: u64 = 512 << 10;
 
-/// The most that is shown at once. Of a reader that is killed, what it was shown is lost, as what it had
-/// read from a pipe.
+/// The most that is shown at once. Of a reader that is killed, what it was shown is lost,
+/// as what it had read from a pipe.
 const BLOCK: usize = 128 << 10;
 
 /// The most that is taken from a ring for a caller who reads less than this at a time.
@@ -38,15 +38,15 @@ const SMALL: usize = 4 << 10;
 /// In ring mode, other writers' bytes in the pipe are looked for this often: reads.
 const LOOK_AFTER: u32 = 16;
 
-/// For how long the reader of a ring sleeps before it looks into the pipe, which cannot wake it: briefly
-/// at first and when it has found something there, then longer and longer.
+/// For how long the reader of a ring sleeps before it looks into the pipe, which cannot wake it:
+/// briefly at first and when it has found something there, then longer and longer.
 #[derive(Debug)]
 struct Naps {
     next: Duration,
 }
 
-/// For how long a reader that has just attached, or has just read from the pipe, looks for the next thing to
-/// happen before it naps: about what the writer needs to come to its next write.
+/// For how long a reader that has just attached, or has just read from the pipe, looks for the next
+/// thing to happen before it naps: about what the writer needs to come to its next write.
 const EAGER: Duration = Duration::from_micros(200);
 
 impl Naps {
@@ -79,16 +79,19 @@ impl Naps {
 
 /// The reading end of a pipe, or of anything else that bytes can be read from.
 ///
-/// If it is a pipe that is written to through an [`Output`](super::Output), the bytes change over to shared
-/// memory, see [the module](super) also for what is different then; with every other writer this is read(2).
-/// A descriptor that is set to not block is waited for, and an interrupted call is made again.
+/// If it is a pipe that is written to through an [`Output`](super::Output), the bytes change over
+/// to shared memory, see [the module](super) also for what is different then; with every other
+/// writer this is read(2). A descriptor that is set to not block is waited for, and an
+/// interrupted call is made again.
 ///
-/// [`Read`] takes no more than it hands out: what is not asked for stays for the next process that reads the
-/// pipe. [`BufRead`] reads up to 128 KiB ahead from a pipe, as a buffered reader does, and nothing ahead from a ring.
+/// [`Read`] takes no more than it hands out: what is not asked for stays for the next process that
+/// reads the pipe. [`BufRead`] reads up to 128 KiB ahead from a pipe, as a buffered reader does,
+/// and nothing ahead from a ring.
 ///
-/// Dropped, it leaves: what it has not consumed stays for others, but for what [`BufRead`] has read ahead. In a
-/// forked child, this reads the pipe as it is: [`leave`](Self::leave) before the child is to read on. (To close the descriptor behind its back is
-/// not to leave: the writer would wait for this end.)
+/// Dropped, it leaves: what it has not consumed stays for others, but for what [`BufRead`] has
+/// read ahead. In a forked child, this reads the pipe as it is: [`leave`](Self::leave) before
+/// the child is to read on. (To close the descriptor behind its back is not to leave: the
+/// writer would wait for this end.)
 #[derive(Debug)]
 pub struct Input<F: AsFd = OwnedFd> {
     fd: F,
@@ -106,8 +109,8 @@ pub struct Input<F: AsFd = OwnedFd> {
     block: Option<MmapMut>,
     used: usize,
     filled: usize,
-    /// How many bytes of the ring were last shown, and how many of them were consumed: they are released
-    /// together, for that takes longer than to read a line.
+    /// How many bytes of the ring were last shown, and how many of them were consumed: they are
+    /// released together, for that takes longer than to read a line.
     shown: usize,
     consumed: usize,
 }
@@ -124,10 +127,11 @@ enum Line {
 #[derive(Debug)]
 struct Ring {
     reader: Reader,
-    /// The pipe once more, as a description that does not block: somebody else may be faster to what is in it.
+    /// The pipe once more, as a description that does not block: somebody else
+    /// may be faster to what is in it.
     quiet: OwnedFd,
-    /// So many bytes of the ring come before those in the pipe: those that were published before it was
-    /// seen that the pipe has some.
+    /// So many bytes of the ring come before those in the pipe: those that were published before it
+    /// was seen that the pipe has some.
     first: u64,
     /// So many bytes of the pipe come next.
     in_pipe: u64,
@@ -176,8 +180,8 @@ impl<F: AsFd> Input<F> {
         }
     }
 
-    /// Leaves the ring, if there is one: what this end has not consumed goes back to the pipe, for whoever
-    /// reads it next. To be called before another process is to read the same pipe.
+    /// Leaves the ring, if there is one: what this end has not consumed goes back to the pipe, for
+    /// whoever reads it next. To be called before another process is to read the same pipe.
     ///
     /// (What [`BufRead`] has read ahead from the pipe stays here.)
     pub fn leave(&mut self) {
@@ -252,7 +256,8 @@ impl<F: AsFd> Input<F> {
                         }
                         let changed = |handover: Handover<'_>| handover.state() != State::Attached;
                         if naps.are_shortest() {
-                            // The writer's next bytes may come either way, and only one of them wakes.
+                            // The writer's next bytes may come either way, and
+                            // only one of them wakes.
                             let started = Instant::now();
                             while !changed(ring.handover())
                                 && pipe::waiting(&self.fd)? == 0
@@ -273,8 +278,8 @@ impl<F: AsFd> Input<F> {
                         }
                     }
                     State::Switched => {
-                        // What was written to the pipe before the switch, by whomever, and is still there.
-                        // Relaxed: ordered by the Acquire in `state`, which saw the switch.
+                        // What was written to the pipe before the switch, by whomever, and is still
+                        // there. Relaxed: ordered by the Acquire in `state`, which saw the switch.
                         let then = ring.reader.handover_line().in_pipe.load(Ordering::Relaxed);
                         ring.in_pipe = then.min(pipe::waiting(&self.fd)? as u64);
                         if let Line::Attached(ring, naps) = self.take_line() {
@@ -308,8 +313,9 @@ impl<F: AsFd> Input<F> {
                     match any {
                         Ok(0) => self.end_ring(),
                         Ok(n) if ring.in_pipe > 0 => {
-                            // Its writer may have begun when the ring's was done: the ring goes first,
-                            // as far as it was filled after the pipe was found not to be empty.
+                            // Its writer may have begun when the ring's was done:
+                            // the ring goes first, as far as it was filled after the
+                            // pipe was found not to be empty.
                             ring.first = n as u64;
                             ring.beside = true;
                             naps.shorten();
@@ -364,7 +370,8 @@ impl<F: AsFd> Input<F> {
             Into::Caller(buffer) => buffer,
             Into::Block => match &mut self.block {
                 Some(block) => &mut block[..],
-                // Not from malloc: where a block begins with a page, the kernel's copying touches fewer.
+                // Not from malloc: where a block begins with a page, the
+                // kernel's copying touches fewer.
                 none => &mut none.insert(MmapMut::map_anon(BLOCK)?)[..],
             },
         };
@@ -389,7 +396,8 @@ impl<F: AsFd> Input<F> {
         }
         self.traffic.pipe += n;
         self.until_ask = self.until_ask.saturating_sub(n);
-        // In the pipe of a ring in use, the end of the file is not the end: the ring's own comes first.
+        // In the pipe of a ring in use, the end of the file is not the end: the
+        // ring's own comes first.
         Ok(if may_wait { read } else { read.filter(|n| *n > 0) })
     }
 
@@ -466,7 +474,8 @@ impl<F: AsFd> Input<F> {
         }
     }
 
-    /// Reads into the caller's memory; `None` if there are bytes in the ring, and few are asked for.
+    /// Reads into the caller's memory; `None` if there are bytes in the ring,
+    /// and few are asked for.
     fn source_for(&mut self, bytes: &mut [u8]) -> io::Result<Option<usize>> {
         loop {
             match self.source()? {

@@ -1,14 +1,14 @@
 //! How the two ends find each other over a pipe that carries nothing but the user's bytes.
 //!
-//! The writer takes a process-associated record lock (fcntl(2), F_SETLK) on the pipe's inode. Such a
-//! lock can be seen from the other end of the pipe with F_GETLK, which answers with the pid of the
-//! holder *as the asker's pid namespace has it*, and with where the lock starts. The writer makes it
-//! start at `MAGIC << 32 | N`, N being the number of the descriptor of its ring, which the reader then
-//! opens as `/proc/PID/fd/N`. All offers end at the same place, so that two of them conflict and there
-//! is one at a time.
+//! The writer takes a process-associated record lock (fcntl(2), F_SETLK) on the pipe's inode. Such
+//! a lock can be seen from the other end of the pipe with F_GETLK, which answers with the pid of
+//! the holder *as the asker's pid namespace has it*, and with where the lock starts. The writer
+//! makes it start at `MAGIC << 32 | N`, N being the number of the descriptor of its ring, which the
+//! reader then opens as `/proc/PID/fd/N`. All offers end at the same place, so that two of them
+//! conflict and there is one at a time.
 //!
-//! Nothing about life or death hangs on this lock. The kernel drops it when *any* descriptor of that
-//! inode is closed in the writer's process; then the offer is lost, until it is made again.
+//! Nothing about life or death hangs on this lock. The kernel drops it when *any* descriptor of
+//! that inode is closed in the writer's process; then the offer is lost, until it is made again.
 //!
 //! Whatever fails in here means: stay with the pipe, and say nothing.
 
@@ -48,8 +48,8 @@ fn request(kind: libc::c_int, number: RawFd) -> libc::flock {
     }
 }
 
-/// Offers the ring whose descriptor in this process is `memory`; false if another process offers one
-/// over this pipe, or it cannot be done. Offering again what is offered costs a system call.
+/// Offers the ring whose descriptor in this process is `memory`; false if another process offers
+/// one over this pipe, or it cannot be done. Offering again what is offered costs a system call.
 pub(super) fn make(pipe: impl AsFd, memory: impl AsFd) -> bool {
     let number = memory.as_fd().as_raw_fd();
     fcntl(pipe, FcntlArg::F_SETLK(&request(libc::F_WRLCK, number))).is_ok()
@@ -75,9 +75,9 @@ pub(super) fn find(pipe: impl AsFd) -> Option<Offer> {
 impl Offer {
     /// The ring's descriptor, if everything is as it should be.
     ///
-    /// The pid may be another process's by now, and the number lead to anything at all: to a device,
-    /// say, for which being opened is a command. So it is first opened as a mere path, looked at, and
-    /// only then opened for use; and the offer must still stand afterwards.
+    /// The pid may be another process's by now, and the number lead to anything at all: to a
+    /// device, say, for which being opened is a command. So it is first opened as a mere path,
+    /// looked at, and only then opened for use; and the offer must still stand afterwards.
     pub(super) fn open(self, pipe: impl AsFd, id: PipeId) -> Option<OwnedFd> {
         let path = format!("/proc/{}/fd/{}", self.pid, self.number);
         let seen = open(path.as_str(), OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()).ok()?;

@@ -24,8 +24,8 @@ use thiserror::Error;
 /// gains by the ring.
 const OFFER_AFTER: u64 = 1 << 20;
 
-/// Of a file of which less than this is left it is known that making a ring does not pay, unless more of
-/// its kind follow: when [`MANY`] has gone by the pipe, that is likely.
+/// Of a file of which less than this is left it is known that making a ring does not pay, unless
+/// more of its kind follow: when [`MANY`] has gone by the pipe, that is likely.
 const WORTH: u64 = 6 << 20;
 
 /// See [`WORTH`].
@@ -34,7 +34,8 @@ const MANY: u64 = 12 << 20;
 /// An offer that could not be made, or may have been lost, is made again after so much more.
 const OFFER_AGAIN: u64 = 1 << 20;
 
-/// The most that goes into a pipe by one write(2): in between it is looked whether somebody has come.
+/// The most that goes into a pipe by one write(2): in between it is looked
+/// whether somebody has come.
 const PIECE: usize = 128 << 10;
 
 /// What [`Output::read_from`] reads at once if it does not read into the ring.
@@ -42,21 +43,21 @@ const BLOCK: usize = 128 << 10;
 
 /// The writing end of a pipe, or of anything else that bytes can be written to.
 ///
-/// If it is a pipe whose reading end is read through an [`Input`](super::Input), the bytes change over
-/// to shared memory, see [the module](super) also for what is different then; to every other reader
-/// this is write(2).
+/// If it is a pipe whose reading end is read through an [`Input`](super::Input), the bytes
+/// change over to shared memory, see [the module](super) also for what is different then; to
+/// every other reader this is write(2).
 ///
-/// Nothing is held back: what is written is at the other end. A descriptor that is set to not block is
-/// waited for.
+/// Nothing is held back: what is written is at the other end. A descriptor that is
+/// set to not block is waited for.
 ///
 /// Dropping it [`finish`](Self::finish)es it. A normal exit of the process does too, also by
-/// [`std::process::exit`], and waits for the reader, even if another thread is in the midst of a write. If
-/// the process ends in another way (it is killed, aborts, or executes another program) its reader is told
-/// that the writer died: [`leave`](Self::leave) before exec.
+/// [`std::process::exit`], and waits for the reader, even if another thread is in the midst of a
+/// write. If the process ends in another way (it is killed, aborts, or executes another program)
+/// its reader is told that the writer died: [`leave`](Self::leave) before exec.
 ///
-/// A child process that inherits the descriptor may write to it; its bytes and those that this process
-/// writes from then on come in any order, unless this end is left ([`leave`](Self::leave)) before the
-/// child is started. In a forked child itself, this writes to the descriptor.
+/// A child process that inherits the descriptor may write to it; its bytes and those that this
+/// process writes from then on come in any order, unless this end is left ([`leave`](Self::leave))
+/// before the child is started. In a forked child itself, this writes to the descriptor.
 ///
 /// # Examples
 /// ```
@@ -97,7 +98,8 @@ pub(super) struct Shared<F> {
     fd: F,
     /// `None` = there is no telling; then it is never upgraded.
     process: Option<Process>,
-    /// Whether bytes may be in a ring: without the lock, which a thread may hold for long that writes to the pipe.
+    /// Whether bytes may be in a ring: without the lock, which a thread may hold
+    /// for long that writes to the pipe.
     has_ring: AtomicBool,
     core: Mutex<Core>,
 }
@@ -114,8 +116,8 @@ struct Core {
     watched: bool,
     /// Bytes that had gone by rings when it last looked.
     seen: u64,
-    /// A ring that is over, and is kept until the descriptor is closed: to give its memory back takes longer
-    /// than all else at the end of a stream, and the reader need not wait for it.
+    /// A ring that is over, and is kept until the descriptor is closed: to give its memory back
+    /// takes longer than all else at the end of a stream, and the reader need not wait for it.
     over: Option<Ring>,
     /// How many bytes are yet to come, if that is known.
     expected: Option<u64>,
@@ -130,7 +132,8 @@ enum Line {
     /// To the pipe, but somebody may come for the ring.
     Offered(Ring),
     Ring(Ring),
-    /// To the pipe, behind what the ring's reader left there, of which so many bytes are in the pipe by now.
+    /// To the pipe, behind what the ring's reader left there, of which so many
+    /// bytes are in the pipe by now.
     Rest(Ring, usize),
 }
 
@@ -148,8 +151,9 @@ pub(super) enum Look {
 impl<F: AsFd + Send + Sync + 'static> Output<F> {
     /// An end that upgrades if it can; see [`super::is_enabled`] for when it does not.
     ///
-    /// It takes the descriptor; to keep it, give a [`BorrowedFd<'static>`] or a duplicate. If what you give is
-    /// buffered itself (such as [`std::io::Stdout`]), what is in that buffer comes later.
+    /// It takes the descriptor; to keep it, give a [`BorrowedFd<'static>`] or a
+    /// duplicate. If what you give is buffered itself (such as [`std::io::Stdout`]), what
+    /// is in that buffer comes later.
     pub fn new(fd: F) -> Self {
         let pipe = if is_enabled() { pipe::identify(&fd) } else { None };
         Self::with(fd, pipe)
@@ -178,8 +182,8 @@ impl<F: AsFd + Send + Sync + 'static> Output<F> {
         Self { shared: Arc::new(Shared { fd, process, has_ring, core: Mutex::new(core) }) }
     }
 
-    /// Moves up to `max` bytes from a descriptor, by one read(2); returns how many, 0 at the end of that
-    /// file (or if `max` is 0).
+    /// Moves up to `max` bytes from a descriptor, by one read(2); returns how many, 0 at the end
+    /// of that file (or if `max` is 0).
     ///
     /// From a file on a disk they go straight into the ring, if there is one.
     ///
@@ -189,16 +193,17 @@ impl<F: AsFd + Send + Sync + 'static> Output<F> {
         self.shared.read_from(source.as_fd(), max)
     }
 
-    /// Ends the stream through shared memory, if there is one, and waits until the reader has all of it;
-    /// from here on bytes go by the pipe (until another ring is offered). To be called before another
-    /// process is to write to the same pipe, for its bytes to come after those written so far.
+    /// Ends the stream through shared memory, if there is one, and waits until the reader
+    /// has all of it; from here on bytes go by the pipe (until another ring is offered).
+    /// To be called before another process is to write to the same pipe, for its bytes to
+    /// come after those written so far.
     ///
     /// A reader that is stopped is waited for.
     ///
     /// # Errors
-    /// The reader has gone, and what it has not read cannot be given back to the pipe because nobody else
-    /// reads it. If that would have found room in a pipe, it is no error: a writer to a pipe would not have
-    /// learnt of it either.
+    /// The reader has gone, and what it has not read cannot be given back to the pipe because
+    /// nobody else reads it. If that would have found room in a pipe, it is no error: a writer to a
+    /// pipe would not have learnt of it either.
     pub fn leave(&mut self) -> io::Result<()> {
         let left = self.shared.finish();
         if !self.shared.is_inherited() {
@@ -254,7 +259,8 @@ impl<F: AsFd + Send + Sync + 'static> Shared<F> {
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// In a forked child the ring is not mapped, and the lock may be held by a thread that is not there.
+    /// In a forked child the ring is not mapped, and the lock may be held by a
+    /// thread that is not there.
     fn is_inherited(&self) -> bool {
         self.process.is_some_and(|process| !process.is_this())
     }
@@ -287,11 +293,12 @@ impl<F: AsFd + Send + Sync + 'static> Shared<F> {
             }
             block = core.block.take();
         }
-        // Without the lock, for this may take long: the other thread must be able to give back what is
-        // in the ring. So not into the ring either.
+        // Without the lock, for this may take long: the other thread must be able to give back what
+        // is in the ring. So not into the ring either.
         let mut block = match block {
             Some(block) => block,
-            // Not from malloc: where a block begins with a page, the kernel's copying touches fewer.
+            // Not from malloc: where a block begins with a page, the kernel's
+            // copying touches fewer.
             None => MmapMut::map_anon(BLOCK).map_err(CopyError::Source)?,
         };
         let read = pipe::read(source, &mut block[..max.min(BLOCK)]).map_err(CopyError::Source);
@@ -366,13 +373,15 @@ impl Core {
                 }
             } else if let Line::Rest(..) = &self.line {
                 self.give_back(fd)?;
-                // Not later: the write to the pipe that follows may wait for ever, and is not to be waited for.
+                // Not later: the write to the pipe that follows may wait for
+                // ever, and is not to be waited for.
                 shared.has_ring.store(false, Relaxed);
             } else if !self.switch_if_attached(shared) {
                 let piece = if self.pipe.is_some() { PIECE } else { usize::MAX };
                 let n = pipe::write(fd, &bytes[..bytes.len().min(piece)])?;
                 self.went_by_pipe(fd, n as u64);
-                // Again, because the next write may be long in coming, and the reader waits for the word.
+                // Again, because the next write may be long in coming, and the
+                // reader waits for the word.
                 self.switch_if_attached(shared);
                 return Ok(n);
             }
@@ -444,12 +453,15 @@ impl Core {
         if ring.state() == State::Offered {
             return false;
         }
-        // Without somebody who looks after it while the caller does something else, a ring is no pipe.
+        // Without somebody who looks after it while the caller does something
+        // else, a ring is no pipe.
         self.watched = self.watched || watch::start(shared);
-        // After the start, which has this end finished at exit: who exits now finds it there, or is found.
+        // After the start, which has this end finished at exit: who exits now
+        // finds it there, or is found.
         let switched = self.watched && !watch::is_exiting() && ring.switch(shared.fd.as_fd());
         if switched {
-            // Relaxed, here and where it is read: whoever exits knows what was written before by other means.
+            // Relaxed, here and where it is read: whoever exits knows what was
+            // written before by other means.
             shared.has_ring.store(true, Relaxed);
             if let Line::Offered(ring) = std::mem::replace(&mut self.line, Line::Pipe) {
                 self.line = Line::Ring(ring);
@@ -470,8 +482,9 @@ impl Core {
             self.begin_to_give_back();
         }
         if let Line::Rest(..) = &self.line {
-            // In a FIFO's pipe it would wait for the next reader, as long as a writer is there: so it does
-            // here. And whether it is an error that nobody comes is decided when somebody can be told.
+            // In a FIFO's pipe it would wait for the next reader, as long as a writer is
+            // there: so it does here. And whether it is an error that nobody comes is
+            // decided when somebody can be told.
             if pipe::has_no_reader(fd) || self.give_back(fd).is_err() {
                 return Look::Quiet;
             }
@@ -489,7 +502,8 @@ impl Core {
         };
     }
 
-    /// Writes what the reader did not take to the pipe, and goes on there. What could not be written is kept.
+    /// Writes what the reader did not take to the pipe, and goes on there. What
+    /// could not be written is kept.
     fn give_back(&mut self, fd: BorrowedFd<'_>) -> io::Result<()> {
         while let Line::Rest(ring, given) = &mut self.line {
             let rest = &ring.take_back()?[*given..];
@@ -505,8 +519,8 @@ impl Core {
         Ok(())
     }
 
-    /// As [`give_back`](Self::give_back), by a writer that is done: it would not have been told if what it
-    /// wrote had found room in the pipe before its reader went.
+    /// As [`give_back`](Self::give_back), by a writer that is done: it would not have been told if
+    /// what it wrote had found room in the pipe before its reader went.
     fn give_back_at_last(&mut self, fd: BorrowedFd<'_>) -> io::Result<()> {
         let Line::Rest(ring, given) = &mut self.line else { return Ok(()) };
         let fits = ring.take_back()?.len() - *given <= pipe::capacity(fd);

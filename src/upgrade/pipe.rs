@@ -35,16 +35,16 @@ pub(super) fn identify(fd: impl AsFd) -> Option<PipeId> {
     is(&stat, SFlag::S_IFIFO).then_some(PipeId { dev: stat.st_dev, ino: stat.st_ino })
 }
 
-/// Whether reading the descriptor takes no longer than the disk does: it waits for no other process. (What
-/// the kernel makes up as it is read, in /proc or /sys, has no size.)
+/// Whether reading the descriptor takes no longer than the disk does: it waits for no other
+/// process. (What the kernel makes up as it is read, in /proc or /sys, has no size.)
 pub(super) fn is_file(fd: impl AsFd) -> bool {
     fstat(fd).is_ok_and(|stat| {
         is(&stat, SFlag::S_IFREG) && stat.st_size > 0 || is(&stat, SFlag::S_IFBLK)
     })
 }
 
-/// How many bytes there are to be read from a regular file from where its description stands; `None` of
-/// everything else.
+/// How many bytes there are to be read from a regular file from where its description
+/// stands; `None` of everything else.
 pub(super) fn left(fd: impl AsFd) -> Option<u64> {
     let stat = fstat(&fd).ok().filter(|stat| is(stat, SFlag::S_IFREG))?;
     let position = lseek(fd, 0, Whence::SeekCur).ok()?;
@@ -55,8 +55,8 @@ fn is(stat: &FileStat, kind: SFlag) -> bool {
     stat.st_mode & SFlag::S_IFMT.bits() == kind.bits()
 }
 
-/// Whether the pipe is in packet mode (pipe2(2), O_DIRECT): each write is a packet of its own, and to
-/// be read as one.
+/// Whether the pipe is in packet mode (pipe2(2), O_DIRECT): each write is a packet of
+/// its own, and to be read as one.
 pub(super) fn is_packets(fd: impl AsFd) -> bool {
     fcntl(fd, FcntlArg::F_GETFL)
         .is_ok_and(|flags| OFlag::from_bits_retain(flags).contains(OFlag::O_DIRECT))
@@ -127,7 +127,8 @@ pub(super) fn write(fd: impl AsFd, bytes: &[u8]) -> io::Result<usize> {
     }
 }
 
-/// Makes a call that may write to a pipe without readers; in this thread that is EPIPE and no SIGPIPE.
+/// Makes a call that may write to a pipe without readers; in this thread that
+/// is EPIPE and no SIGPIPE.
 pub(super) fn without_sigpipe<T>(call: impl FnOnce() -> T) -> T {
     let sigpipe = SigSet::from(Signal::SIGPIPE);
     let mut before = SigSet::empty();

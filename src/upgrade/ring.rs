@@ -17,8 +17,8 @@ use std::{
     time::Duration,
 };
 
-/// Bytes of a ring for a stream of which it is not known how long it will be: a larger one is faster once
-/// it is warm, a smaller one is made faster.
+/// Bytes of a ring for a stream of which it is not known how long it will be: a larger one is
+/// faster once it is warm, a smaller one is made faster.
 const CAPACITY: usize = 1 << 20;
 
 /// Bytes of a ring for a stream that is known to be [`LONG`].
@@ -27,8 +27,9 @@ const LARGE: usize = 4 << 20;
 /// So many bytes to come pay for a large ring.
 const LONG: u64 = 64 << 20;
 
-/// How long the writer waits for room before it looks whether there is still somebody at the other
-/// end of the pipe. (That the reader has left it is told at once; that it died it looks for itself.)
+/// How long the writer waits for room before it looks whether there is still
+/// somebody at the other end of the pipe. (That the reader has left it is told at
+/// once; that it died it looks for itself.)
 const TICK: Duration = Duration::from_millis(50);
 
 /// A ring on offer, or in use.
@@ -64,8 +65,8 @@ impl From<WriteError> for Stopped {
 }
 
 impl Ring {
-    /// Makes one for this pipe, and for so many bytes if that is known. `None` if there is no room for it,
-    /// or no way.
+    /// Makes one for this pipe, and for so many bytes if that is known. `None` if
+    /// there is no room for it, or no way.
     pub(super) fn new(id: PipeId, expected: Option<u64>) -> Option<Self> {
         let long = expected.is_some_and(|bytes| bytes >= LONG);
         // A pipe that works must not come to an end for want of memory.
@@ -112,8 +113,8 @@ impl Ring {
         closed
     }
 
-    /// Writes some bytes, waiting until there is room; so few that a pipe would take them at once or not at
-    /// all, at once.
+    /// Writes some bytes, waiting until there is room; so few that a pipe would take them
+    /// at once or not at all, at once.
     pub(super) fn write(&mut self, pipe: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize, Stopped> {
         let whole = bytes.len() <= libc::PIPE_BUF;
         loop {
@@ -165,8 +166,8 @@ impl Ring {
         }
     }
 
-    /// Ends the reader's part in it, if it has not done so itself, and hands out what it did not take.
-    /// To be called only when the reader is gone.
+    /// Ends the reader's part in it, if it has not done so itself, and hands out what it did not
+    /// take. To be called only when the reader is gone.
     pub(super) fn take_back(&mut self) -> Result<&[u8], WriteError> {
         self.handover().leave();
         self.writer.not_taken()

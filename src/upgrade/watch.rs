@@ -1,5 +1,5 @@
-//! Two things that must happen although the caller does something else: bytes in a ring whose reader
-//! has gone are given back to the pipe, and a ring is finished when the process exits.
+//! Two things that must happen although the caller does something else: bytes in a ring whose
+//! reader has gone are given back to the pipe, and a ring is finished when the process exits.
 
 #![allow(unsafe_code)]
 
@@ -24,8 +24,8 @@ const BUSY: Duration = Duration::from_millis(8);
 /// The same, when nothing has been written for long.
 const QUIET: Duration = Duration::from_millis(50);
 
-/// Room in the address space for a thread and what the C library makes for it: short of that, it would end
-/// the process.
+/// Room in the address space for a thread and what the C library makes for it: short of
+/// that, it would end the process.
 const THREAD: NonZeroUsize = NonZeroUsize::new(1 << 20).unwrap();
 
 /// What can be finished when the process exits.
@@ -36,7 +36,8 @@ pub(super) trait Finish: Send + Sync {
     fn has_ring(&self) -> bool;
 }
 
-/// Looks after a ring that is about to be used, until it no longer is. False if that cannot be done.
+/// Looks after a ring that is about to be used, until it no longer is. False if
+/// that cannot be done.
 pub(super) fn start<F: AsFd + Send + Sync + 'static>(shared: &Arc<Shared<F>>) -> bool {
     if !memory::has_address_space(THREAD) {
         return false;
@@ -68,8 +69,8 @@ fn watch(look: impl Fn() -> Look) {
     }
 }
 
-/// A thread inherits the mask: none of the program's signals is to be handled on ours, and a SIGPIPE that
-/// it causes stays with it.
+/// A thread inherits the mask: none of the program's signals is to be handled on ours, and a
+/// SIGPIPE that it causes stays with it.
 fn without_signals<T>(spawn: impl FnOnce() -> T) -> T {
     let mut before = SigSet::empty();
     let masked = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), Some(&mut before));
@@ -89,8 +90,8 @@ pub(crate) fn is_exiting() -> bool {
 
 /// From now on no rings are made.
 pub(crate) fn note_exit() {
-    // SeqCst, here and where it is read: either the exiting thread finds a ring in the list, or whoever
-    // put it there finds this.
+    // SeqCst, here and where it is read: either the exiting thread finds a ring in the list, or
+    // whoever put it there finds this.
     EXITING.store(true, SeqCst);
 }
 
@@ -125,7 +126,8 @@ extern "C" fn finish_all() {
 }
 
 fn take_rings() -> Vec<Weak<dyn Finish>> {
-    // It is held for moments only; but in a forked child, by a thread of the parent's that is not there.
+    // It is held for moments only; but in a forked child, by a thread of the
+    // parent's that is not there.
     for _ in 0..1000 {
         if let Ok(mut rings) = RINGS.try_lock() {
             return std::mem::take(&mut *rings);

@@ -2,10 +2,11 @@
 //!
 //! # Ground
 //!
-//! A consumer that looks for more the moment it has used up what it knew of takes the producer's line
-//! away from it again and again, and is given a few items each time: both go at the pace of the cache
-//! line. If it lets some time pass first, it finds many, and the line stays where it is. But who waits for
-//! a reply must not let so much time pass ([`reply`](super::reply) says how much). Which of the two it is, an end finds out by trying:
+//! A consumer that looks for more the moment it has used up what it knew of takes the producer's
+//! line away from it again and again, and is given a few items each time: both go at the pace of
+//! the cache line. If it lets some time pass first, it finds many, and the line stays where it is.
+//! But who waits for a reply must not let so much time pass ([`reply`](super::reply) says how
+//! much). Which of the two it is, an end finds out by trying:
 //!
 //! ```text
 //!                             items come singly, again and again
@@ -19,20 +20,21 @@
 //!   a try that is not kept makes the next one rarer
 //! ```
 //!
-//! A level is judged by the bytes that came by per nanosecond awake over a window of some [`WINDOW`] times
-//! that the end ran dry, between two windows at the level before. (Judged by the bytes per time it ran dry it would climb for ever.) The same serves a
-//! producer on a full ring, and streams of bytes, where every byte counts as an item.
+//! A level is judged by the bytes that came by per nanosecond awake over a window of some
+//! [`WINDOW`] times that the end ran dry, between two windows at the level before. (Judged by the
+//! bytes per time it ran dry it would climb for ever.) The same serves a producer on a full ring,
+//! and streams of bytes, where every byte counts as an item.
 //!
 //! # Budget
 //!
-//! An end that waits looks for a while and then sleeps. The while is short, about what a sleep and a
-//! wake-up cost where they are cheap, so that waiting costs at most twice the better of the two (the
-//! classic argument for competitive spinning: Karlin, Li, Manasse, Owicki, SOSP 1991). But where waking is
-//! slow, as on virtual machines, two ends that answer each other would each fall asleep while the other
-//! wakes up, for ever. So after a sleep that a longer look would have saved, the longer one is tried; if it
-//! was in vain (the other end takes its time), it is tried again only after many more waits. And where sleeps
-//! are shorter than the look before them, because the other end needs this very processor, the look is left
-//! out, likewise.
+//! An end that waits looks for a while and then sleeps. The while is short, about what a sleep and
+//! a wake-up cost where they are cheap, so that waiting costs at most twice the better of the two
+//! (the classic argument for competitive spinning: Karlin, Li, Manasse, Owicki, SOSP 1991). But
+//! where waking is slow, as on virtual machines, two ends that answer each other would each fall
+//! asleep while the other wakes up, for ever. So after a sleep that a longer look would have saved,
+//! the longer one is tried; if it was in vain (the other end takes its time), it is tried again
+//! only after many more waits. And where sleeps are shorter than the look before them, because the
+//! other end needs this very processor, the look is left out, likewise.
 //!
 //! No clock and no shared word is in either, so recorded patterns can be played to them.
 
@@ -56,7 +58,8 @@ const HARDLY_LESS: f64 = 0.97;
 /// Without any distance so many bytes between one look and the next are as good as any number.
 const MUCH: u64 = 16 << 10;
 
-/// More distance that brings less than this part of the usual was out of place, as where the other end waits for a reply,
+/// More distance that brings less than this part of the usual was out of place, as where
+/// the other end waits for a reply,
 const BY_FAR: f64 = 0.5;
 
 /// and makes the next ones so much rarer.
@@ -92,7 +95,8 @@ pub(crate) struct Ground {
     window: Window,
     /// Items until the end last ran dry.
     items: u64,
-    /// How often in a row: an item came singly, a window was unlike the usual ones, a sleep spoilt a window.
+    /// How often in a row: an item came singly, a window was unlike the usual
+    /// ones, a sleep spoilt a window.
     singles: u32,
     changed: u32,
     sleeps: u32,
@@ -134,9 +138,9 @@ impl Ground {
         }
     }
 
-    /// The end has run dry at `position`, having moved `items` so far. Returns how many pause
-    /// instructions it should let pass before it looks for more. `now` in nanoseconds is asked for now
-    /// and then.
+    /// The end has run dry at `position`, having moved `items` so far. Returns how many
+    /// pause instructions it should let pass before it looks for more. `now` in
+    /// nanoseconds is asked for now and then.
     #[inline]
     pub(crate) fn ran_dry(&mut self, position: u64, items: u64, now: impl FnOnce() -> u64) -> u32 {
         let single = items - self.items <= 1;
@@ -153,9 +157,9 @@ impl Ground {
         PAUSES[self.level]
     }
 
-    /// The end has run dry, having moved `items` so far, and [converses](Self::converses): whether it goes on
-    /// so. If it does, there is nothing to let pass and nothing to judge. If not, [`ran_dry`](Self::ran_dry)
-    /// is to be told.
+    /// The end has run dry, having moved `items` so far, and [converses](Self::converses): whether
+    /// it goes on so. If it does, there is nothing to let pass and nothing to judge. If not,
+    /// [`ran_dry`](Self::ran_dry) is to be told.
     #[inline]
     pub(crate) fn goes_on(&mut self, items: u64) -> bool {
         let single = items - self.items <= 1;
@@ -171,7 +175,8 @@ impl Ground {
         self.singles >= SINGLES
     }
 
-    /// The end has slept, in a wait that took so many nanoseconds: these say nothing about distances.
+    /// The end has slept, in a wait that took so many nanoseconds: these say
+    /// nothing about distances.
     pub(crate) fn slept(&mut self, nanos: u64) {
         self.window.nanos = self.window.nanos.saturating_add(nanos);
         self.sleeps += 1;
@@ -210,7 +215,8 @@ impl Ground {
                 let unlike = rate > self.usual * 1.5 || rate * 1.5 < self.usual;
                 self.changed = if unlike { self.changed + 1 } else { 0 };
                 if self.level > 0 && self.changed >= FELL && rate < self.usual * BY_FAR {
-                    // Not to be climbed down from step by step: the other end may have begun to wait for replies.
+                    // Not to be climbed down from step by step: the other end may
+                    // have begun to wait for replies.
                     self.level = 0;
                 }
                 if self.changed >= CHANGED {
@@ -239,7 +245,8 @@ impl Ground {
         }
     }
 
-    /// `to` brought `tried`, between two windows at the old level, of which the second brought `rate`.
+    /// `to` brought `tried`, between two windows at the old level, of which the
+    /// second brought `rate`.
     fn end_try(&mut self, to: usize, tried: f64, rate: f64) {
         let least = if self.upwards { WORTH_IT } else { HARDLY_LESS };
         if tried >= self.usual.max(rate) * least {
@@ -247,8 +254,8 @@ impl Ground {
             self.usual = tried;
             (self.rest, self.pause) = (0, 1);
         } else {
-            // (Were a try downwards as rare after a bad one, a stream of large blocks would stay where it is too far
-            // away: 30 GB/s were measured in place of 50.)
+            // (Were a try downwards as rare after a bad one, a stream of large blocks would stay
+            // where it is too far away: 30 GB/s were measured in place of 50.)
             let by_far = self.upwards && tried < self.usual.min(rate) * BY_FAR;
             self.usual = rate;
             self.upwards = !self.upwards;
@@ -267,8 +274,8 @@ const SHORT: Duration = Duration::from_micros(20);
 /// and if that would save it a sleep.
 const LONG: Duration = Duration::from_micros(120);
 
-/// A sleep that follows a long look and is no longer than this was most likely for a peer that could not run
-/// before: as long as its own look, and a little more.
+/// A sleep that follows a long look and is no longer than this was most likely for a peer that
+/// could not run before: as long as its own look, and a little more.
 const SOON: Duration = Duration::from_micros(160);
 
 /// After so many of them in a row the look is left out.
@@ -295,8 +302,8 @@ pub(crate) struct Budget {
     rest: u32,
     pause: u32,
     in_the_way: u32,
-    /// Waits until the look that was left out is tried again, and how many they were to be; 0 = the look
-    /// is not under suspicion.
+    /// Waits until the look that was left out is tried again, and how many they were to be; 0 =
+    /// the look is not under suspicion.
     blind: u32,
     blind_pause: u32,
 }
@@ -319,8 +326,8 @@ impl Budget {
         }
     }
 
-    /// A wait is over. It has looked for so long, slept or not for so long in addition, and found what it
-    /// waited for or not.
+    /// A wait is over. It has looked for so long, slept or not for so long in addition, and
+    /// found what it waited for or not.
     pub(crate) fn waited(
         &mut self,
         looked: Duration,
@@ -382,8 +389,9 @@ mod tests {
             Self { ground: Ground::new(0), position: 0, items: 0, nanos: 0 }
         }
 
-        /// Runs dry so often; `came(level)` tells how many items of 8 bytes come by at a level before the
-        /// end runs dry again, and how long that takes. Returns the level that most were at.
+        /// Runs dry so often; `came(level)` tells how many items of 8 bytes come by
+        /// at a level before the end runs dry again, and how long that takes.
+        /// Returns the level that most were at.
         fn play(&mut self, times: u32, came: impl Fn(usize) -> (u64, u64)) -> usize {
             let mut at = [0; PAUSES.len()];
             for _ in 0..times {
@@ -563,8 +571,8 @@ mod tests {
         assert_eq!(player.ground.level, 0);
     }
 
-    /// Plays waits for something that comes after so many microseconds if the end is awake, and after so
-    /// many more once it sleeps. Returns how many slept.
+    /// Plays waits for something that comes after so many microseconds if the end is awake, and
+    /// after so many more once it sleeps. Returns how many slept.
     fn waits(budget: &mut Budget, times: u32, looking: u64, sleeping: u64) -> u32 {
         let micros = Duration::from_micros;
         let mut slept = 0;
@@ -587,7 +595,8 @@ mod tests {
 
     #[test]
     fn two_ends_on_one_processor_look_only_now_and_then() {
-        // Each looks in vain, because the other cannot run, and sleeps while the other does the same.
+        // Each looks in vain, because the other cannot run, and sleeps while
+        // the other does the same.
         let micros = Duration::from_micros;
         let mut ends = [Budget::default(), Budget::default()];
         let mut spent = Duration::ZERO;

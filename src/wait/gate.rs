@@ -15,16 +15,16 @@
 //! un-park: swap(parked, 0) was 0: take the token if it is there
 //! ```
 //!
-//! The subtle race is Dekker's: the sleeper writes its words and reads the ring, the waker writes
-//! the ring and reads those words. If both could read the old value, the sleeper would sleep on a full
-//! ring. A full fence between write and read on *both* sides rules that out. The waker runs once
-//! per publication and the sleeper once per sleep, so the fence is asymmetric: the sleeper's is
-//! heavy (it makes the other processor execute one, see [`super::fence`]), the waker's costs
-//! nothing.
+//! The subtle race is Dekker's: the sleeper writes its words and reads the ring, the waker
+//! writes the ring and reads those words. If both could read the old value, the sleeper would
+//! sleep on a full ring. A full fence between write and read on *both* sides rules that out.
+//! The waker runs once per publication and the sleeper once per sleep, so the fence is
+//! asymmetric: the sleeper's is heavy (it makes the other processor execute one, see
+//! [`super::fence`]), the waker's costs nothing.
 //!
-//! By these rules no wake-up is lost, and the second re-check finds nothing. It is there because the kernel
-//! does not always keep its part of the heavy fence ([`super::fence`] says when): by then, a publication that
-//! the first has missed has long arrived.
+//! By these rules no wake-up is lost, and the second re-check finds nothing. It is there because
+//! the kernel does not always keep its part of the heavy fence ([`super::fence`] says when): by
+//! then, a publication that the first has missed has long arrived.
 //!
 //! Every imprecision is on the safe side, a token too many: an un-parker whose announcement was
 //! already taken does not wait for the token it is owed (its poster may be dead), so that token
@@ -85,7 +85,8 @@ pub(crate) enum Parked {
 
 /// Takes the announcement of whoever is parked, and posts the token for it.
 ///
-/// What it needs is passed on by value: with a reference to the gate, each notification would have to write that down first.
+/// What it needs is passed on by value: with a reference to the gate, each notification would
+/// have to write that down first.
 #[cold]
 fn wake_parked(parked: &AtomicU32, sleeper: impl Sleeper) {
     // AcqRel: with the swap in `unpark`, exactly one of us takes the announcement.
@@ -234,8 +235,8 @@ mod tests {
     }
     use Waker::*;
 
-    /// A gate whose sleeper is alone: `meanwhile` happens at the end of each of its sleeps, of which it is told
-    /// the number.
+    /// A gate whose sleeper is alone: `meanwhile` happens at the end of each of its sleeps,
+    /// of which it is told the number.
     struct Alone<M> {
         parked: AtomicU32,
         wake_at: AtomicU64,

@@ -8,11 +8,11 @@ use std::{cell::UnsafeCell, fmt, time::Duration};
 ///
 /// It only wakes, it never owns: a token too many wakes somebody for nothing, a token too few is
 /// found at the end of a capped sleep. So nothing worse can come of another process scribbling on
-/// it than a wait that spins or sleeps out its cap, but for one thing: glibc ends the process if the
-/// kernel refuses a futex call, which the kernel does if the part of the semaphore that says
+/// it than a wait that spins or sleeps out its cap, but for one thing: glibc ends the process if
+/// the kernel refuses a futex call, which the kernel does if the part of the semaphore that says
 /// "shared" holds nonsense. So that part is looked at before each call. (A peer that changes it
-/// after the look, or during a sleep, can still end this process or keep it asleep. One of the
-/// same user can do that by other means; see [`crate::Trust::AnyUser`] for others.)
+/// after the look, or during a sleep, can still end this process or keep it asleep. One of the same
+/// user can do that by other means; see [`crate::Trust::AnyUser`] for others.)
 #[repr(transparent)]
 pub(crate) struct Semaphore(UnsafeCell<libc::sem_t>);
 

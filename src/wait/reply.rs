@@ -1,13 +1,14 @@
 //! How soon an end looks for a reply.
 //!
-//! In a conversation each end waits for the other most of the time. Where the other processor's cache is far away, looking all
-//! the time makes both slower: whoever waits holds the line in which the reply will come, and the other end must fetch
-//! it back before it can write. If the one that waits lets about that time pass first, the other can write at once; and it
-//! can fetch back, meanwhile, the line of its own next message, which the other end has read by then.
+//! In a conversation each end waits for the other most of the time. Where the other processor's
+//! cache is far away, looking all the time makes both slower: whoever waits holds the line in which
+//! the reply will come, and the other end must fetch it back before it can write. If the one that
+//! waits lets about that time pass first, the other can write at once; and it can fetch back,
+//! meanwhile, the line of its own next message, which the other end has read by then.
 //!
-//! Where the caches are near, or a reply takes its time, this is only so much later. Which it is, the ends find out by
-//! trying. But one that takes its time alone gains nothing: they must try together, and they do by the clock that all
-//! processes share:
+//! Where the caches are near, or a reply takes its time, this is only so much later. Which it is,
+//! the ends find out by trying. But one that takes its time alone gains nothing: they must try
+//! together, and they do by the clock that all processes share:
 //!
 //! ```text
 //!   slots of the monotonic clock
@@ -16,8 +17,8 @@
 //!   --+-----------+-------------+------------------------------------+-----------+--
 //! ```
 //!
-//! What is better is what brings more items in the same time. (Ends in different time namespaces never meet, and find out that it
-//! does not pay.)
+//! What is better is what brings more items in the same time. (Ends in different time namespaces
+//! never meet, and find out that it does not pay.)
 //!
 //! No clock and no shared word is in [`Haste`], so recorded patterns can be played to it.
 
@@ -70,8 +71,8 @@ pub(crate) struct Haste {
 }
 
 impl Haste {
-    /// Whether the end, having moved `items` so far, is to take its time with the wait that begins. `now` in
-    /// nanoseconds, on a clock that the other end has, too, is asked for now and then.
+    /// Whether the end, having moved `items` so far, is to take its time with the wait that begins.
+    /// `now` in nanoseconds, on a clock that the other end has, too, is asked for now and then.
     #[inline]
     pub(crate) fn is_unhurried(&mut self, items: u64, now: impl FnOnce() -> u64) -> bool {
         match self.rest.checked_sub(1) {
@@ -110,7 +111,8 @@ impl Haste {
         };
     }
 
-    /// How many items came by in the slot that is over, a nanosecond; `None` if these were too few to tell.
+    /// How many items came by in the slot that is over, a nanosecond; `None` if
+    /// these were too few to tell.
     fn brought(&self) -> Option<f64> {
         let items = self.last.0 - self.first.0;
         let nanos = self.last.1.saturating_sub(self.first.1);
@@ -138,8 +140,8 @@ const NEXT: u32 = 3;
 const LOOKS: u32 = 32;
 
 thread_local! {
-    /// The line in which this thread has sent a message since it last waited for one. (It may have been unmapped meanwhile: who
-    /// asks a processor for a line that is not there gets none.)
+    /// The line in which this thread has sent a message since it last waited for one. (It may have
+    /// been unmapped meanwhile: who asks a processor for a line that is not there gets none.)
     static OWN: Cell<*const u8> = const { Cell::new(ptr::null()) };
 }
 
@@ -187,8 +189,9 @@ mod tests {
     }
 
     impl Conversation {
-        /// Goes on for so many cycles; `takes` says how long a round trip takes at a time, by how many of the ends take
-        /// their time. Returns the part of the round trips for which they did, both or one of them.
+        /// Goes on for so many cycles; `takes` says how long a round trip takes at a time, by
+        /// how many of the ends take their time. Returns the part of the round trips for which
+        /// they did, both or one of them.
         fn go_on(&mut self, cycles: u64, takes: impl Fn(u64, usize) -> u64) -> [f64; 2] {
             let (mut trips, mut both, mut one) = (0, 0, 0);
             let end = self.now + cycles * CYCLE * SLOT;
@@ -285,7 +288,8 @@ mod tests {
         let mut conversation = Conversation { now: 2 * CYCLE * SLOT, ..Conversation::default() };
         conversation.go_on(40, |now, unhurried| {
             let (cycle, slot, into) = (now / SLOT / CYCLE, now / SLOT % CYCLE, now % SLOT);
-            // Nobody says anything from the end of the first slot on to the sixth, and over the first one of the next cycle.
+            // Nobody says anything from the end of the first slot on to the sixth, and over
+            // the first one of the next cycle.
             let skipped = match slot {
                 0 if cycle.is_multiple_of(2) => 5,
                 slot if slot == CYCLE - 1 && cycle.is_multiple_of(2) => 2,

@@ -11,8 +11,8 @@ use std::{
 /// How an end waits for the other.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Wait {
-    /// Looks again for a short while, then sleeps; keeps its distance while the other end streams. Right
-    /// for nearly everything.
+    /// Looks again for a short while, then sleeps; keeps its distance while the other end
+    /// streams. Right for nearly everything.
     #[default]
     Adaptive,
     /// Looks again and again and never sleeps: a whole processor spent on it.
@@ -34,8 +34,9 @@ const EAGER: u32 = 128;
 /// The first of them even without a pause, which takes longer than a hand-over between neighbours.
 const AT_ONCE: u32 = 24;
 
-/// What every wait begins with, but one that sleeps at once and an unhurried one (`wait::reply`): looks for a moment at the word that the other
-/// end will change, and returns when it does. What comes soon is seen at once, at the price of a load.
+/// What every wait begins with, but one that sleeps at once and an unhurried one (`wait::reply`):
+/// looks for a moment at the word that the other end will change, and returns when it does. What
+/// comes soon is seen at once, at the price of a load.
 #[inline]
 pub(crate) fn eagerly(policy: Wait, word: &AtomicU64, seen: u64) {
     if policy == Wait::Sleep {
@@ -72,8 +73,8 @@ impl Spinner {
         self.policy != Wait::Spin
     }
 
-    /// Pauses before the next look; false when it is time to sleep, or, after `at_most`, for something
-    /// else.
+    /// Pauses before the next look; false when it is time to sleep, or, after
+    /// `at_most`, for something else.
     #[inline]
     pub(crate) fn pause(&mut self, at_most: impl FnOnce() -> Duration) -> bool {
         if self.policy == Wait::Sleep {

@@ -1,8 +1,9 @@
 //! The sleeper beside the segment: a semaphore of a System V set.
 //!
-//! It takes a system call for each token where the one in the segment takes one for a token that somebody waits for, and has two
-//! uses. Nothing of it lies in memory that a peer can write to, so nobody can make the C library give up (see [`super::posix_sem`]): rings
-//! that other users may write to sleep here. And when the set is removed, its sleepers are woken (EIDRM).
+//! It takes a system call for each token where the one in the segment takes one for a token that
+//! somebody waits for, and has two uses. Nothing of it lies in memory that a peer can write to, so
+//! nobody can make the C library give up (see [`super::posix_sem`]): rings that other users may
+//! write to sleep here. And when the set is removed, its sleepers are woken (EIDRM).
 
 use super::gate::Sleeper;
 use crate::sys::sysv;
@@ -40,7 +41,8 @@ impl Sleeper for SysvSemaphore {
     }
 
     fn post_token(&self) {
-        // It fails if there are tokens enough (ERANGE), or the set is gone and with it whoever sleeps.
+        // It fails if there are tokens enough (ERANGE), or the set is gone and
+        // with it whoever sleeps.
         let _ = sysv::semop(self.set, &mut self.operation(1, libc::IPC_NOWAIT), None);
     }
 }

@@ -1,5 +1,5 @@
-//! Killed at any moment: while building, attaching, taking over, working, leaving. Whoever comes next
-//! finds a ring that works, and the truth about the streams in it.
+//! Killed at any moment: while building, attaching, taking over, working, leaving. Whoever comes
+//! next finds a ring that works, and the truth about the streams in it.
 
 use super::*;
 use std::{cell::Cell, time::Instant};

@@ -1,5 +1,5 @@
-//! A ring whose name somebody takes away: who waits for somebody to come is told that nobody will; who has a peer
-//! goes on with it (but for a System V ring, whose locks go, too).
+//! A ring whose name somebody takes away: who waits for somebody to come is told that nobody will;
+//! who has a peer goes on with it (but for a System V ring, whose locks go, too).
 
 use super::*;
 use std::thread;

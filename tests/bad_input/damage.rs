@@ -17,7 +17,8 @@ const BUILDER: std::ops::Range<usize> = 40..44;
 const ABI: usize = 48;
 const HEADER: usize = 256;
 
-/// Whether an object can have this length and be taken for a ring's: a segment of System V has whole pages.
+/// Whether an object can have this length and be taken for a ring's: a segment
+/// of System V has whole pages.
 fn can_be(length: &usize) -> bool {
     !is_system_v() || length.is_multiple_of(page_size())
 }

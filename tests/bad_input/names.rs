@@ -1,4 +1,5 @@
-//! Names that are none, and names that lead to something else. (All of them whatever backend the tests run over.)
+//! Names that are none, and names that lead to something else. (All of them
+//! whatever backend the tests run over.)
 
 use super::*;
 use shmpipe::NameError;

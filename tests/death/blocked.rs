@@ -122,7 +122,8 @@ fn a_writer_that_waits_for_its_end_to_be_seen() {
                 until_it_waits(policy, &site.words(), SPACE_PARKED);
                 let what = format!("finish_and_wait, {policy:?}, {read} of 10 bytes read");
                 let waited = kill_and_join(&what, victim, survivor);
-                // Also if it had everything: who is killed may not have done with it what he was to.
+                // Also if it had everything: who is killed may not have done
+                // with it what he was to.
                 assert_fails!(waited, WriteError::ReaderDied);
                 // The rest of the stream is whole for the next one, and its end is told.
                 let mut rest = Vec::new();

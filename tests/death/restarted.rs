@@ -1,5 +1,5 @@
-//! Either end is killed in every state that it can be in, two hundred times, and another goes on in its place: no byte that
-//! was committed is lost, none comes twice, and in the end nothing is left.
+//! Either end is killed in every state that it can be in, two hundred times, and another goes on in
+//! its place: no byte that was committed is lost, none comes twice, and in the end nothing is left.
 
 use crate::{
     Random, soon_noticed,
@@ -41,7 +41,8 @@ fn position(name: &RingName, of: u64) -> u64 {
     Words(name.memory()).get(of)
 }
 
-/// Writes the bytes from a position on, as many as are said or until the reader has died; returns up to where.
+/// Writes the bytes from a position on, as many as are said or until the reader
+/// has died; returns up to where.
 fn write_from(writer: &mut Writer, mut position: u64, most: u64) -> u64 {
     let end = position.saturating_add(most);
     while position < end {
@@ -60,7 +61,8 @@ fn write_from(writer: &mut Writer, mut position: u64, most: u64) -> u64 {
     position
 }
 
-/// Reads what comes from a position on, to the end of a stream; returns how far that was, and whether it was finished.
+/// Reads what comes from a position on, to the end of a stream; returns how far that
+/// was, and whether it was finished.
 fn read_from(reader: &mut Reader, mut position: u64) -> (u64, bool) {
     loop {
         match reader.fill_buf() {

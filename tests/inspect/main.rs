@@ -1,4 +1,5 @@
-//! Rings seen from outside: what is told of them, what is left alone, and what is removed and repaired.
+//! Rings seen from outside: what is told of them, what is left alone, and what
+//! is removed and repaired.
 
 #[path = "../many_support/mod.rs"]
 mod many_support;

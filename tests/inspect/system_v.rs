@@ -1,5 +1,5 @@
-//! What System V rings are beyond others: known to the kernel by an id, and attached so and so often. (Whatever backend the
-//! tests run over.)
+//! What System V rings are beyond others: known to the kernel by an id, and attached so and so
+//! often. (Whatever backend the tests run over.)
 
 use crate::{
     look,
@@ -66,7 +66,8 @@ fn what_the_kernel_tells() {
     });
 }
 
-/// Its own attaching is nobody's: as soon as it has looked it is not there any more, and a ring that goes away meanwhile goes.
+/// Its own attaching is nobody's: as soon as it has looked it is not there any more, and a ring
+/// that goes away meanwhile goes.
 #[test]
 fn an_observer_does_not_hold_a_ring() {
     alone(|| {

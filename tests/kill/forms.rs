@@ -12,8 +12,8 @@ use shmpipe::{
 };
 use std::{io::IoSlice, sync::atomic::Ordering::SeqCst, thread};
 
-/// What a victim says of itself: how many records it has begun to send, and how many of them are sent for
-/// sure, because the call returned.
+/// What a victim says of itself: how many records it has begun to send, and how many of them are
+/// sent for sure, because the call returned.
 const BEGUN: usize = 0;
 const SENT: usize = 1;
 
@@ -73,7 +73,8 @@ impl Form {
         matches!(self, Self::Join | Self::Leave | Self::Finish)
     }
 
-    /// A victim that has sent `before` records as this author and waits at its mark in front of the form.
+    /// A victim that has sent `before` records as this author and waits at its
+    /// mark in front of the form.
     pub fn victim<'a>(
         self,
         site: &ManySite,

@@ -66,7 +66,8 @@ impl<'a> Scene<'a> {
                     word.store(0, std::sync::atomic::Ordering::SeqCst);
                 }
                 let child = Child::fork(|_| {
-                    // What was sent before the one that had the seat was found dead must be received first.
+                    // What was sent before the one that had the seat was found
+                    // dead must be received first.
                     let mut sender = eventually("a seat", || self.site.open(self.options).ok());
                     work(&mut sender, self.said, at, author).unwrap();
                 });
@@ -136,7 +137,8 @@ impl<'a> Scene<'a> {
     fn receive_one(&mut self, killed: Instant) {
         let received = receive_signed(&mut self.receiver, &mut self.book, GO_ON);
         received.expect("the others go on").expect("nobody has finished");
-        // The others keep the ring full, and what comes is nothing of the dead: each record is in its turn.
+        // The others keep the ring full, and what comes is nothing of the dead:
+        // each record is in its turn.
         assert!(killed.elapsed() < 5 * GO_ON, "what was sent after a death does not come");
     }
 
@@ -166,7 +168,8 @@ fn soon(policy: Wait) -> Options {
     Options::new().liveness_interval(Duration::from_millis(2)).wait(policy)
 }
 
-/// Rings of a page, on which all are full all the time, and larger ones; no seat more than is needed.
+/// Rings of a page, on which all are full all the time, and larger ones; no
+/// seat more than is needed.
 fn rings(kills: u64, time: Duration, tell: &dyn Fn(&str)) -> Totals {
     let mut totals = Totals::default();
     let policies = [Wait::Adaptive, Wait::Sleep];

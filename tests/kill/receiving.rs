@@ -1,5 +1,5 @@
-//! A receiver is killed behind each instruction of what it does. The next one goes on at the first record that
-//! was not released, and the room behind it can be used again to the last block.
+//! A receiver is killed behind each instruction of what it does. The next one goes on at the first
+//! record that was not released, and the room behind it can be used again to the last block.
 
 use crate::{
     GO_ON,
@@ -34,12 +34,13 @@ pub enum Form {
     Leave,
 }
 
-/// In the shared words: how many records the victim may have released, and how many it has for sure.
+/// In the shared words: how many records the victim may have released, and how
+/// many it has for sure.
 const HELD: usize = 0;
 const RELEASED: usize = 1;
 
-/// Who sends which, in the order of their claims. The first two are under one claim, and before the third one was
-/// given up.
+/// Who sends which, in the order of their claims. The first two are under one claim, and
+/// before the third one was given up.
 const SENT: [(u64, u64); 4] = [(STEADY, 0), (STEADY, 1), (STEADY + 1, 0), (STEADY, 2)];
 const LONGEST: usize = 300;
 
@@ -106,7 +107,8 @@ impl Form {
         site
     }
 
-    /// With a fresh ring, on which the victim goes so far, or to the end. What is to be measured is measured.
+    /// With a fresh ring, on which the victim goes so far, or to the end. What
+    /// is to be measured is measured.
     fn on_a_ring(self, named: bool, said: &Shared, go: impl FnOnce(Victim<'_>)) -> Duration {
         let site = self.ring(named);
         let (mut one, mut other) = (site.sender(&Options::new()), site.sender(&Options::new()));
@@ -175,7 +177,8 @@ fn soon() -> Options {
     Options::new().liveness_interval(Duration::from_millis(1))
 }
 
-/// Kills at so many places at most between each two calls of the kernel; returns how many there were.
+/// Kills at so many places at most between each two calls of the kernel;
+/// returns how many there were.
 pub fn walk(form: Form, named: bool, most: usize, first: usize) -> u64 {
     stay_on_this_processor();
     let said = Shared::new();

@@ -1,7 +1,8 @@
 //! A victim is killed behind each instruction of what it does.
 //!
-//! The controller has the receiver and a survivor. The survivor sends in front of the victim, behind it
-//! while it stands where it is to die, and after its death; so each kill also shows that nobody is held up.
+//! The controller has the receiver and a survivor. The survivor sends in front of the
+//! victim, behind it while it stands where it is to die, and after its death; so each kill
+//! also shows that nobody is held up.
 
 use crate::{
     GO_ON,
@@ -129,7 +130,8 @@ impl<'a> Scene<'a> {
         }
     }
 
-    /// How many records a victim sends before: the first claim finds other things than those after it.
+    /// How many records a victim sends before: the first claim finds other
+    /// things than those after it.
     fn before(&self, form: Form) -> u64 {
         u64::from(self.site.is_named() && form != Form::Join)
     }

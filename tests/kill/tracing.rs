@@ -84,7 +84,8 @@ pub fn permitted() -> Result<(), String> {
     Ok(())
 }
 
-/// From now on the caller, and whom it forks, run on one processor: a step takes half the time then.
+/// From now on the caller, and whom it forks, run on one processor: a step
+/// takes half the time then.
 pub fn stay_on_this_processor() {
     let mut set = CpuSet::new();
     if sched_getcpu().and_then(|here| set.set(here)).is_ok() {
@@ -157,7 +158,8 @@ impl<'a> Victim<'a> {
         });
     }
 
-    /// Lets it go on from its mark. If it falls asleep, or is slow, `asleep` must see to it that it wakes up.
+    /// Lets it go on from its mark. If it falls asleep, or is slow, `asleep`
+    /// must see to it that it wakes up.
     pub fn go(&self, way: Way, asleep: &mut dyn FnMut()) -> Came {
         while self.stage.load(SeqCst) == BEFORE {
             self.step(asleep);
@@ -179,8 +181,8 @@ impl<'a> Victim<'a> {
         Came::There
     }
 
-    /// How many instructions there are up to the first system call, between each two, and from the last to
-    /// the end.
+    /// How many instructions there are up to the first system call, between each
+    /// two, and from the last to the end.
     pub fn measure(&self, asleep: &mut dyn FnMut()) -> Vec<usize> {
         let mut parts = vec![0];
         self.go(Way::default(), asleep);

@@ -1,5 +1,5 @@
-//! What the tests of rings of many producers have in common: places to meet, records that know who sent
-//! them as the how manieth, and a book of what has come.
+//! What the tests of rings of many producers have in common: places to meet, records that know who
+//! sent them as the how manieth, and a book of what has come.
 
 #![allow(dead_code, unused_imports, reason = "each test binary uses a part of it")]
 
@@ -165,7 +165,8 @@ impl Book {
         (author, number)
     }
 
-    /// Checks that a record is whole and from the producer that its author is, but not whether it is its turn.
+    /// Checks that a record is whole and from the producer that its author is,
+    /// but not whether it is its turn.
     #[track_caller]
     pub fn check(&mut self, bytes: &[u8], kind: u32, producer: ProducerId) -> (u64, u64) {
         assert!(bytes.len() >= SIGNED, "{} bytes are no record of ours", bytes.len());

@@ -103,7 +103,8 @@ fn ten_thousand_come_and_go() {
         for (site, times) in ManySite::each(5).iter().zip([7000, 1000]) {
             come_and_go(site, times);
         }
-        // What one has left must be received before its seat is had again: more than there are blocks.
+        // What one has left must be received before its seat is had again: more
+        // than there are blocks.
         for site in ManySite::each(80) {
             at_once(&site, 4, 250);
         }

@@ -95,7 +95,8 @@ impl Puppet {
     }
 }
 
-/// All of them, and what they had committed comes; the rest is passed over, and the stream has ended.
+/// All of them, and what they had committed comes; the rest is passed over, and
+/// the stream has ended.
 #[test]
 fn all_of_them_with_their_claims_open() {
     alone(|| {
@@ -266,7 +267,8 @@ enum State {
     Void,
 }
 
-/// Producers come, claim, commit, give up and die in any order, and what comes is what a simple list says.
+/// Producers come, claim, commit, give up and die in any order, and what comes
+/// is what a simple list says.
 fn as_a_list_says(site: &ManySite, rounds: usize) {
     let mut random = Random::new();
     let mut receiver = site.receiver(&soon());

@@ -143,7 +143,8 @@ fn each_ones_reason() {
     });
 }
 
-/// Nothing is left out and nothing is told twice: numbers and reasons of all that came, stream by stream.
+/// Nothing is left out and nothing is told twice: numbers and reasons of all
+/// that came, stream by stream.
 #[test]
 fn all_who_came_are_told_of() {
     for site in ManySite::each(8) {
@@ -323,7 +324,8 @@ fn finish_and_wait() {
     }
 }
 
-/// The last that broke off is what the stream is said to have come to, whoever has had its seat before it.
+/// The last that broke off is what the stream is said to have come to, whoever
+/// has had its seat before it.
 #[test]
 fn the_seats_of_those_who_broke_off_earlier() {
     for site in ManySite::each(2) {
@@ -394,7 +396,8 @@ fn a_receiver_that_goes() {
     }
 }
 
-/// Who sent nothing and waits for somebody to be told so keeps the ring, also when it is not the last to leave.
+/// Who sent nothing and waits for somebody to be told so keeps the ring, also
+/// when it is not the last to leave.
 #[test]
 fn a_sender_that_waits_for_a_reader_is_not_left_without_a_ring() {
     alone(|| {

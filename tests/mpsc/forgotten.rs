@@ -113,7 +113,8 @@ fn left_behind() {
     }
 }
 
-/// What a receiver forgot comes again, also in the middle of a claim; nothing is lost and none is first.
+/// What a receiver forgot comes again, also in the middle of a claim; nothing
+/// is lost and none is first.
 #[test]
 fn forgotten_records_come_again() {
     for kind in KINDS {

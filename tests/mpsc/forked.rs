@@ -103,7 +103,8 @@ fn ends_that_were_inherited() {
     });
 }
 
-/// A claim that was open at the fork is the parent's alone to commit, and a child that dies is no death.
+/// A claim that was open at the fork is the parent's alone to commit, and a
+/// child that dies is no death.
 #[test]
 fn a_claim_that_is_open_at_a_fork() {
     alone(|| {

@@ -186,7 +186,8 @@ fn the_seat_of_one_who_has_left_records_behind() {
                         is_full(site.open::<Sender>(&options), 2);
                     }
                     if round % 2 == 0 {
-                        // Taken before the claim of the dead has been passed over, or it is not had yet.
+                        // Taken before the claim of the dead has been passed
+                        // over, or it is not had yet.
                         match site.open::<Sender>(&options) {
                             Ok(_) => assert!(!dies, "its claim is still open"),
                             Err(error) => drop(is_full::<()>(Err(error), 2)),

@@ -1,5 +1,5 @@
-//! Rings of many producers, one file per topic. What their ends have in common with those of a ring of one
-//! producer is tested there.
+//! Rings of many producers, one file per topic. What their ends have in common with those of a ring
+//! of one producer is tested there.
 
 #[path = "../many_support/mod.rs"]
 mod many_support;

@@ -1,4 +1,5 @@
-//! A producer in another pid namespace: alive as long as it lives, dead when it is, whatever its pid.
+//! A producer in another pid namespace: alive as long as it lives, dead when it
+//! is, whatever its pid.
 
 use crate::{
     assert_fails,

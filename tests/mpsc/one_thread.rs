@@ -1,5 +1,5 @@
-//! Everything that several senders and a receiver can do, in one thread and at random, against a simple list of
-//! what must come.
+//! Everything that several senders and a receiver can do, in one thread and at random, against a
+//! simple list of what must come.
 
 use crate::{assert_fails, many_support::*, stream_support::*};
 use shmpipe::{

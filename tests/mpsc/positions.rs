@@ -112,7 +112,8 @@ fn taken_up_across_the_lap_that_begins_the_numbers_anew() {
     site.assert_free_seats(2);
 }
 
-/// Near the end of all numbers there is an error after the records that fit, and nothing else breaks.
+/// Near the end of all numbers there is an error after the records that fit,
+/// and nothing else breaks.
 #[test]
 fn the_end_of_the_numbers() {
     for named in [true, false] {

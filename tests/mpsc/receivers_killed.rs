@@ -1,5 +1,6 @@
-//! Receivers are killed at random, and producers too: whoever takes over goes on at the first record that was
-//! not released. Every committed record is received at least once, and each producer's in its order.
+//! Receivers are killed at random, and producers too: whoever takes over goes on at the
+//! first record that was not released. Every committed record is received at least once,
+//! and each producer's in its order.
 //!
 //! The long form:
 //!
@@ -26,8 +27,8 @@ use std::{
 const LONGEST: usize = 200;
 const AUTHORS: usize = 3;
 
-/// Of each author, in the shared words: how many records are sent for sure, how many were received, and how
-/// many released for sure.
+/// Of each author, in the shared words: how many records are sent for sure, how many were received,
+/// and how many released for sure.
 const SENT: usize = 0;
 const RECEIVED: usize = AUTHORS;
 const RELEASED: usize = 2 * AUTHORS;
@@ -84,7 +85,8 @@ fn send_on(site: &ManySite, said: &Shared, author: usize) {
     }
 }
 
-/// Receives, and says so before each release and after it; to the end of the stream, if there is one.
+/// Receives, and says so before each release and after it; to the end of the
+/// stream, if there is one.
 fn receive_on(receiver: &mut Receiver, said: &Shared) {
     let mut book = Book::new(LONGEST);
     // Where this one took up each author's records.
@@ -256,7 +258,8 @@ fn in_the_middle_of_a_claim() {
     });
 }
 
-/// The receiver and a producer with an open claim are killed, in either order; the next passes the claim over.
+/// The receiver and a producer with an open claim are killed, in either order;
+/// the next passes the claim over.
 #[test]
 fn what_a_dead_receiver_was_about_to_repair() {
     alone(|| {

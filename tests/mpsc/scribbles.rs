@@ -1,5 +1,5 @@
-//! A peer that writes what cannot be into the shared words. An error that lasts, or a record that is wrong;
-//! never a panic, a hang or a look beyond what there is.
+//! A peer that writes what cannot be into the shared words. An error that lasts, or a record that
+//! is wrong; never a panic, a hang or a look beyond what there is.
 
 use crate::{assert_fails, many_support::*, record_support::*, stream_support::*};
 use shmpipe::{
@@ -221,7 +221,8 @@ fn a_claim_that_was_taken_away() {
     }
 }
 
-/// It is a hint: a sender that was overtaken between its claim and its store to it puts it back, by any number of claims.
+/// It is a hint: a sender that was overtaken between its claim and its store to it puts it
+/// back, by any number of claims.
 #[test]
 fn a_tail_that_is_behind_hides_nothing() {
     for released in 0..3 {
@@ -307,8 +308,8 @@ fn positions_that_jump() {
                 one.send(&content(2, 64)).unwrap();
                 words.set(TAIL, bad);
                 for sender in [&mut one, &mut other] {
-                    // That there is no room, that something is wrong, or that a claim was made where none
-                    // should be; but at once.
+                    // That there is no room, that something is wrong, or that a claim was made
+                    // where none should be; but at once.
                     let _ = sender.send_timeout(b"x", Duration::from_millis(5));
                     assert!(sender.unread() <= page as usize);
                 }

@@ -119,7 +119,8 @@ fn receive(receiver: &mut Receiver) -> (Vec<u8>, u32) {
     (record.to_vec(), record.kind())
 }
 
-/// A claim takes its place when it is made; who comes later waits for it, also if it was committed before.
+/// A claim takes its place when it is made; who comes later waits for it, also
+/// if it was committed before.
 #[test]
 fn claims_are_received_in_their_order() {
     for align in SOME_ALIGNS {
@@ -175,7 +176,8 @@ fn truncated() {
     }
 }
 
-/// Nothing of a batch is seen before it is committed, then all of it, and nobody's record in between.
+/// Nothing of a batch is seen before it is committed, then all of it, and
+/// nobody's record in between.
 #[test]
 fn batches() {
     each(8, |_, mut one, mut other, mut receiver| {
@@ -214,7 +216,8 @@ fn batches() {
     });
 }
 
-/// What does not fit the claim: the forms that do not wait say so, the others publish and claim anew.
+/// What does not fit the claim: the forms that do not wait say so, the others
+/// publish and claim anew.
 #[test]
 fn a_batch_larger_than_its_claim() {
     each(8, |_, mut one, _, mut receiver| {

@@ -1,5 +1,5 @@
-//! A producer that is stopped (SIGSTOP) with a claim open: it lives, so everybody waits for it, and can find
-//! out whom they wait for.
+//! A producer that is stopped (SIGSTOP) with a claim open: it lives, so everybody waits for it, and
+//! can find out whom they wait for.
 
 use crate::{
     assert_fails,
@@ -143,8 +143,8 @@ fn without_a_claim() {
     });
 }
 
-/// All that it sent is received, the receiver leaves, and another sender comes, for whom a reader is still to come,
-/// before it runs again: what it waited for has happened.
+/// All that it sent is received, the receiver leaves, and another sender comes, for whom a reader
+/// is still to come, before it runs again: what it waited for has happened.
 #[test]
 fn one_that_waits_until_all_is_received() {
     alone(|| {

@@ -1,5 +1,5 @@
-//! Several producers asleep for room at once. Where nothing else is said their sleeps have no cap, so that a
-//! wake-up that is lost is a test that hangs.
+//! Several producers asleep for room at once. Where nothing else is said their sleeps have no cap,
+//! so that a wake-up that is lost is a test that hangs.
 
 use crate::{
     assert_fails,
@@ -40,7 +40,8 @@ fn sending(mut sender: Sender, author: u64, len: usize) -> JoinHandle<Sender> {
     })
 }
 
-/// Room that one of them can use wakes it, whoever else sleeps; and none is left asleep beside room for it.
+/// Room that one of them can use wakes it, whoever else sleeps; and none is
+/// left asleep beside room for it.
 #[test]
 fn each_is_woken_when_there_is_room_for_it() {
     for policy in [Wait::Sleep, Wait::Adaptive] {
@@ -152,7 +153,8 @@ fn fill(sender: &mut Sender) -> usize {
 #[test]
 fn a_sleeper_that_is_no_more() {
     alone(|| {
-        // The seat of a dead one is had again only when the ring has gone round once more: enough for all.
+        // The seat of a dead one is had again only when the ring has gone round
+        // once more: enough for all.
         for site in ManySite::each(40) {
             for round in 0..20 {
                 let mut receiver = site.receiver(&uncapped(Wait::Sleep));
@@ -190,7 +192,8 @@ fn a_sleeper_that_is_no_more() {
 /// By when who is awake must have done something.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// The receiver dies while they sleep on a full ring. They hear of it, or of the next one if that is sooner.
+/// The receiver dies while they sleep on a full ring. They hear of it, or of
+/// the next one if that is sooner.
 #[test]
 fn a_receiver_that_dies_while_they_sleep() {
     alone(|| {
@@ -262,7 +265,8 @@ fn a_receiver_that_dies_while_they_sleep() {
     });
 }
 
-/// All wait for the one that holds a claim: the receiver, and senders on a full ring. Asleep, all of them.
+/// All wait for the one that holds a claim: the receiver, and senders on a full
+/// ring. Asleep, all of them.
 #[test]
 fn those_who_wait_for_a_claim_leave_the_processor_alone() {
     alone(|| {

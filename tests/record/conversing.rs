@@ -1,5 +1,5 @@
-//! Small records that come singly: they are taken from the tail's own cache line, where the sender has
-//! put a copy. Nothing may depend on that copy, and none may be taken for another record.
+//! Small records that come singly: they are taken from the tail's own cache line, where the sender
+//! has put a copy. Nothing may depend on that copy, and none may be taken for another record.
 
 use crate::{assert_fails, record_support::*, stream_support::*};
 use shmpipe::{
@@ -108,8 +108,8 @@ fn the_right_record_whether_there_is_a_copy_or_not() {
     }
 }
 
-/// A sender that died between the copy and the publication has left a copy of a record that never was.
-/// Who goes on sends another at the same place, with a copy or without.
+/// A sender that died between the copy and the publication has left a copy of a record that never
+/// was. Who goes on sends another at the same place, with a copy or without.
 #[test]
 fn a_copy_of_a_record_that_was_never_sent() {
     for trust in [Trust::SameUser, Trust::AnyUser] {
@@ -141,8 +141,8 @@ fn a_copy_of_a_record_that_was_never_sent() {
     }
 }
 
-/// A copy that says what cannot be: what is shown is no longer than a copy, and what is released is what
-/// was published.
+/// A copy that says what cannot be: what is shown is no longer than a copy, and what is
+/// released is what was published.
 #[test]
 fn copies_that_cannot_be() {
     for trust in [Trust::SameUser, Trust::AnyUser] {

@@ -110,7 +110,8 @@ fn second_is_empty(name: &RingName) -> bool {
     open(name, &Options::new()).is_empty()
 }
 
-/// Streams of all lengths, some empty, with every kind of end: the receiver hears each once, in order.
+/// Streams of all lengths, some empty, with every kind of end: the receiver
+/// hears each once, in order.
 #[test]
 fn many_streams() {
     for of_receiver in [shmpipe::Trust::SameUser, shmpipe::Trust::AnyUser] {

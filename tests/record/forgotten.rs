@@ -38,7 +38,8 @@ fn a_forgotten_reservation_never_was() {
                 receive_record(&mut receiver, round, max);
                 assert_fails!(receiver.try_recv(), ReadError::Empty);
             }
-            // Again and again without a use in between: each is found out when the next is reserved.
+            // Again and again without a use in between: each is found out when
+            // the next is reserved.
             for _ in 0..3 {
                 forget(sender.reserve(1).unwrap());
             }

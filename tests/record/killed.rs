@@ -1,5 +1,5 @@
-//! SIGKILL at any moment: every record that was sent comes exactly once, whole and in order to a receiver
-//! that lives, at least once to those that take over; and who comes next goes on.
+//! SIGKILL at any moment: every record that was sent comes exactly once, whole and in order to a
+//! receiver that lives, at least once to those that take over; and who comes next goes on.
 //!
 //! A thousand deaths in all. The long form has a hundred times as many:
 //!

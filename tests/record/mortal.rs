@@ -1,7 +1,7 @@
 //! Ends that are killed at random while they work, and what they work on.
 //!
-//! The record at a position of the ring follows from the position. So whoever takes over finds out by
-//! itself how far the one before came, and nobody who lies about it is believed.
+//! The record at a position of the ring follows from the position. So whoever takes over finds out
+//! by itself how far the one before came, and nobody who lies about it is believed.
 
 use crate::{record_support::*, stream_support::*, support::Child};
 use shmpipe::{
@@ -63,9 +63,9 @@ pub fn kind_at(position: u64, align: usize) -> u32 {
     kind_of(position / align as u64)
 }
 
-/// Sends for ever what belongs at the position that the ring is at, in every way, with records in between
-/// that are being made of something else when the kill comes. A record that is refused for want of a
-/// receiver is sent again.
+/// Sends for ever what belongs at the position that the ring is at, in every way, with records in
+/// between that are being made of something else when the kill comes. A record that is refused for
+/// want of a receiver is sent again.
 pub fn send_for_ever(site: &RecordSite, sender: &mut Sender) {
     let mut position = site.words().get(TAIL);
     for turn in 0_u64.. {
@@ -131,8 +131,8 @@ pub fn send_some(
     Ok(())
 }
 
-/// Receives from `position` on, in every way, and checks that each record belongs where it is. Says before
-/// each release how far it may go, and afterwards how far it went.
+/// Receives from `position` on, in every way, and checks that each record belongs where it is. Says
+/// before each release how far it may go, and afterwards how far it went.
 pub fn recv_some(
     receiver: &mut Receiver,
     position: u64,

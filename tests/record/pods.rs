@@ -85,8 +85,8 @@ fn a_record_of_another_size() {
     }
 }
 
-/// A type that wants more than the ring's alignment is refused wherever the record lies, also where it
-/// happens to be aligned: or whether it works would depend on what was sent before.
+/// A type that wants more than the ring's alignment is refused wherever the record lies, also where
+/// it happens to be aligned: or whether it works would depend on what was sent before.
 #[test]
 fn a_type_that_wants_another_alignment() {
     for kind in KINDS {

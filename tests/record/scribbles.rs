@@ -1,5 +1,5 @@
-//! A peer that writes headers that cannot be. An error that lasts, never a panic, a hang or a look beyond
-//! what there is.
+//! A peer that writes headers that cannot be. An error that lasts, never a panic, a hang
+//! or a look beyond what there is.
 
 use crate::{assert_fails, record_support::*, stream_support::*};
 use shmpipe::{
@@ -18,7 +18,8 @@ pub fn ends(site: &RecordSite, trust: Trust) -> (Sender, Receiver, Words) {
     (site.sender(&options.clone().resume()), site.receiver(&options), site.words())
 }
 
-/// All that a broken receiver can be asked, again and again, also after what it found was put right.
+/// All that a broken receiver can be asked, again and again, also after what it
+/// found was put right.
 #[track_caller]
 pub fn is_broken_receiver(receiver: &mut Receiver, repair: impl Fn()) {
     for round in 0..3 {
@@ -256,7 +257,8 @@ fn a_payload_that_changes_under_the_guard() {
     }
 }
 
-/// Whatever is scribbled, each operation comes to an end, and what it shows is no longer than the ring.
+/// Whatever is scribbled, each operation comes to an end, and what it shows is
+/// no longer than the ring.
 #[test]
 fn scribbling_at_random() {
     let mut random = 0x1234_5678_9abc_def1_u64;

@@ -3,8 +3,8 @@
 use crate::{assert_fails, record_support::*, stream_support::*};
 use shmpipe::record::{ReadError, WriteError};
 
-/// A record of `len` bytes begins `before` bytes into the ring, which then takes just as many more bytes
-/// as are left.
+/// A record of `len` bytes begins `before` bytes into the ring, which then takes just
+/// as many more bytes as are left.
 fn fits_exactly(kind: Kind, align: usize, before: usize) {
     let (_name, mut sender, mut receiver) = kind.aligned_records(align);
     let capacity = sender.capacity();
@@ -51,7 +51,8 @@ fn records_that_fill_the_ring_exactly_at_every_alignment() {
     }
 }
 
-/// A ring that is one page, at the largest alignment: it has room for just one record of any length.
+/// A ring that is one page, at the largest alignment: it has room for just one
+/// record of any length.
 #[test]
 fn a_ring_of_one_unit() {
     for kind in KINDS {
@@ -90,7 +91,8 @@ fn every_length_at_every_alignment() {
     }
 }
 
-/// The payload is aligned at both sides, in every form, also of those records that lie over the end.
+/// The payload is aligned at both sides, in every form, also of those records
+/// that lie over the end.
 #[test]
 fn payloads_are_aligned() {
     for kind in KINDS {

@@ -12,8 +12,8 @@ use std::{
 
 const POLICIES: [Wait; 3] = [Wait::Adaptive, Wait::Spin, Wait::Sleep];
 
-/// Sends that record of the series, in one of the ways that wait, or several with it in a batch; returns
-/// how many.
+/// Sends that record of the series, in one of the ways that wait, or several with
+/// it in a batch; returns how many.
 fn send(sender: &mut Sender, number: u64, longest: usize, all: u64) -> u64 {
     let bytes = content(number, length(number, longest));
     let soon = Instant::now() + FOR_EVER;
@@ -47,7 +47,8 @@ fn send(sender: &mut Sender, number: u64, longest: usize, all: u64) -> u64 {
     1
 }
 
-/// Receives records from that of the series on, in one of the ways that wait; how many, `None` at the end.
+/// Receives records from that of the series on, in one of the ways that wait;
+/// how many, `None` at the end.
 fn recv(receiver: &mut Receiver, number: u64, longest: usize) -> Option<u64> {
     match number % 5 {
         0 | 1 => {
@@ -125,7 +126,8 @@ fn every_alignment_on_every_kind_of_ring() {
     }
 }
 
-/// A request and its answer, one at a time: no wake-up is lost with both ends asleep most of the time.
+/// A request and its answer, one at a time: no wake-up is lost with both ends
+/// asleep most of the time.
 #[test]
 fn ping_and_pong() {
     for kind in KINDS {
@@ -153,8 +155,8 @@ fn ping_and_pong() {
 
 type Waits<E, T> = fn(&mut E) -> Result<T, WriteError>;
 
-/// An end that sleeps because the ring is full is woken when there is room for what it has, and sleeps on
-/// if there is some, but not enough.
+/// An end that sleeps because the ring is full is woken when there is room for what it has, and
+/// sleeps on if there is some, but not enough.
 #[test]
 fn a_sender_that_waits_for_room() {
     let waits: [Waits<Sender, ()>; 7] = [

@@ -1,7 +1,7 @@
 //! Records against a model: random operations of both ends, every record compared.
 //!
-//! In one thread, with the forms that never wait, each answer is known beforehand; in two threads, with
-//! the forms that do, what comes out must be what went in.
+//! In one thread, with the forms that never wait, each answer is known beforehand; in two threads,
+//! with the forms that do, what comes out must be what went in.
 
 #[path = "../record_support/mod.rs"]
 mod record_support;

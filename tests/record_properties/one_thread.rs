@@ -152,7 +152,8 @@ impl Sends for Batch<'_> {
 }
 
 impl Model {
-    /// Sends a record, of which so many bytes of the ring are free; what was published or gathered of it.
+    /// Sends a record, of which so many bytes of the ring are free; what was
+    /// published or gathered of it.
     fn send(
         &mut self,
         to: &mut impl Sends,

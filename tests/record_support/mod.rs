@@ -1,9 +1,10 @@
-//! What the tests of the records have in common: rings of each kind and alignment for them, and records
-//! that know where they belong.
+//! What the tests of the records have in common: rings of each kind and alignment for them, and
+//! records that know where they belong.
 //!
-//! There are two ways to know that. Record `number` of a series has a length, a kind and bytes that follow
-//! from the number. And where processes come and go, the record at a position of the ring has those that
-//! follow from the position: whoever takes over need not be told how far the one before came.
+//! There are two ways to know that. Record `number` of a series has a length, a kind and
+//! bytes that follow from the number. And where processes come and go, the record at a
+//! position of the ring has those that follow from the position: whoever takes over need not
+//! be told how far the one before came.
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
@@ -33,7 +34,8 @@ pub fn room(align: usize) -> usize {
     page().max(4 * align)
 }
 
-/// Both ends of a ring of records, in one process. The name comes first, so that it is dropped last.
+/// Both ends of a ring of records, in one process. The name comes first, so
+/// that it is dropped last.
 pub type Ends = (RingName, Sender, Receiver);
 
 impl Kind {

@@ -76,8 +76,8 @@ fn a_stream_that_was_finished_is_finished() {
     alone(|| for_each_single_face!(check));
 }
 
-/// A reader that never stops reading while its writer is killed and replaced gets every number that the
-/// writer says it has written before it is told.
+/// A reader that never stops reading while its writer is killed and replaced gets every number that
+/// the writer says it has written before it is told.
 #[test]
 fn a_reader_of_writers_that_are_killed_and_replaced() {
     fn check<F: Face>() {

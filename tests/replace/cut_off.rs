@@ -1,5 +1,5 @@
-//! Somebody who was replacing a ring was killed before its name was gone, having told everybody, or only some, or
-//! nobody: whoever comes next goes on from there.
+//! Somebody who was replacing a ring was killed before its name was gone, having told everybody, or
+//! only some, or nobody: whoever comes next goes on from there.
 
 use super::*;
 use crate::{for_each_face, for_each_single_face, support::alone};

@@ -1,5 +1,5 @@
-//! Servers that are killed at random moments, also while they replace what the last one has left, and always come
-//! back: their client always comes to hear of the last one, and nothing is left.
+//! Servers that are killed at random moments, also while they replace what the last one has left,
+//! and always come back: their client always comes to hear of the last one, and nothing is left.
 
 use super::*;
 use crate::{for_each_face, for_each_single_face, support::alone};

@@ -1,8 +1,8 @@
-//! Servers that come back and build afresh: who is still at the old ring is told, has got all that was written,
-//! and finds the new one.
+//! Servers that come back and build afresh: who is still at the old ring is told, has got all that
+//! was written, and finds the new one.
 //!
-//! Survivors look for deaths once an hour, where a test does not say otherwise: what they are told they are told
-//! by whoever replaces the ring.
+//! Survivors look for deaths once an hour, where a test does not say otherwise: what they are told
+//! they are told by whoever replaces the ring.
 
 #[path = "../face_support/mod.rs"]
 mod face_support;
@@ -37,7 +37,8 @@ fn server() -> Options {
     patient().replace()
 }
 
-/// Where in a ring's memory it says that it was replaced, and whether its ends sleep: layout version 1.
+/// Where in a ring's memory it says that it was replaced, and whether its ends
+/// sleep: layout version 1.
 const REPLACED: u64 = 304;
 const CONSUMER_PARKED: u64 = 640;
 const PRODUCER_PARKED: u64 = 768;

@@ -1,4 +1,5 @@
-//! Rings that are damaged or of a layout that this version does not know: nothing in them can be trusted.
+//! Rings that are damaged or of a layout that this version does not know:
+//! nothing in them can be trusted.
 
 use super::*;
 use crate::{

@@ -1,5 +1,5 @@
-//! A server is killed behind each system call of its coming back, and so between any two steps of replacing the
-//! ring; the next one goes on from there.
+//! A server is killed behind each system call of its coming back, and so between any two steps of
+//! replacing the ring; the next one goes on from there.
 
 use super::*;
 use crate::{
@@ -9,8 +9,9 @@ use crate::{
 };
 use shmpipe::{End, WriteError};
 
-/// Kills a server behind its first call, its second, and so on; returns how many there are. `prepare` makes an old
-/// ring, of which there is a survivor; `check` sees that one and the next server.
+/// Kills a server behind its first call, its second, and so on; returns how many
+/// there are. `prepare` makes an old ring, of which there is a survivor; `check`
+/// sees that one and the next server.
 fn kill_behind_each_call<E: End, S>(
     name: &RingName,
     prepare: impl Fn(&RingName) -> S,

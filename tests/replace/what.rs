@@ -147,7 +147,8 @@ fn open_wants_a_ring_to_be_there() {
     name.assert_gone();
 }
 
-/// An object of this user's that begins so; of those of System V, one that has the size of a ring's.
+/// An object of this user's that begins so; of those of System V, one that has
+/// the size of a ring's.
 fn leave(name: &RingName, begin: &[u8]) {
     let mut content = begin.to_vec();
     if is_system_v() {

@@ -14,9 +14,9 @@ fn assert_gnu_cat() {
     assert!(version.contains("GNU coreutils"), "GNU cat is needed for comparison, not {version}");
 }
 
-/// Runs the script twice, `P` being `cat` once and `shmcat` once, each in a directory that holds the
-/// files `a` and `b`, the empty file `empty` and the directory `d`. Asserts that there is no difference but the
-/// program's name, and returns what it was.
+/// Runs the script twice, `P` being `cat` once and `shmcat` once, each in a directory that holds
+/// the files `a` and `b`, the empty file `empty` and the directory `d`. Asserts that there is no
+/// difference but the program's name, and returns what it was.
 #[track_caller]
 fn same_as_cat(script: &str) -> Ran {
     assert_gnu_cat();

@@ -9,8 +9,8 @@ use crate::{
     support::{Place, Ran, Running, until},
 };
 
-/// A death is noticed within a sleep and a look, which is a fraction of a second; a busy machine gets
-/// many times that before a test fails.
+/// A death is noticed within a sleep and a look, which is a fraction of a second; a busy machine
+/// gets many times that before a test fails.
 const NOTICED: std::time::Duration = std::time::Duration::from_secs(10);
 
 #[track_caller]

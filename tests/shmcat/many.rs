@@ -30,8 +30,8 @@ fn assert_woven(found: &[u8], texts: &[String]) {
     assert!(missing.is_empty(), "missing: {missing:?}");
 }
 
-/// Starts a writer that waits for its input, which those bring who write into the FIFO `fifo`. It is at its end
-/// when what is returned beside it is dropped.
+/// Starts a writer that waits for its input, which those bring who write into the FIFO `fifo`. It
+/// is at its end when what is returned beside it is dropped.
 fn start_fed_writer(place: &Place, fifo: &str) -> (Running, Running) {
     place.bash(&format!("mkfifo {fifo}")).exits(0);
     let writer = place.start_shmcat(&format!("--to $R --many < {fifo}"));

@@ -50,7 +50,8 @@ fn the_backend_can_be_named() {
         return through("$R", "posix");
     }
     through("$R", "sysv");
-    // Where it is named, the prefix is not needed. Keys have other forms, and one end need not say as the other does.
+    // Where it is named, the prefix is not needed. Keys have other forms, and one end
+    // need not say as the other does.
     through("${R#sysv:}", "sysv");
     through("$((${R#sysv:}))", "sysv");
     place.bash("touch file").exits(0);

@@ -134,8 +134,8 @@ fn ends_that_are_about_to_leave() {
         return;
     }
     // An end that leaves writes its pid beside the lock under which it removes the name. There both
-    // are held up, as they can be by the scheduler; one of them has the lock, the other waits for it.
-    // (Of System V rings the lock is all that has a call of its own.)
+    // are held up, as they can be by the scheduler; one of them has the lock, the other waits for
+    // it. (Of System V rings the lock is all that has a call of its own.)
     let call = if is_system_v() { "semtimedop" } else { "pwrite64" };
     let held_up = format!(
         "strace -D -f -o /dev/null -e trace={call} -e inject={call}:delay_exit=300000 shmcat"

@@ -74,14 +74,15 @@ fn changed(file: &Path) -> Option<SystemTime> {
     fs::metadata(file).ok()?.modified().ok()
 }
 
-/// A directory and names of rings that no other test uses: `$P` and one more hexadecimal digit, of which 0 makes `$R`.
-/// At the end nothing may be left of the rings, and nothing is left of the processes and files whatever happened.
+/// A directory and names of rings that no other test uses: `$P` and one more hexadecimal digit, of
+/// which 0 makes `$R`. At the end nothing may be left of the rings, and nothing is left of the
+/// processes and files whatever happened.
 ///
 /// With `SHMPIPE_TEST_BACKEND=sysv` in the environment they are the names of System V rings.
 pub struct Place {
     directory: TempDir,
-    /// In front of the PATH: the programs to be tested and nothing else that is built beside them, which
-    /// could have the name of a tool.
+    /// In front of the PATH: the programs to be tested and nothing else that is built beside them,
+    /// which could have the name of a tool.
     programs: TempDir,
     /// This process has no other with it at the same time.
     number: u32,
@@ -140,7 +141,8 @@ impl Place {
         (metadata.len(), metadata.mode() & 0o777)
     }
 
-    /// Makes what its ring is made of, with this content. (A System V segment is as large as a ring's.)
+    /// Makes what its ring is made of, with this content. (A System V segment
+    /// is as large as a ring's.)
     pub fn make_object(&self, content: &str) {
         if !is_system_v() {
             let file = format!("/dev/shm{}", self.ring());
@@ -205,9 +207,9 @@ impl Place {
         }
     }
 
-    /// A command in this place: `shmcat` is in the PATH, `$R` is the ring and `$P` what names begin with. It starts a process group,
-    /// so that it can be ended with all that it started, and with the signals at their defaults,
-    /// whatever the test runner was told to ignore.
+    /// A command in this place: `shmcat` is in the PATH, `$R` is the ring and `$P` what names begin
+    /// with. It starts a process group, so that it can be ended with all that it started, and with
+    /// the signals at their defaults, whatever the test runner was told to ignore.
     pub fn command(&self, program: &str) -> Command {
         let mut path = vec![self.programs.path().to_owned()];
         path.extend(env::split_paths(&env::var_os("PATH").unwrap_or_default()));
@@ -246,8 +248,9 @@ impl Place {
         self.start_bash(&format!("exec shmcat {words}"))
     }
 
-    /// Starts a `shmcat` that sends a line and then waits for more, which the FIFO `p` would bring. The
-    /// line is there before it is: once it is found waiting for its input, the line is in the ring.
+    /// Starts a `shmcat` that sends a line and then waits for more, which the FIFO `p`
+    /// would bring. The line is there before it is: once it is found waiting for its
+    /// input, the line is in the ring.
     #[track_caller]
     pub fn start_writer_of(&self, line: &str) -> Running {
         let input = "mkfifo p; exec 3<>p; echo";
@@ -414,8 +417,8 @@ pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-/// Bytes whose order can be told: a counter in every word, so that a block that is lost, doubled or in
-/// the wrong place is seen.
+/// Bytes whose order can be told: a counter in every word, so that a block that is lost, doubled
+/// or in the wrong place is seen.
 pub fn bytes(size: usize) -> Vec<u8> {
     // They are always the same, and many tests want megabytes of them.
     static MADE: Mutex<Vec<u8>> = Mutex::new(Vec::new());

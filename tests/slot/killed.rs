@@ -1,5 +1,5 @@
-//! SIGKILL at any moment: every value that was pushed comes exactly once and in order to a consumer that
-//! lives, at least once to those that take over; and who comes next goes on.
+//! SIGKILL at any moment: every value that was pushed comes exactly once and in order to a consumer
+//! that lives, at least once to those that take over; and who comes next goes on.
 
 use crate::{
     slot_support::*,
@@ -58,8 +58,8 @@ fn kill_after(delay: Duration, victim: Child) -> JoinHandle<()> {
     })
 }
 
-/// Pushes the values from `index` on for ever, in every way, and with slots in between that are being
-/// filled with something else when the kill comes.
+/// Pushes the values from `index` on for ever, in every way, and with slots in between that are
+/// being filled with something else when the kill comes.
 fn push_for_ever<T: Pod>(producer: &mut Producer<T>, mut index: u64) -> Result<(), WriteError> {
     loop {
         let n = 1 + (index * 7 % 31) as usize;
@@ -92,7 +92,8 @@ fn push_for_ever<T: Pod>(producer: &mut Producer<T>, mut index: u64) -> Result<(
     }
 }
 
-/// Pops and checks the values from `index` on, in every way, and says after each release how far it is.
+/// Pops and checks the values from `index` on, in every way, and says after
+/// each release how far it is.
 fn pop_for_ever<T: Pod>(
     consumer: &mut Consumer<T>,
     mut index: u64,

@@ -1,5 +1,5 @@
-//! Typed slots: each operation in each form, on each kind of ring, for types of every shape; and what
-//! becomes of them when an end goes, dies, forks, forgets, or is lied to.
+//! Typed slots: each operation in each form, on each kind of ring, for types of every shape; and
+//! what becomes of them when an end goes, dies, forks, forgets, or is lied to.
 
 #[path = "../slot_support/mod.rs"]
 mod slot_support;

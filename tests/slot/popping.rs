@@ -61,8 +61,8 @@ fn an_empty_ring_is_empty_for_every_form() {
     }
 }
 
-/// A value that was popped is the caller's: what comes into the ring later does not touch it, and its
-/// place is free.
+/// A value that was popped is the caller's: what comes into the ring later does not
+/// touch it, and its place is free.
 #[test]
 fn a_popped_value_is_released_at_once() {
     for kind in KINDS {

@@ -1,4 +1,5 @@
-//! A peer writes positions that cannot be: an error that stays, and never a panic or a wait without end.
+//! A peer writes positions that cannot be: an error that stays, and never a
+//! panic or a wait without end.
 
 use crate::{assert_fails, slot_support::*, stream_support::*};
 use shmpipe::{
@@ -88,7 +89,8 @@ fn a_producers_position_that_jumps_or_is_torn_breaks_the_consumer() {
     for named in [true, false] {
         for start in STARTS {
             let at = start + 10 * SIZE;
-            // Of an empty ring: not behind a whole value, before what was seen, more than a ring further.
+            // Of an empty ring: not behind a whole value, before what was seen,
+            // more than a ring further.
             let torn = [1, 8, SIZE - 1, SIZE + 1, SIZE + 16, ring - 1].map(|by| at + by);
             let jumps = [at - SIZE, at + ring / SIZE * SIZE + SIZE, at + ring + 1, at + ring + 8];
             let far = [0, u64::MAX, at ^ (1 << 63), at.wrapping_add((1 << 32) * SIZE)];
@@ -139,7 +141,8 @@ fn a_consumers_position_that_jumps_or_is_torn_breaks_the_producer() {
                 );
                 is_broken_producer(&mut producer, || words.set(HEAD, right));
                 assert_fails!(producer.finish(), WriteError::Corrupt(_));
-                // The other end is sound. It gets what was published, and learns that no more comes.
+                // The other end is sound. It gets what was published, and
+                // learns that no more comes.
                 let batch = consumer.pop_batch().unwrap().unwrap();
                 assert_eq!(batch.len() as u64, whole);
                 check_values(&batch, 2);

@@ -1,11 +1,12 @@
-//! Types of every size and alignment: what went in comes out, aligned, from every place in the ring.
+//! Types of every size and alignment: what went in comes out, aligned, from
+//! every place in the ring.
 
 use crate::{assert_fails, for_each_type, slot_support::*, stream_support::*};
 use bytemuck::Pod;
 use shmpipe::{Options, ReadError, WriteError};
 
-/// Through many laps, with all of the ways in and out, so that values of a size that is no power of two
-/// come to lie everywhere, across the ring's end too.
+/// Through many laps, with all of the ways in and out, so that values of a size that is no power of
+/// two come to lie everywhere, across the ring's end too.
 fn comes_out<T: Pod>(kind: Kind) {
     let (_name, mut producer, mut consumer) = kind.slots::<T>();
     let whole = whole::<T>() as u64;
@@ -49,7 +50,8 @@ fn is_full_at_its_capacity<T: Pod>(kind: Kind) {
     let whole = whole::<T>();
     assert_eq!((producer.capacity(), consumer.capacity()), (whole, whole));
     let mut index = 0;
-    // Again and again: where the first one lies shifts from lap to lap unless the size is a power of two.
+    // Again and again: where the first one lies shifts from lap to lap unless
+    // the size is a power of two.
     for _ in 0..5 {
         assert_eq!((producer.len(), producer.free(), consumer.len()), (0, whole, 0));
         assert!(producer.is_empty() && consumer.is_empty());

@@ -94,7 +94,8 @@ fn every_type_on_every_kind_of_ring() {
     }
 }
 
-/// A request and its answer, one at a time: no wake-up is lost with both ends asleep most of the time.
+/// A request and its answer, one at a time: no wake-up is lost with both ends
+/// asleep most of the time.
 #[test]
 fn ping_and_pong() {
     for kind in KINDS {

@@ -1,8 +1,8 @@
 //! Typed slots against a model: random operations of both ends, every value compared.
 //!
-//! The model is two numbers, for value number `i` is known from `i`. In one thread, with the forms that
-//! never wait, each answer is known beforehand; in two threads, with the forms that do, what comes out must
-//! be what went in.
+//! The model is two numbers, for value number `i` is known from `i`. In one thread, with the forms
+//! that never wait, each answer is known beforehand; in two threads, with the forms that do, what
+//! comes out must be what went in.
 
 #[path = "../slot_support/mod.rs"]
 mod slot_support;

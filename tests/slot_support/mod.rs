@@ -1,8 +1,9 @@
-//! What the tests of the slots have in common: types of every shape, values that know where they belong,
-//! and rings of each kind for them.
+//! What the tests of the slots have in common: types of every shape, values that know where they
+//! belong, and rings of each kind for them.
 //!
-//! Value number `i` of a type of `n` bytes consists of the bytes that belong at the positions from
-//! `i * n` on in a byte stream, so a value that is misplaced, torn or from another lap is found out.
+//! Value number `i` of a type of `n` bytes consists of the bytes that belong at the
+//! positions from `i * n` on in a byte stream, so a value that is misplaced, torn or
+//! from another lap is found out.
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 

@@ -1,4 +1,5 @@
-//! What deaths leave behind, written down by hand: what a reader is still owed, and what is nobody's.
+//! What deaths leave behind, written down by hand: what a reader is still owed,
+//! and what is nobody's.
 
 use crate::{assert_fails, stream_support::*};
 use shmpipe::{EndReason, OpenErrorKind, Options, stream::ReadError};

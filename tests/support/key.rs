@@ -3,8 +3,8 @@
 use super::{Shared, name::test_process};
 use std::sync::{OnceLock, atomic::Ordering};
 
-/// A key of a test's own: 22 bits of its process and 9 that this hands out. Keys of rings' sets begin with 0xa7,
-/// and so are negative, as these never are.
+/// A key of a test's own: 22 bits of its process and 9 that this hands out. Keys of rings' sets
+/// begin with 0xa7, and so are negative, as these never are.
 #[derive(Debug)]
 pub struct Key(i32);
 
@@ -18,7 +18,8 @@ impl Key {
         USED.get_or_init(Shared::new)
     }
 
-    /// To be called before the test's process forks: those that it forks are to know which keys are used.
+    /// To be called before the test's process forks: those that it forks are to
+    /// know which keys are used.
     pub fn prepare() {
         Self::used();
     }
@@ -42,7 +43,8 @@ impl Key {
         for _ in 0..Self::MOST {
             let number = used[15].fetch_add(1, Ordering::Relaxed) as u32 % Self::MOST;
             let bit = 1 << (number % 64);
-            // 0 is no key; with a process's number in front this one is not, but is not worth a thought.
+            // 0 is no key; with a process's number in front this one is not,
+            // but is not worth a thought.
             if number > 0 && used[number as usize / 64].fetch_or(bit, Ordering::Relaxed) & bit == 0
             {
                 return Self(Self::of(test_process(), number));

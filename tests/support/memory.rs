@@ -7,7 +7,8 @@ use std::{
     os::{fd::OwnedFd, unix::fs::FileExt},
 };
 
-/// The memory of a ring, to be read and written by those who know what lies where in it, whatever it is made of.
+/// The memory of a ring, to be read and written by those who know what lies where
+/// in it, whatever it is made of.
 #[derive(Debug)]
 pub enum Memory {
     File(File),

@@ -1,13 +1,15 @@
 //! What the integration tests share.
 //!
 //! - [`alone`] runs a test in a process of its own, and fails it if that process crashes or hangs.
-//! - [`RingName`] is a name nobody else uses, removed again also if the test fails; [`Memory`] is what it leads to.
+//! - [`RingName`] is a name nobody else uses, removed again also if the test fails;
+//!   [`Memory`] is what it leads to.
 //! - [`Child`] is a forked process that runs a part of a test and can be killed at any moment.
 //! - [`eventually`] polls for a condition; [`refuse`] has a system call fail.
 //! - [`barriers`] has each test program register for membarrier(2) before it begins.
 //!
-//! With `SHMPIPE_TEST_BACKEND=sysv` in the environment the rings with names are System V objects, and the same tests
-//! are tests of these. The few that are about files alone say so then ([`posix_only`]).
+//! With `SHMPIPE_TEST_BACKEND=sysv` in the environment the rings with names are System
+//! V objects, and the same tests are tests of these. The few that are about files
+//! alone say so then ([`posix_only`]).
 
 #![allow(dead_code, unused_imports, reason = "each test binary uses a part of it")]
 

@@ -20,8 +20,8 @@ use std::{
 /// What the names of this crate's tests begin with, in /dev/shm.
 const PREFIX: &str = "shmpipe-test";
 
-/// Whether rings with names are POSIX objects in this run, for a test of what these alone have; says that it is
-/// skipped if they are not.
+/// Whether rings with names are POSIX objects in this run, for a test of what these alone have;
+/// says that it is skipped if they are not.
 pub fn posix_only(what: &str) -> bool {
     if is_system_v() {
         skip(format_args!("{what}: of POSIX objects alone"));
@@ -101,8 +101,9 @@ impl RingName {
 
     /// Makes an object with this content, which need not be a ring.
     ///
-    /// A System V segment has the size of a ring's, if there are whole pages of content, and another if not; beside it
-    /// is a set of locks as a ring has, if the content says that it is one.
+    /// A System V segment has the size of a ring's, if there are whole pages of
+    /// content, and another if not; beside it is a set of locks as a ring has, if
+    /// the content says that it is one.
     pub fn make(&self, content: &[u8]) {
         use std::{io::Write, os::unix::fs::OpenOptionsExt};
         if self.key.is_none() {

@@ -116,7 +116,8 @@ fn a_server_that_died_and_came_back_goes_on_where_it_was() {
     });
 }
 
-/// What a builder leaves that was killed at one of its first steps, by whom its size is not that of the next.
+/// What a builder leaves that was killed at one of its first steps, by whom its
+/// size is not that of the next.
 #[test]
 fn remains_of_other_wishes_are_built_anew() {
     alone(|| {

@@ -98,7 +98,8 @@ fn a_set_with_the_rings_key() {
 fn next_ids(n: usize) -> Vec<i32> {
     let mut id = raw::shmget(libc::IPC_PRIVATE, 1, 0o600);
     raw::shm_remove(id).unwrap();
-    // The low 15 bits are an index, of which the first 64 are used in turn; the others count the rounds.
+    // The low 15 bits are an index, of which the first 64 are used in turn; the
+    // others count the rounds.
     let next = |id: i32| if id & 0x7fff == 63 { (id | 0x7fff) + 1 } else { id + 1 };
     let mut ids = vec![];
     for _ in 0..n {

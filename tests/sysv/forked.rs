@@ -21,7 +21,8 @@ fn a_forked_child_neither_releases_nor_keeps_locks() {
         // One that drops them, one that forgets them, one that is killed.
         let dropping = Child::fork(|_| {
             assert_eq!(raw::attached(), [], "nothing is inherited");
-            // SAFETY: this process drops its copies and never the originals; the parent's are in its own memory.
+            // SAFETY: this process drops its copies and never the originals; the
+            // parent's are in its own memory.
             drop(unsafe { (std::ptr::read(&writer), std::ptr::read(&reader)) });
         });
         dropping.join();

@@ -1,4 +1,5 @@
-//! The kernel's limits: each is named, with its value and where it is set, and what was begun is taken back.
+//! The kernel's limits: each is named, with its value and where it is set, and
+//! what was begun is taken back.
 
 use crate::{
     Place, options, raw,

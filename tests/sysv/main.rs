@@ -1,8 +1,8 @@
-//! System V rings among processes that come, go, are killed and are robbed of what they use, and among objects that are
-//! not theirs.
+//! System V rings among processes that come, go, are killed and are robbed of what they use, and
+//! among objects that are not theirs.
 //!
-//! Each test has an IPC namespace of its own where that is permitted ([`place`]): what it leaves there nobody else sees, and it is
-//! checked that it leaves nothing.
+//! Each test has an IPC namespace of its own where that is permitted ([`place`]): what it leaves
+//! there nobody else sees, and it is checked that it leaves nothing.
 
 #[path = "../face_support/mod.rs"]
 mod face_support;

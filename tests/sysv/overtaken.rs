@@ -1,4 +1,5 @@
-//! A builder is stopped at each of its system calls, while another removes what it has made or makes what it wanted.
+//! A builder is stopped at each of its system calls, while another removes what it
+//! has made or makes what it wanted.
 
 use crate::{
     Place, options, raw,
@@ -53,7 +54,8 @@ fn who_finds_no_segment_for_its_set() {
     });
 }
 
-/// At each of a builder's calls another, who wants something larger, comes, and leaves at once or stays.
+/// At each of a builder's calls another, who wants something larger, comes, and
+/// leaves at once or stays.
 #[test]
 fn who_is_overtaken() {
     alone(|| {

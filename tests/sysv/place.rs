@@ -10,8 +10,8 @@ use std::{
 
 /// The IPC namespace of a test that runs alone. When dropped, all in it must be gone.
 ///
-/// Its own, so that whatever becomes of the test nothing is left; where that is not permitted, everybody's, and then what
-/// came into being there meanwhile with a key of this test is removed.
+/// Its own, so that whatever becomes of the test nothing is left; where that is not permitted,
+/// everybody's, and then what came into being there meanwhile with a key of this test is removed.
 #[derive(Debug)]
 pub struct Place {
     is_own: bool,

@@ -153,7 +153,8 @@ fn the_seat_of_a_sender_that_executes_another_program_is_free() {
 /// Set for [`program`].
 const PROGRAM: &str = "SHMPIPE_TEST_SYSV_RING";
 
-/// As a server that starts itself anew: not a test, but what [`a_program_that_executes_itself_takes_its_end_back`] executes.
+/// As a server that starts itself anew: not a test, but what
+/// [`a_program_that_executes_itself_takes_its_end_back`] executes.
 #[test]
 fn program() {
     let Ok(name) = std::env::var(PROGRAM) else { return };
@@ -197,7 +198,8 @@ fn a_process_whose_first_thread_has_ended_is_alive() {
         let place = Place::new();
         let (_, name) = place.key();
         let reader: Reader = options().create_new(&name).unwrap();
-        // Its first thread is a zombie from now on, whose memory /proc does not show; another holds the end.
+        // Its first thread is a zombie from now on, whose memory /proc does not
+        // show; another holds the end.
         let mut child = Child::fork(|line| {
             let writer: Writer = options().open(&name).unwrap();
             line.say("there");

@@ -1,5 +1,5 @@
-//! Removed under an end that waits (ipcrm -m, ipcrm -s, both, or [`inspect::remove`] with force): an error that says
-//! so, and never a hang; and what ipcrm left goes with the last end.
+//! Removed under an end that waits (ipcrm -m, ipcrm -s, both, or [`inspect::remove`] with force):
+//! an error that says so, and never a hang; and what ipcrm left goes with the last end.
 
 use crate::{
     Place, options, raw,
@@ -51,7 +51,8 @@ fn told<T, E: Debug>(result: Result<T, E>) -> String {
     format!("{:?}", result.map(drop).unwrap_err())
 }
 
-/// Takes an end that has nothing to do, of either role and each face; with another at the other side, or nobody.
+/// Takes an end that has nothing to do, of either role and each face; with
+/// another at the other side, or nobody.
 type Form = fn(&Options, &str, bool) -> (Waits, Box<dyn Any>);
 
 fn peer<E: shmpipe::End + 'static>(options: &Options, name: &str, is_there: bool) -> Box<dyn Any> {
@@ -203,7 +204,8 @@ fn what_is_in_it_comes_before_that() {
     });
 }
 
-/// A ring is wanted as long as something is in it, and a persistent one always; but not what is left of it.
+/// A ring is wanted as long as something is in it, and a persistent one always;
+/// but not what is left of it.
 #[test]
 fn nothing_stays_of_a_ring_that_was_removed() {
     alone(|| {

@@ -1,5 +1,5 @@
-//! Rings that are replaced, where a System V ring is another thing than a file: its locks stay with a process that
-//! executes another program, and go at once with the ring; and it can be given away.
+//! Rings that are replaced, where a System V ring is another thing than a file: its locks stay with
+//! a process that executes another program, and go at once with the ring; and it can be given away.
 
 use crate::{
     Place, options,
@@ -93,7 +93,8 @@ fn a_server_that_executes_itself_builds_afresh() {
     });
 }
 
-/// A sender that has become another program is not there: a reader that left is not the next sender's.
+/// A sender that has become another program is not there: a reader that left is
+/// not the next sender's.
 #[test]
 fn a_stream_after_a_sender_that_executed_another_program() {
     alone(|| {
@@ -166,7 +167,8 @@ fn a_ring_that_was_given_away() {
     });
 }
 
-/// Somebody was killed who was replacing it, and had only its locks taken away: its last end does the rest.
+/// Somebody was killed who was replacing it, and had only its locks taken away:
+/// its last end does the rest.
 #[test]
 fn the_rest_of_a_ring_that_was_replaced() {
     alone(|| {
@@ -186,8 +188,8 @@ fn the_rest_of_a_ring_that_was_replaced() {
     });
 }
 
-/// A stranger makes a ring that only its owner may write to, and gives it to somebody who trusts: he can still write to
-/// it himself, and so to its semaphores.
+/// A stranger makes a ring that only its owner may write to, and gives it to somebody who trusts:
+/// he can still write to it himself, and so to its semaphores.
 #[test]
 fn a_strangers_gift() {
     alone(|| {

@@ -1,5 +1,5 @@
-//! Killed at each system call of making, attaching, leaving and removing: the next to come finds what it wants, and
-//! nothing stays.
+//! Killed at each system call of making, attaching, leaving and removing: the next to come finds
+//! what it wants, and nothing stays.
 
 use crate::{
     Place, options, raw,
@@ -14,7 +14,8 @@ use shmpipe::{
 };
 use std::io::{Read, Write};
 
-/// Kills `victim` behind each of its system calls, and has `check` look at what that left. Returns the kills.
+/// Kills `victim` behind each of its system calls, and has `check` look at what
+/// that left. Returns the kills.
 fn kill_at_each_call(
     prepare: impl Fn(),
     victim: impl Fn(&Marks<'_>),

@@ -1,8 +1,8 @@
 //! Many processes at one key at once.
 //!
-//! The well-known race of semget and SETVAL (a set is found by others before its values are set) is not there:
-//! a new set's values are zero, and zero is free (`src/peer/sysv.rs`). Nor may any of the other steps of making and
-//! removing be seen half done.
+//! The well-known race of semget and SETVAL (a set is found by others before its values are set) is
+//! not there: a new set's values are zero, and zero is free (`src/peer/sysv.rs`). Nor may any of
+//! the other steps of making and removing be seen half done.
 
 use crate::{
     Place, options, raw,
@@ -18,7 +18,8 @@ use std::{fs::File, path::Path, sync::atomic::Ordering::SeqCst, thread};
 const PROCESSES: u64 = 4;
 const ROUNDS: u64 = 300;
 
-/// Says that nobody but this process has this role of this segment, as long as it lives. (The kernel sees to it.)
+/// Says that nobody but this process has this role of this segment, as long as it
+/// lives. (The kernel sees to it.)
 struct Only(std::path::PathBuf);
 
 impl Only {

@@ -272,8 +272,8 @@ fn a_stopped_reader_is_waited_for() {
 fn sigpipe_kills_a_finished_writer_only_where_a_pipe_would_have() {
     use nix::sys::signal::{SigHandler, Signal, signal};
     alone(|| {
-        // Between one pipe and two it may be either: what the watching thread finds time to put into the pipe
-        // before its reader closes that is lost in it, as in any pipe.
+        // Between one pipe and two it may be either: what the watching thread finds time to put
+        // into the pipe before its reader closes that is lost in it, as in any pipe.
         for (left, killed) in [(8, false), (65536, false), (131_072 + 8, true), (500_000, true)] {
             let (read_end, write_end) = pipe();
             let write = write_end.try_clone().unwrap();
@@ -303,8 +303,8 @@ fn sigpipe_kills_a_finished_writer_only_where_a_pipe_would_have() {
     });
 }
 
-/// The reader dies while its writer has all in the ring and does something else; then the writer ends,
-/// while nobody has come yet for what is left.
+/// The reader dies while its writer has all in the ring and does something else; then the writer
+/// ends, while nobody has come yet for what is left.
 #[test]
 fn a_writer_that_finishes_behind_a_dead_reader_gives_back_all_the_same() {
     alone(|| {

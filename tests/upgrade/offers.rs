@@ -1,5 +1,5 @@
-//! Offers that are not to be taken: whatever else the lock on the pipe may lead to, the reader stays
-//! with the pipe, says nothing, and does no harm to what it found there.
+//! Offers that are not to be taken: whatever else the lock on the pipe may lead to, the reader
+//! stays with the pipe, says nothing, and does no harm to what it found there.
 
 use super::*;
 use nix::{
@@ -27,8 +27,8 @@ fn offer(pipe: impl AsFd, number: libc::off_t) {
     fcntl(pipe, FcntlArg::F_SETLK(&lock)).unwrap();
 }
 
-/// A process that offers what `make` made, and writes to the pipe; and this one, which must not take
-/// it. `look` is the other process's look at it when all is read.
+/// A process that offers what `make` made, and writes to the pipe; and this one, which must not
+/// take it. `look` is the other process's look at it when all is read.
 fn refused<T>(make: impl Fn() -> (T, libc::off_t), look: impl Fn(&T)) {
     let (read_end, write_end) = pipe();
     let mut plain = write_end.try_clone().unwrap();

@@ -1,5 +1,5 @@
-//! Random schedules: writers that write pieces of all sizes, leave, end and are followed by others, or
-//! go on at once; readers that read some, leave or exit, and are followed by others.
+//! Random schedules: writers that write pieces of all sizes, leave, end and are followed by others,
+//! or go on at once; readers that read some, leave or exit, and are followed by others.
 
 use super::*;
 use proptest::{

@@ -1,4 +1,5 @@
-//! Several writers on one pipe: in turns, they are read in turns; at once, each one's bytes are in order.
+//! Several writers on one pipe: in turns, they are read in turns; at once, each
+//! one's bytes are in order.
 
 use super::*;
 use std::time::Duration;

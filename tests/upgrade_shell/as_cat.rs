@@ -1,5 +1,5 @@
-//! Exit statuses and messages: the same as with `cat` in the place of `shmcat`, whether the upgrade won
-//! a race or lost it.
+//! Exit statuses and messages: the same as with `cat` in the place of `shmcat`, whether the
+//! upgrade won a race or lost it.
 
 use std::fs;
 
@@ -28,8 +28,8 @@ impl Table {
         Self(scene)
     }
 
-    /// Runs a script in which `$P` is the program. Its messages are without its name. What it left in the
-    /// file `out` is behind what it printed.
+    /// Runs a script in which `$P` is the program. Its messages are without its name. What it left
+    /// in the file `out` is behind what it printed.
     fn run(&self, shell: &str, program: &str, script: &str) -> Ran {
         let mut command = self.0.script(shell, script);
         let mut ran = Running::start(command.env("P", program)).finish();

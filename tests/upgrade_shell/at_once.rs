@@ -1,5 +1,5 @@
-//! Several writers on one pipe at the same time. Nothing is promised between them, but the bytes of each
-//! come once, whole and in order; and what a plain write would not tear is not torn.
+//! Several writers on one pipe at the same time. Nothing is promised between them, but the bytes of
+//! each come once, whole and in order; and what a plain write would not tear is not torn.
 
 use std::{fs, ops::Range};
 
@@ -71,8 +71,8 @@ fn a_plain_writer_that_never_pauses_beside_an_upgraded_one() {
 
 #[test]
 fn an_upgraded_writer_that_waits_for_a_plain_one() {
-    // Writer 0 goes on once writer 1 is through, which needs the reader to look into the pipe while it
-    // waits for the ring.
+    // Writer 0 goes on once writer 1 is through, which needs the reader to look into the
+    // pipe while it waits for the ring.
     each_in_order(
         "rm -f p; mkfifo p
         (

@@ -1,5 +1,5 @@
-//! Standard descriptors that are closed, and inputs that cannot be read to their end. What is said and
-//! how it ends is `cat`'s affair (`as_cat`); here it is what arrives.
+//! Standard descriptors that are closed, and inputs that cannot be read to their end. What is said
+//! and how it ends is `cat`'s affair (`as_cat`); here it is what arrives.
 
 use crate::{
     scene::{BIG, SHELLS, Scene},
@@ -20,7 +20,8 @@ fn delivers(cases: &[(&str, usize)]) {
 
 #[test]
 fn the_ring_takes_no_standard_descriptor_s_place() {
-    // What is said on a closed standard error must not be written into the ring that has its number.
+    // What is said on a closed standard error must not be written into the ring
+    // that has its number.
     delivers(&[
         ("shmcat in <&- | shmcat > out", 1),
         ("shmcat in missing in <&- 2>&- | shmcat 2>&- > out", 2),

@@ -1,5 +1,5 @@
-//! One pipe under several descriptors: messages must not overtake data, and what other descriptors send
-//! keeps its place.
+//! One pipe under several descriptors: messages must not overtake data, and what other
+//! descriptors send keeps its place.
 
 use std::fs;
 

@@ -1,5 +1,5 @@
-//! Writers that follow one another on the same pipe: their bytes come in the order in which they ran,
-//! whether by the pipe or by a ring.
+//! Writers that follow one another on the same pipe: their bytes come in the order in which they
+//! ran, whether by the pipe or by a ring.
 
 use crate::{
     scene::{BIG, SHELLS, Scene},

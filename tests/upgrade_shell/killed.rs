@@ -25,8 +25,8 @@ pub const CHUNK: usize = 256 << 10;
 pub const ROUNDS: usize = 100;
 pub const LONG: usize = 30 * ROUNDS;
 
-/// Numbers that look like chance, from a seed that is printed: a failure can be had again, as far as
-/// time allows. `SHMPIPE_SEED` sets it.
+/// Numbers that look like chance, from a seed that is printed: a failure can be had again, as far
+/// as time allows. `SHMPIPE_SEED` sets it.
 pub struct Chance(u64);
 
 impl Chance {
@@ -66,8 +66,8 @@ pub enum Moment {
 }
 
 impl Moment {
-    /// Waits for it, or until `running` has ended. Without sleeping in between, for much happens in a
-    /// millisecond.
+    /// Waits for it, or until `running` has ended. Without sleeping in between, for
+    /// much happens in a millisecond.
     pub fn wait(self, scene: &Scene, running: &Running) {
         let started = Instant::now();
         let ended = || crate::process::state(running.pid()) == Some('Z');

@@ -1,6 +1,6 @@
-//! Readers that leave early: the rest is for whoever reads the pipe next, from the first byte that they
-//! did not take. Where several rings are to follow one another, the writer reads from a pipe, because what is
-//! left of a file may not be worth another one.
+//! Readers that leave early: the rest is for whoever reads the pipe next, from the first byte that
+//! they did not take. Where several rings are to follow one another, the writer reads from a pipe,
+//! because what is left of a file may not be worth another one.
 
 use crate::{
     scene::{BIG, SHELLS, Scene, assert_same},
@@ -165,7 +165,8 @@ fn a_plain_reader_between_upgrading_ones() {
 
 #[test]
 fn an_upgraded_stage_that_is_cut_loses_only_what_it_had_taken() {
-    // As with `cat | head`: what the cut stage had read is gone, and what it had not is the next one's.
+    // As with `cat | head`: what the cut stage had read is gone, and what it
+    // had not is the next one's.
     const ON_THE_WAY: usize = 512 << 10;
     let (scene, content) = Scene::with_big_file();
     for shell in SHELLS {

@@ -108,7 +108,8 @@ fn a_chain_that_is_cut_while_it_waits_ends_when_its_source_goes_on() {
     let running = scene.start("bash", &script);
     feed.send(&content);
     until("what is there arrives", || scene.size("out") == BEFORE);
-    // The second stage is told by its next write, the first one by the one after that at the latest.
+    // The second stage is told by its next write, the first one by the one
+    // after that at the latest.
     until("both stages are gone", || {
         feed.send(b"more\n");
         find(running.pid(), "-").is_none()

@@ -1,5 +1,5 @@
-//! The shell pipe that upgrades itself, from end to end: `shmcat | shmcat` as it is typed, in bash and
-//! dash, beside every other program and in everything that can happen to a pipe.
+//! The shell pipe that upgrades itself, from end to end: `shmcat | shmcat` as it is typed, in bash
+//! and dash, beside every other program and in everything that can happen to a pipe.
 //!
 //! Every byte that arrives is compared, and where chance has no say, `--stats=json` has to name the
 //! transport. The stages of a script call `$S` for a `shmcat` with those statistics.

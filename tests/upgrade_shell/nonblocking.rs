@@ -1,5 +1,5 @@
-//! Pipes with flags of their own. O_NONBLOCK belongs to whoever else has the description open: it is
-//! worked with, and never changed.
+//! Pipes with flags of their own. O_NONBLOCK belongs to whoever else has the description open: it
+//! is worked with, and never changed.
 
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -48,7 +48,8 @@ fn reader(scene: &Scene, shell: &str, script: &str, end: OwnedFd) -> Running {
     Running::start(scene.script(shell, script).stdin(end))
 }
 
-/// Runs a script at either end of the pipe, and asserts that they succeed and the flags are what they were.
+/// Runs a script at either end of the pipe, and asserts that they succeed and
+/// the flags are what they were.
 #[track_caller]
 fn run(scene: &Scene, shell: &str, scripts: [&str; 2], pipe: Pipe) {
     let (read, write) = (twin(&pipe.read), twin(&pipe.write));

@@ -24,7 +24,8 @@ pub fn group(leader: Pid) -> Vec<Pid> {
     let pids = processes.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
     let belongs = |pid: &i32| {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        // The name may hold anything and ends with the last parenthesis; then come state, parent, group.
+        // The name may hold anything and ends with the last parenthesis; then
+        // come state, parent, group.
         let mut fields = stat.rsplit_once(") ").map_or("", |(_, rest)| rest).split(' ');
         !matches!(fields.next(), None | Some("" | "Z" | "X"))
             && fields.nth(1) == Some(leader.to_string().as_str())
@@ -42,8 +43,8 @@ pub fn find(leader: Pid, word: &str) -> Option<Pid> {
     })
 }
 
-/// Waits until the process of the group that runs `shmcat` with this word among its arguments sleeps,
-/// and not just between two steps.
+/// Waits until the process of the group that runs `shmcat` with this word among its arguments
+/// sleeps, and not just between two steps.
 #[track_caller]
 pub fn until_asleep(leader: Pid, word: &str) -> Pid {
     let mut looks = 0;

@@ -1,4 +1,5 @@
-//! A reader that is killed: what it had not taken is there for the next one, and its writer never knows.
+//! A reader that is killed: what it had not taken is there for the next one,
+//! and its writer never knows.
 
 use nix::sys::signal::{self, Signal};
 
@@ -9,7 +10,8 @@ use crate::{
     support::{Running, bytes, until},
 };
 
-/// Writers. What is left of a file may not be worth a second ring; what is left of a pipe nobody knows.
+/// Writers. What is left of a file may not be worth a second ring; what is left
+/// of a pipe nobody knows.
 const FROM: [&str; 2] = ["exec $S in 2> w", "cat in | $S 2> w"];
 
 /// One round: a reader is killed at some moment, and another one reads the same pipe then. Returns

@@ -1,5 +1,5 @@
-//! A place in which pipelines run: a shell, files, and the certainty that a pipeline leaves no process
-//! behind.
+//! A place in which pipelines run: a shell, files, and the certainty that a
+//! pipeline leaves no process behind.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -62,8 +62,8 @@ impl Scene {
         (scene, content)
     }
 
-    /// Lets scripts call `head_example N`, which hands on N bytes and leaves the rest in the pipe: an
-    /// early-leaving reader that upgrades.
+    /// Lets scripts call `head_example N`, which hands on N bytes and leaves the rest in the pipe:
+    /// an early-leaving reader that upgrades.
     pub fn with_head_example(self) -> Self {
         self.place.add_program(&example("head"), "head_example");
         self

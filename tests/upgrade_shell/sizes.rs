@@ -8,7 +8,8 @@ use crate::{
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 
-/// From this size on neither chance nor what is worth a ring has a say in whether a file is upgraded.
+/// From this size on neither chance nor what is worth a ring has a say in
+/// whether a file is upgraded.
 const ALWAYS_UPGRADED: usize = 8 * MIB;
 
 const SIZES: [usize; 14] = [

@@ -33,8 +33,8 @@ fn go_on(pid: Pid) {
     kill(pid, Signal::SIGCONT).expect("it is stopped");
 }
 
-/// An upgraded pipe, of which the writer waits for the feed, and the reader for the writer. A writer
-/// that is killed is followed by another one, which sends [`AFTER`].
+/// An upgraded pipe, of which the writer waits for the feed, and the reader for the writer. A
+/// writer that is killed is followed by another one, which sends [`AFTER`].
 struct Upgraded {
     scene: Scene,
     feed: Feed,

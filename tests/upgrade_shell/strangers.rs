@@ -1,6 +1,6 @@
-//! Ends that cannot reach each other: another user's, without /proc, in another pid namespace. They
-//! stay a pipe and say nothing. Only root can set this up; where that is not possible, a test says that
-//! it was skipped.
+//! Ends that cannot reach each other: another user's, without /proc, in another pid namespace.
+//! They stay a pipe and say nothing. Only root can set this up; where that is not possible, a
+//! test says that it was skipped.
 
 use std::{fs, os::unix::fs::PermissionsExt};
 
@@ -16,7 +16,8 @@ const NOBODY: &str = "setpriv --reuid=65534 --regid=65534 --clear-groups";
 /// Becomes another pid namespace, with a /proc of its own.
 const ELSEWHERE: &str = "unshare --pid --fork --kill-child --mount-proc";
 
-/// Becomes another pid namespace, with the /proc of the old one, in which every number is another's.
+/// Becomes another pid namespace, with the /proc of the old one, in which every
+/// number is another's.
 const ASTRAY: &str = "unshare --pid --fork --kill-child";
 
 /// Loses /proc, and becomes what follows.
@@ -150,7 +151,8 @@ fn a_number_that_leads_to_the_ring_of_another_pipe() {
         feed.send(&content);
         until("it has offered", || scene.size("other") == BIG);
         let pid = find(bystander.pid(), "-u").expect("it waits for more");
-        // In the namespace of the two, their writer has the same number; in their /proc, this is the other.
+        // In the namespace of the two, their writer has the same number; in
+        // their /proc, this is the other.
         let script = format!(
             "echo $(({pid} - 1)) > /proc/sys/kernel/ns_last_pid || exit 9
             $S - < in 2> w | $S 2> r > out"
@@ -174,8 +176,8 @@ fn a_number_that_leads_to_the_ring_of_another_pipe() {
 
 #[test]
 fn a_program_that_may_not_be_looked_into() {
-    // What is run from an executable that its user may not read is not dumpable on most kernels; then
-    // its /proc entries are root's.
+    // What is run from an executable that its user may not read is not dumpable on most kernels;
+    // then its /proc entries are root's.
     let Some((scene, content)) = scene_for(NOBODY) else { return };
     fs::copy(shmcat(), scene.path("secret")).expect("room for a copy of the program");
     fs::set_permissions(scene.path("secret"), fs::Permissions::from_mode(0o711)).expect("own file");

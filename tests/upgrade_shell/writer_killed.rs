@@ -78,7 +78,8 @@ fn at_any_moment_its_reader_delivers_what_came_and_says_so_many_times() {
     rounds(LONG);
 }
 
-/// One round: the middle of three dies, which is a reader to one neighbour and a writer to the other.
+/// One round: the middle of three dies, which is a reader to one neighbour and
+/// a writer to the other.
 #[track_caller]
 fn middle_round(scene: &Scene, content: &[u8], chance: &mut Chance) -> bool {
     let moment = chance.moment();
@@ -124,8 +125,8 @@ fn the_middle_of_a_chain_is_killed_at_any_moment_many_times() {
     middle_rounds(LONG);
 }
 
-/// Starts a group of which the first writer has sent `size` bytes and waits for more, kills this writer,
-/// and lets the rest of the group run.
+/// Starts a group of which the first writer has sent `size` bytes and waits for more, kills this
+/// writer, and lets the rest of the group run.
 #[track_caller]
 fn first_of_a_group_killed(shell: &str, size: usize, rest: &str) -> (Scene, Ran, Vec<u8>) {
     let scene = Scene::new();

@@ -1,7 +1,8 @@
-//! Where ends sleep, of System V rings: never where another user could stop this process's C library.
+//! Where ends sleep, of System V rings: never where another user could stop
+//! this process's C library.
 //!
-//! Whether others can write to a ring is decided when it is made. What was opened to them later is refused, by who
-//! trusts them.
+//! Whether others can write to a ring is decided when it is made. What was opened to them later
+//! is refused, by who trusts them.
 
 use super::*;
 use crate::{
@@ -35,7 +36,8 @@ fn assert_refused<E>(opened: Result<E, OpenError>, name: &RingName) {
     };
 }
 
-/// Alice's own ring, at which she stays; after `change` to it, `user` tries to come to it, and she goes on.
+/// Alice's own ring, at which she stays; after `change` to it, `user` tries to
+/// come to it, and she goes on.
 fn own_ring<F: Face>(
     change: impl FnOnce(&RingName),
     user: Option<User>,

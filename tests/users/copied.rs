@@ -1,5 +1,5 @@
-//! What one end looks at or fills is its own: the other user, who may write to the memory at any time, cannot
-//! change it afterwards, nor see it before it is committed.
+//! What one end looks at or fills is its own: the other user, who may write to the memory at any
+//! time, cannot change it afterwards, nor see it before it is committed.
 
 use super::*;
 use crate::{
@@ -160,7 +160,8 @@ fn what_a_consumer_looks_at() {
     });
 }
 
-/// Bob fills what he has reserved; nobody sees it, and what Alice writes there meanwhile is not sent.
+/// Bob fills what he has reserved; nobody sees it, and what Alice writes there
+/// meanwhile is not sent.
 fn reserved_by_copy<O: End, I: End>(fill: fn(&mut O, &mut dyn FnMut()), take: fn(&mut I) -> u64) {
     for (between_users, options) in [(true, shared()), (false, private())] {
         let run = |user: User, body: &dyn Fn(&mut Line)| match between_users {

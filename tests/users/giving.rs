@@ -106,7 +106,8 @@ fn what_only_root_may() {
     });
 }
 
-/// A System V object is given away by whoever has it; its maker can do everything with it all the same.
+/// A System V object is given away by whoever has it; its maker can do
+/// everything with it all the same.
 #[test]
 fn what_anybody_may() {
     fn check<F: Face>() {

@@ -72,7 +72,8 @@ fn take_all<F: Face>(mut from: F::In) {
     assert_eq!(F::take(&mut from, DEADLINE).unwrap(), None);
 }
 
-/// Alice makes a ring and does her part; the stranger and who trusts nobody are refused; Bob comes and does his.
+/// Alice makes a ring and does her part; the stranger and who trusts nobody are
+/// refused; Bob comes and does his.
 fn both_ways<A: End, B: End>(alices: fn(A), bobs: fn(B)) {
     let name = RingName::new("shared");
     let mut alice = ALICE.run(|line| {

@@ -119,7 +119,8 @@ fn only_the_owner_removes() {
     });
 }
 
-/// A ring whose owner was killed while he replaced it: others cannot take its name away, and are told.
+/// A ring whose owner was killed while he replaced it: others cannot take its
+/// name away, and are told.
 #[test]
 fn what_only_the_owner_can_go_on_with() {
     const REPLACED: u64 = 304;

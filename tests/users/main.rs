@@ -1,4 +1,5 @@
-//! Rings between users, by the kernel's rules: who is let in, whose bytes are whose, who may remove what.
+//! Rings between users, by the kernel's rules: who is let in, whose bytes are
+//! whose, who may remove what.
 //!
 //! With real users, which only root can be; as anybody else each test says that it is left out.
 
@@ -74,7 +75,8 @@ fn shared() -> Options {
     face_support::options().mode(0o660).group(GROUP).trust(Trust::AnyUser)
 }
 
-/// The owner, the group and the mode of a ring, and of its semaphores: those of a POSIX ring lie in it.
+/// The owner, the group and the mode of a ring, and of its semaphores: those of
+/// a POSIX ring lie in it.
 fn access(name: &RingName) -> [(u32, u32, u32); 2] {
     let of_ring = (name.owner(), name.group(), name.mode());
     let of_set = |perm: libc::ipc_perm| (perm.uid, perm.gid, u32::from(perm.mode) & 0o777);

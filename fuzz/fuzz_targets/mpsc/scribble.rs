@@ -16,7 +16,8 @@ const SEAT: u64 = 384;
 const BLOCKS: u64 = SEATS + PRODUCERS as u64 * SEAT;
 /// A block's claim, and its header.
 const BLOCK: u64 = 16;
-/// Bytes of the control area: a page, as all of the above lies in it but for the blocks of a fine ring.
+/// Bytes of the control area: a page, as all of the above lies in it but for
+/// the blocks of a fine ring.
 const PAGE: u64 = 4096;
 
 /// Bytes written somewhere into the segment.
@@ -54,7 +55,8 @@ enum Place {
 #[derive(Arbitrary, Debug)]
 enum Number {
     Word(u64),
-    /// A claim: its state, its owner, its blocks, near a power of two, and its lap, near that of the head.
+    /// A claim: its state, its owner, its blocks, near a power of two, and its
+    /// lap, near that of the head.
     Claim(u8, u8, u8, i8, i8),
     /// A header: its length, near a power of two, and its kind.
     Header(u8, i8, u32),

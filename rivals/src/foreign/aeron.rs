@@ -1,9 +1,12 @@
-//! Aeron's shared memory, between processes, by its C client: an exclusive publication and a subscription, as in the
-//! sample that Aeron measures its own throughput with; for several senders a concurrent publication of each. A message is offered, which copies it into the publication's buffer;
-//! to claim room and make it there takes two calls from Rust to C, and was slower up to 64 B and no faster at 1 KiB.
+//! Aeron's shared memory, between processes, by its C client: an exclusive publication and a
+//! subscription, as in the sample that Aeron measures its own throughput with; for several
+//! senders a concurrent publication of each. A message is offered, which copies it into the
+//! publication's buffer; to claim room and make it there takes two calls from Rust to C, and was
+//! slower up to 64 B and no faster at 1 KiB.
 //!
-//! Its media driver runs in the process that gives the orders, on whichever CPU is free, in one thread that sleeps when
-//! it has nothing to do: it is not on the way of the messages, but tells the publication how far the subscription is.
+//! Its media driver runs in the process that gives the orders, on whichever CPU is free, in one
+//! thread that sleeps when it has nothing to do: it is not on the way of the messages, but tells
+//! the publication how far the subscription is.
 
 use std::fmt::Display;
 use std::io;
@@ -32,7 +35,8 @@ struct AeronIpc {
     shared: bool,
 }
 
-/// `aeron` or `aeron:SIZE`, the size of a term; a publication has three of them, and room for half of one.
+/// `aeron` or `aeron:SIZE`, the size of a term; a publication has three of
+/// them, and room for half of one.
 pub fn make(options: &str) -> Result<Box<dyn AnyTransport>, Unavailable> {
     of(options, false)
 }

@@ -1,8 +1,8 @@
-//! iceoryx2, between processes: publish and subscribe, without a copy. A message is loaned, written in shared memory and
-//! sent.
+//! iceoryx2, between processes: publish and subscribe, without a copy. A message is loaned,
+//! written in shared memory and sent.
 //!
-//! Sending a slice of messages as one would be its way to send a batch; then the receiver has one message, so it is left
-//! out where messages go in batches.
+//! Sending a slice of messages as one would be its way to send a batch; then the receiver has one
+//! message, so it is left out where messages go in batches.
 
 use std::fmt::Display;
 use std::io;
@@ -20,7 +20,8 @@ use crate::message::{self, AnyTransport, End, Link, Transport};
 use crate::tidy;
 use crate::transport::Unavailable;
 
-/// Messages in flight at most, however small they are: it keeps a table of them, and more are no faster.
+/// Messages in flight at most, however small they are: it keeps a table of
+/// them, and more are no faster.
 const MOST: usize = 4096;
 
 struct Iceoryx {
@@ -79,7 +80,8 @@ struct Kept<const N: usize> {
 }
 
 impl<const N: usize> Kept<N> {
-    /// All that it leaves lies in `directory`, or under its name in /dev/shm, where [`tidy`] finds it.
+    /// All that it leaves lies in `directory`, or under its name in /dev/shm,
+    /// where [`tidy`] finds it.
     fn open(directory: &str, bytes: usize) -> io::Result<Self> {
         let mut config = Config::default();
         let root = Path::new(directory.as_bytes()).map_err(failed)?;

@@ -1,7 +1,8 @@
-//! ipc-channel (servo's), between processes: `ipc::bytes_channel`, its way for bytes, which leaves out serde. It has no
-//! batches, and a message is received as a vector of its own.
+//! ipc-channel (servo's), between processes: `ipc::bytes_channel`, its way for bytes, which leaves
+//! out serde. It has no batches, and a message is received as a vector of its own.
 //!
-//! A channel is made here and its ends are sent to the two processes over ipc-channel's own one-shot servers.
+//! A channel is made here and its ends are sent to the two processes over
+//! ipc-channel's own one-shot servers.
 
 use std::fmt::Display;
 use std::io;
@@ -36,7 +37,8 @@ impl Transport for IpcChannel {
 
     fn connect<const N: usize>(&self) -> Result<Link, Unavailable> {
         let ends = || {
-            // The servers' sockets lie there then, and are removed whatever becomes of this program.
+            // The servers' sockets lie there then, and are removed whatever
+            // becomes of this program.
             let _ = tempfile::env::override_temp_dir(tidy::directory()?);
             let (sender, receiver) = ipc::bytes_channel()?;
             Ok::<_, io::Error>((hand_over(sender)?, hand_over(receiver)?))

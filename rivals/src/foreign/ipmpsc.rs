@@ -1,7 +1,7 @@
 //! ipmpsc, between processes: `send` and `recv`. It has no batches.
 //!
-//! Serde knows arrays of up to 32 numbers only; larger messages go as the slice of bytes they are, which it can read in
-//! place.
+//! Serde knows arrays of up to 32 numbers only; larger messages go as the slice of bytes they
+//! are, which it can read in place.
 
 use std::io;
 

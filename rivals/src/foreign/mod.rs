@@ -1,7 +1,9 @@
-//! What other libraries offer for the same work, each by the fastest way that its documentation shows.
+//! What other libraries offer for the same work, each by the fastest way that
+//! its documentation shows.
 //!
-//! The rings between threads leave waiting to who uses them: here both ends stay awake, as in the examples of those
-//! libraries. All of them get as many bytes of room as a ring of this library has by itself, unless told otherwise.
+//! The rings between threads leave waiting to who uses them: here both ends stay awake, as in the
+//! examples of those libraries. All of them get as many bytes of room as a ring of this library has
+//! by itself, unless told otherwise.
 
 #[cfg(feature = "aeron")]
 mod aeron;

@@ -1,6 +1,6 @@
-//! ringbuf, between threads: `try_push` and `try_pop`; batches go by
-//! `push_slice`, which is several times as fast as making them in the ring by `push_iter`, and by `pop_slice`, whole: an end
-//! that moves what little there is on a full or an empty ring makes both move little.
+//! ringbuf, between threads: `try_push` and `try_pop`; batches go by `push_slice`, which is several
+//! times as fast as making them in the ring by `push_iter`, and by `pop_slice`, whole: an end that
+//! moves what little there is on a full or an empty ring makes both move little.
 
 use std::io;
 

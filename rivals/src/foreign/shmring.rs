@@ -1,5 +1,5 @@
-//! shmring, between processes: a ring of bytes, written by `write_all` and read by `read_exact`. A batch is written at
-//! once, and whatever whole messages one read gives are one too.
+//! shmring, between processes: a ring of bytes, written by `write_all` and read by `read_exact`. A
+//! batch is written at once, and whatever whole messages one read gives are one too.
 
 use std::fmt::Display;
 use std::io::{self, Read, Write};

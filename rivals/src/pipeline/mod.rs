@@ -1,8 +1,9 @@
-//! A file through two processes: `shmcat` against other programs that copy their standard input to their standard output.
+//! A file through two processes: `shmcat` against other programs that copy their standard
+//! input to their standard output.
 //!
-//! Each pipeline is started without a shell, left to the scheduler, and timed from the start of its first process to the
-//! end of its last. Everything that arrives is compared with what was sent: files after each run, and what goes to a
-//! device in a run of its own, not timed, into a pipe.
+//! Each pipeline is started without a shell, left to the scheduler, and timed from the start of its
+//! first process to the end of its last. Everything that arrives is compared with what was sent:
+//! files after each run, and what goes to a device in a run of its own, not timed, into a pipe.
 
 mod duel;
 mod rivals;
@@ -34,12 +35,13 @@ const LEN: u64 = 1 << 30;
 /// What a pipeline is told besides what all are.
 #[derive(clap::Args)]
 pub struct Options {
-    /// Make a file of this size; a gibibyte, or a quarter of the memory that is free if that is less, unless told
+    /// Make a file of this size; a gibibyte, or a quarter of the memory that is
+    /// free if that is less, unless told
     #[arg(long, value_parser = size::parse)]
     pub size: Option<u64>,
 
-    /// Where to: a device, or a directory for a file that is removed again. Can be repeated [default: /dev/null, the
-    /// directory of temporary files, and /dev/shm]
+    /// Where to: a device, or a directory for a file that is removed again. Can be repeated
+    /// [default: /dev/null, the directory of temporary files, and /dev/shm]
     #[arg(long, value_name = "PATH")]
     pub to: Vec<PathBuf>,
 
@@ -47,14 +49,14 @@ pub struct Options {
     #[arg(long, value_name = "PATH")]
     pub shmcat: Option<PathBuf>,
 
-    /// Another program that copies its standard input to its standard output, twice with a pipe in between. Can be
-    /// repeated
+    /// Another program that copies its standard input to its standard output, twice with a
+    /// pipe in between. Can be repeated
     #[arg(long, value_name = "PATH")]
     pub with: Vec<PathBuf>,
 }
 
-/// Compares every rival with `shmcat | shmcat` and with `shmcat --to` and `--from`. What was measured, and whether every
-/// program that is installed brought every byte.
+/// Compares every rival with `shmcat | shmcat` and with `shmcat --to` and `--from`. What was
+/// measured, and whether every program that is installed brought every byte.
 ///
 /// # Errors
 ///
@@ -109,7 +111,8 @@ pub fn run(args: &Args, options: &Options) -> Result<(Vec<Row>, bool), Box<dyn E
     Ok(table.print())
 }
 
-/// A device, or a directory for files without a name, of which nothing is left however this program ends.
+/// A device, or a directory for files without a name, of which nothing is left
+/// however this program ends.
 fn sink(path: &Path) -> Result<Sink, String> {
     match Sink::at(path)? {
         Sink::File(_) => Err(format!("{}: not a directory or a device", path.display())),

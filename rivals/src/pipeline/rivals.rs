@@ -6,8 +6,8 @@ use super::uu_cat::UuCat;
 use crate::transport::stage::{Stage, piped};
 use crate::transport::{Flow, Input, Output, Rival, Transport, Unavailable};
 
-/// Each, or why it cannot be used here, and what it is called: GNU's (or whichever is installed) `cat`, uutils' `cat`,
-/// `pv`, `mbuffer`, and the programs at the paths.
+/// Each, or why it cannot be used here, and what it is called: GNU's (or whichever is installed)
+/// `cat`, uutils' `cat`, `pv`, `mbuffer`, and the programs at the paths.
 pub fn all(paths: &[PathBuf]) -> Vec<(Result<Rival, Unavailable>, String)> {
     let installed = |name: &str| (Rival::parse(name), name.to_owned());
     let own = |name: &str, transport: Box<dyn Transport>| {

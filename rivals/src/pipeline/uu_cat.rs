@@ -1,5 +1,5 @@
-//! uutils' `cat | cat`, which splices. The code of its package runs in processes of this program, so that it is there
-//! wherever this program is.
+//! uutils' `cat | cat`, which splices. The code of its package runs in processes of this program,
+//! so that it is there wherever this program is.
 
 use std::ffi::OsString;
 

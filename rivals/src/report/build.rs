@@ -37,8 +37,9 @@ impl Built {
         self.shmcat.as_deref()
     }
 
-    /// Builds the examples, which some steps need besides their own program, and the benches of those steps, one by one, so that one that does not
-    /// build stops no other. `watch` is shown what cargo says.
+    /// Builds the examples, which some steps need besides their own program, and the
+    /// benches of those steps, one by one, so that one that does not build stops no other.
+    /// `watch` is shown what cargo says.
     ///
     /// # Errors
     ///

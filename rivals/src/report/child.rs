@@ -1,7 +1,9 @@
-//! The programs of a report, one at a time: seen by their last line while they run, and ended when this program is.
+//! The programs of a report, one at a time: seen by their last line while they run,
+//! and ended when this program is.
 //!
-//! Each leads a process group of its own. A signal that ends this program first ends that group, and waits until nobody
-//! is left in it; should this program be killed, the kernel sends the leader SIGTERM.
+//! Each leads a process group of its own. A signal that ends this program first ends
+//! that group, and waits until nobody is left in it; should this program be killed, the
+//! kernel sends the leader SIGTERM.
 
 use std::io::{self, BufRead, BufReader};
 use std::os::unix::process::CommandExt;
@@ -56,7 +58,8 @@ fn end(group: Pid, grace: Duration) {
 pub struct Said {
     /// All it wrote to its standard output, if that was to be kept apart.
     pub output: Vec<u8>,
-    /// The lines that it wrote to its standard error, and to its standard output if that was not kept apart.
+    /// The lines that it wrote to its standard error, and to its standard
+    /// output if that was not kept apart.
     pub lines: Vec<String>,
     /// Why it is to be taken for failed.
     pub failure: Option<String>,
@@ -78,7 +81,8 @@ impl Said {
     }
 }
 
-/// Runs it to its end, and shows `watch` every line. `apart` says that its standard output is no text for people.
+/// Runs it to its end, and shows `watch` every line. `apart` says that its
+/// standard output is no text for people.
 ///
 /// # Errors
 ///
@@ -99,7 +103,8 @@ pub fn run(mut command: Command, apart: bool, mut watch: impl FnMut(&str)) -> io
             _ => Ok(()),
         }
     };
-    // SAFETY: `prepare` makes a system call and allocates nothing, so it may run between fork and exec.
+    // SAFETY: `prepare` makes a system call and allocates nothing, so it may
+    // run between fork and exec.
     unsafe { command.pre_exec(prepare) };
     let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
     let mut child = command.spawn()?;

@@ -1,6 +1,7 @@
 //! BENCHMARKS.md: text written by hand, with parts in it that are made.
 //!
-//! A made part lies between a line `<!-- generated: NAME -->` and the next line `<!-- end -->`; all around stays as it is.
+//! A made part lies between a line `<!-- generated: NAME -->` and the next line `<!-- end
+//! -->`; all around stays as it is.
 
 /// What ends a part.
 const END: &str = "<!-- end -->";

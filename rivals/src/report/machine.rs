@@ -130,7 +130,8 @@ fn memory() -> Option<String> {
 }
 
 fn glibc() -> String {
-    // SAFETY: the function has no preconditions, and returns a text that lives as long as the program.
+    // SAFETY: the function has no preconditions, and returns a text that lives
+    // as long as the program.
     let version = unsafe { CStr::from_ptr(libc::gnu_get_libc_version()) };
     version.to_string_lossy().into_owned()
 }

@@ -54,8 +54,9 @@ pub fn table_of_values(values: &[Value]) -> String {
     lines.join("\n")
 }
 
-/// What was done, with the size, and beside whom. Where a row says both, the work comes first: in this program's own rows
-/// all but the last part, in those of the benches so many as they have, because what they call a rival has parts, too.
+/// What was done, with the size, and beside whom. Where a row says both, the work comes first: in
+/// this program's own rows all but the last part, in those of the benches so many as they have,
+/// because what they call a rival has parts, too.
 pub fn parts(row: &Row) -> (String, String) {
     let size = size::show(row.size);
     let own = ["slots", "records", "many", "round-trip", "pipeline"].contains(&&*row.table);

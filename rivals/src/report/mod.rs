@@ -1,8 +1,9 @@
-//! BENCHMARKS.md, made: everything that can be measured here is, step by step, and tables and pictures of it go into the
-//! file between the lines that are written by hand.
+//! BENCHMARKS.md, made: everything that can be measured here is, step by step, and tables and
+//! pictures of it go into the file between the lines that are written by hand.
 //!
-//! A step is a program that writes its figures to a file ([`step`]). All of them are built first ([`build`]); then they
-//! run one after the other, each as a process of its own ([`child`]). A step that fails is named and stops no other.
+//! A step is a program that writes its figures to a file ([`step`]). All of them are built first
+//! ([`build`]); then they run one after the other, each as a process of its own ([`child`]). A step
+//! that fails is named and stops no other.
 
 mod build;
 mod child;
@@ -52,7 +53,8 @@ pub struct Options {
     into: Option<PathBuf>,
 }
 
-/// Measures, and writes; only the steps that `args.only` names, the other parts stay as they are. All rows that there are, and whether no step failed.
+/// Measures, and writes; only the steps that `args.only` names, the other parts stay as they are.
+/// All rows that there are, and whether no step failed.
 ///
 /// # Errors
 ///

@@ -1,4 +1,5 @@
-//! What a whole run brought, as it is kept in a directory: one file of figures for each step, and one of all else.
+//! What a whole run brought, as it is kept in a directory: one file of figures for
+//! each step, and one of all else.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,4 +1,5 @@
-//! What a report consists of: one program after another, each of which writes its figures to a file.
+//! What a report consists of: one program after another, each of which writes
+//! its figures to a file.
 
 use std::path::Path;
 use std::time::Duration;
@@ -13,7 +14,8 @@ pub struct Step {
     pub name: &'static str,
     /// Which program it is.
     pub program: Program,
-    /// About how many comparisons it makes, by which is told beforehand how long it takes; 0 if it decides that.
+    /// About how many comparisons it makes, by which is told beforehand how long
+    /// it takes; 0 if it decides that.
     comparisons: u32,
     /// The time of one sample, if it is not what was asked for.
     sample: Option<Duration>,
@@ -130,8 +132,8 @@ impl Step {
 
     /// About how long it takes.
     pub fn estimate(&self, extent: &Extent) -> Duration {
-        // Around a sample are two round trips of a cache line, and before the first pair two processes are started
-        // and find out how much they do in a sample.
+        // Around a sample are two round trips of a cache line, and before the first pair two
+        // processes are started and find out how much they do in a sample.
         const AROUND: Duration = Duration::from_millis(20);
         const START: Duration = Duration::from_millis(300);
         // It decides by itself how much it does.

@@ -1,7 +1,9 @@
-//! Producers that live: every record arrives once, whole, and after those its producer put before it.
+//! Producers that live: every record arrives once, whole, and after those its
+//! producer put before it.
 //!
-//! Nobody waits, as two who do would keep loom busy for ever: a producer that finds no room gives that record up, the
-//! consumer looks a few times while the producers are at it, and again when they are done.
+//! Nobody waits, as two who do would keep loom busy for ever: a producer that finds no
+//! room gives that record up, the consumer looks a few times while the producers are at
+//! it, and again when they are done.
 
 use super::*;
 use crate::models::{
@@ -9,8 +11,8 @@ use crate::models::{
     before_look, explore,
 };
 
-/// Records that are in the ring at first, by their lengths, then producers that try to put some each, while the
-/// consumer looks `looks` times.
+/// Records that are in the ring at first, by their lengths, then producers that try to put some
+/// each, while the consumer looks `looks` times.
 #[track_caller]
 fn run(search: Search, at_first: &'static [u32], lengths: &'static [&[u32]], looks: usize) {
     explore(search, move || {

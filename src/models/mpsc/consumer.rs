@@ -47,8 +47,8 @@ fn life(shared: &Shared, looks: usize, known: &Known) {
     }
 }
 
-/// In the ring there are two records and a claim of a dead producer that the tail is not past; another producer
-/// comes with records of these `lengths`. Whether the consumer was killed.
+/// In the ring there are two records and a claim of a dead producer that the tail is not past;
+/// another producer comes with records of these `lengths`. Whether the consumer was killed.
 fn run(steps: u32, lengths: &[u32], looks: usize) -> bool {
     let shared = Shared::new();
     assert!(shared.lock(1));

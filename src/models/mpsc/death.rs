@@ -1,4 +1,5 @@
-//! A producer that is killed after each of its steps, while another claims and the consumer repairs.
+//! A producer that is killed after each of its steps, while another claims and
+//! the consumer repairs.
 
 use super::*;
 use crate::{
@@ -10,8 +11,8 @@ use crate::{
 };
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 
-/// The victim takes its seat, commits a record of one block and aborts a claim of two, or the other way round, and
-/// leaves. Notes in `deeds` what it has committed, or is about to.
+/// The victim takes its seat, commits a record of one block and aborts a claim of two, or the other
+/// way round, and leaves. Notes in `deeds` what it has committed, or is about to.
 fn life(shared: &Shared, aborts: [bool; 2], deeds: &Deeds) {
     let mut producer = shared.producer(0);
     assert_eq!(shared.seat(0).take(shared.ring(), &mut producer), Ok(true));
@@ -31,8 +32,8 @@ fn life(shared: &Shared, aborts: [bool; 2], deeds: &Deeds) {
     shared.seat(0).leave(&producer);
 }
 
-/// What the victim has committed; of the last, where it was: whoever is killed in its commit, which is a look and a store, has
-/// perhaps not come to the store.
+/// What the victim has committed; of the last, where it was: whoever is killed in its commit, which
+/// is a look and a store, has perhaps not come to the store.
 #[derive(Default)]
 struct Deeds {
     committed: AtomicU8,
@@ -40,8 +41,8 @@ struct Deeds {
 }
 
 impl Deeds {
-    /// What the victim has committed, or had when it was killed. While it has the seat: so long nobody but itself
-    /// changes its claim before that is committed.
+    /// What the victim has committed, or had when it was killed. While it has the seat: so long
+    /// nobody but itself changes its claim before that is committed.
     fn committed(&self, shared: &Shared) -> u8 {
         let committed = self.committed.load(Relaxed);
         let last = geometry().unfinished(shared.ring(), self.last.load(Relaxed));

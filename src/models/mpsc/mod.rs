@@ -1,15 +1,18 @@
-//! The ring of many producers under loom: a ring of four blocks, which begins two blocks before the lap passes 2^32.
+//! The ring of many producers under loom: a ring of four blocks, which begins two
+//! blocks before the lap passes 2^32.
 //!
-//! [`alive`] is about producers that live, [`death`] about one that is killed after each of its steps in turn,
-//! [`seats`] about those who take over from it and are killed themselves, [`consumer`] about a consumer that is killed
-//! after each of its steps, [`asleep`] about producers that sleep for room.
+//! [`alive`] is about producers that live, [`death`] about one that is killed after each of its
+//! steps in turn, [`seats`] about those who take over from it and are killed themselves,
+//! [`consumer`] about a consumer that is killed after each of its steps, [`asleep`] about
+//! producers that sleep for room.
 //!
-//! Bytes are loom cells: loom fails a model in which one is written that may still be read, or read before it is
-//! whole.
+//! Bytes are loom cells: loom fails a model in which one is written that may still be
+//! read, or read before it is whole.
 //!
-//! What loom cannot see here: it kills between two operations on shared words, and not amid the bytes, which before
-//! a commit is the same; a seat's lock is a flag that the model takes back from the dead, where in truth the kernel
-//! does; and its fences are SeqCst on both sides. Real kills are the business of `tests/`.
+//! What loom cannot see here: it kills between two operations on shared words, and not amid the
+//! bytes, which before a commit is the same; a seat's lock is a flag that the model takes back
+//! from the dead, where in truth the kernel does; and its fences are SeqCst on both sides. Real
+//! kills are the business of `tests/`.
 
 mod alive;
 mod asleep;
@@ -106,7 +109,8 @@ impl Shared {
         value
     }
 
-    /// One look: what was read and released, if there was a record. What else there was is repaired and stepped over.
+    /// One look: what was read and released, if there was a record. What else there
+    /// was is repaired and stepped over.
     fn take(&self, consumer: &mut Consumer) -> Option<u8> {
         // (`first_committed` makes the same load.)
         let found = consumer.look(self.ring(), 0).unwrap();

@@ -9,8 +9,8 @@ use crate::{
     sync::mortal::killed_after,
 };
 
-/// Steps in which the first owner of the seat takes it, claims a block, and neither moves the tail past it nor
-/// lives on.
+/// Steps in which the first owner of the seat takes it, claims a block, and neither moves
+/// the tail past it nor lives on.
 const DIES_CLAIMING: u32 = 2 + 3 + 3;
 
 /// Takes the seat if that can be had, and puts a record.
@@ -26,9 +26,9 @@ fn life(shared: &Shared, value: u8) -> bool {
     true
 }
 
-/// The first owner of the seat is killed after `first` steps, and then, one after the other, those who come into it
-/// after so many of theirs, while perhaps another producer claims and the consumer repairs. Whether the last of
-/// them was killed.
+/// The first owner of the seat is killed after `first` steps, and then, one after the other, those
+/// who come into it after so many of theirs, while perhaps another producer claims and the consumer
+/// repairs. Whether the last of them was killed.
 fn run(first: u32, then: &[u32], other: bool, looks: usize) -> bool {
     let shared = Shared::new();
     assert!(shared.lock(0) && shared.lock(1));
@@ -89,8 +89,8 @@ fn what_kills_the_first_owner_amid_its_claim() {
     });
 }
 
-/// The first owner has only taken the seat, has claimed, has moved the tail as well, has committed. (The step before that is a
-/// look.)
+/// The first owner has only taken the seat, has claimed, has moved the tail as well, has committed.
+/// (The step before that is a look.)
 const FIRST: [u32; 4] = [DIES_CLAIMING - 1, DIES_CLAIMING, DIES_CLAIMING + 1, DIES_CLAIMING + 3];
 
 #[test]

@@ -27,10 +27,11 @@ pub(crate) struct Consumer {
 }
 
 impl Consumer {
-    /// Takes up a ring where its positions stand, and finishes the release that a predecessor may have died
-    /// over. Producers that wait for room may then be due a wake-up.
+    /// Takes up a ring where its positions stand, and finishes the release that a predecessor may
+    /// have died over. Producers that wait for room may then be due a wake-up.
     pub(crate) fn take_up(ring: Ring<'_>, geometry: Geometry) -> Result<Self, Violation> {
-        // Relaxed: whatever told us that the predecessor is gone orders its last stores before this.
+        // Relaxed: whatever told us that the predecessor is gone orders its
+        // last stores before this.
         let from = ring.head.load(Ordering::Relaxed);
         geometry.whole("head", from)?;
         let tail = ring.tail.load(Ordering::Relaxed);
@@ -63,7 +64,8 @@ impl Consumer {
         self.geometry
     }
 
-    /// Looks `offset` past the position: at the position itself or where the claim ends that was found before.
+    /// Looks `offset` past the position: at the position itself or where the
+    /// claim ends that was found before.
     ///
     /// # Errors
     /// [`Violation`]: the word there cannot be.
@@ -91,8 +93,8 @@ impl Consumer {
         })
     }
 
-    /// The usual case of [`look`](Self::look): the owner and the blocks of the claim at the position, if it is committed. What
-    /// is wrong is left to that one.
+    /// The usual case of [`look`](Self::look): the owner and the blocks of the claim at the
+    /// position, if it is committed. What is wrong is left to that one.
     #[inline(always)]
     pub(crate) fn first_committed(&self, ring: Ring<'_>) -> Option<(u8, u32)> {
         // Acquire: as in `look`.
@@ -103,8 +105,9 @@ impl Consumer {
         (is_it && fits).then(|| (word.owner(), word.blocks()))
     }
 
-    /// The usual case of [`release`](Self::release): gives back the claim at the position, which was found to be
-    /// committed. False, and nothing is given back, if it is not, or not of so many bytes.
+    /// The usual case of [`release`](Self::release): gives back the claim at the
+    /// position, which was found to be committed. False, and nothing is given back, if it
+    /// is not, or not of so many bytes.
     #[inline(always)]
     pub(crate) fn release_first(&mut self, ring: Ring<'_>, bytes: u64) -> bool {
         let claim = &self.geometry.block(ring, self.head).claim;
@@ -121,8 +124,8 @@ impl Consumer {
         true
     }
 
-    /// Gives back what lies before `upto`: the end of a claim that was found, as were all before it, to be
-    /// committed or a pad.
+    /// Gives back what lies before `upto`: the end of a claim that was found, as were all
+    /// before it, to be committed or a pad.
     ///
     /// # Errors
     /// [`Violation`]: a word has changed meanwhile, and the head stays.
@@ -144,18 +147,20 @@ impl Consumer {
             at += bytes;
         }
         self.head = at;
-        // Release: pairs with the Acquire in `Producer::refresh`; we have read the bytes, and the words are FREE.
+        // Release: pairs with the Acquire in `Producer::refresh`; we have read the
+        // bytes, and the words are FREE.
         ring.head.store(at, Ordering::Release);
         Ok(())
     }
 
-    /// Makes a pad of the claim at the position, which was found to be [`Found::Busy`], and whose owner was found
-    /// to be dead **after** that. False if it was not BUSY any more: look again.
+    /// Makes a pad of the claim at the position, which was found to be [`Found::Busy`], and whose
+    /// owner was found to be dead **after** that. False if it was not BUSY any more: look again.
     pub(crate) fn revoke(&self, ring: Ring<'_>, owner: u8, blocks: u32) -> bool {
         let busy = Word::busy(owner, blocks, self.geometry.lap(self.head));
         let claim = &self.geometry.block(ring, self.head).claim;
         let (busy, pad) = (busy.0, busy.with(State::Pad).0);
-        // Relaxed: who steps over it acquires the claim all the same, as a swap carries on the release of what it swaps.
+        // Relaxed: who steps over it acquires the claim all the same, as a swap carries
+        // on the release of what it swaps.
         claim.compare_exchange(busy, pad, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 }

@@ -8,18 +8,20 @@
 //!                                             near the end, to begin to look for it
 //! ```
 //!
-//! The data area is made of blocks, and beside each block there is a word. A claim is one or more blocks on
-//! end; the word of its **first** block says all about it, and the words of its other blocks stay as they were:
+//! The data area is made of blocks, and beside each block there is a word. A claim is one or
+//! more blocks on end; the word of its **first** block says all about it, and the words of its
+//! other blocks stay as they were:
 //!
 //! ```text
 //!    63   62 | 61       54 | 53                  32 | 31                              0
 //!     state  |    owner    |        blocks          |              lap
 //! ```
 //!
-//! The lap is how often the ring had been gone round at the claim's position. It tells the claim at a block
-//! from the one that was there a lap before, and lets every change of a word for which two may compete be one
-//! compare-and-swap that cannot succeed on anything but what was looked at: to claim, to revoke. A BUSY word is its
-//! owner's as long as that one lives, and a COMMITTED one or a PAD the consumer's, who change it by a store.
+//! The lap is how often the ring had been gone round at the claim's position. It tells the claim at
+//! a block from the one that was there a lap before, and lets every change of a word for which two
+//! may compete be one compare-and-swap that cannot succeed on anything but what was looked at: to
+//! claim, to revoke. A BUSY word is its owner's as long as that one lives, and a COMMITTED one or a
+//! PAD the consumer's, who change it by a store.
 //!
 //! ```text
 //!             claim                 commit                  release
@@ -31,45 +33,51 @@
 //!                                 once the owner is dead (revoke)
 //! ```
 //!
-//! **One word says that there is a claim, how long it is and whose.** So there is no instant at which a producer
-//! could die and leave a claim that nobody can attribute or step over; and nobody need be told where the claims end. A
-//! producer begins at a place where one of them did: the tail, the end of its own last claim, or the head, whichever is furthest.
-//! It steps over every claim of this lap, in whatever state, FREE included, as that one was released meanwhile. A word that is
-//! not of this lap is where the claims end, and a claim is made there by one compare-and-swap, which succeeds only if
-//! that is still so.
+//! **One word says that there is a claim, how long it is and whose.** So there is no instant at
+//! which a producer could die and leave a claim that nobody can attribute or step over; and nobody
+//! need be told where the claims end. A producer begins at a place where one of them did: the tail,
+//! the end of its own last claim, or the head, whichever is furthest. It steps over every claim of
+//! this lap, in whatever state, FREE included, as that one was released meanwhile. A word that is
+//! not of this lap is where the claims end, and a claim is made there by one compare-and-swap,
+//! which succeeds only if that is still so.
 //!
-//! **The tail is a hint:** each claimer stores where its claim ends, before it commits. Two such stores compete, and one may come
-//! late, so that the tail may be behind by many claims, behind the head, too; it is never past the end. (As long as it had to
-//! be right, it took a second compare-and-swap; what that cost is in BENCHMARKS.md, "What helped, and what did not".)
+//! **The tail is a hint:** each claimer stores where its claim ends, before it commits. Two such
+//! stores compete, and one may come late, so that the tail may be behind by many claims, behind the
+//! head, too; it is never past the end. (As long as it had to be right, it took a second
+//! compare-and-swap; what that cost is in BENCHMARKS.md, "What helped, and what did not".)
 //!
-//! **Where the claims end, the head decides whether there is room.** The word there is FREE or, while a claim of a lap before
-//! has not been released, not; if it is of a *later* lap, the ring was gone round since the producer began to look, and it
-//! begins anew: whoever claimed there had seen a head past this place, which the looker sees then, too. So the
-//! usual claim by one that sends alone is two looks, one compare-and-swap and one store.
+//! **Where the claims end, the head decides whether there is room.** The word there is FREE or,
+//! while a claim of a lap before has not been released, not; if it is of a *later* lap, the ring
+//! was gone round since the producer began to look, and it begins anew: whoever claimed there had
+//! seen a head past this place, which the looker sees then, too. So the usual claim by one that
+//! sends alone is two looks, one compare-and-swap and one store.
 //!
-//! **The consumer stores FREE and then the head,** the other way round a producer could have the room and
-//! find it taken. One that dies between the two leaves a FREE claim of this lap at the head, which its
-//! successor steps over: nothing is handed out twice.
+//! **The consumer stores FREE and then the head,** the other way round a producer could have the
+//! room and find it taken. One that dies between the two leaves a FREE claim of this lap at the
+//! head, which its successor steps over: nothing is handed out twice.
 //!
-//! **The consumer repairs, and nobody else:** a BUSY claim at the head whose owner is dead becomes a PAD.
+//! **The consumer repairs, and nobody else:** a BUSY claim at the head whose
+//! owner is dead becomes a PAD.
 //!
-//! **A seat is who a claim's owner is.** If the seat of a dead producer went to another at once, a claim that
-//! the dead one left BUSY would look like one of the living, for ever. So a seat is free again only when
-//! nothing of its last owner is in the ring: see [`seat`].
+//! **A seat is who a claim's owner is.** If the seat of a dead producer went to another at once, a
+//! claim that the dead one left BUSY would look like one of the living, for ever. So a seat is free
+//! again only when nothing of its last owner is in the ring: see [`seat`].
 //!
-//! Whatever a peer scribbles into the words, what leaves this module lies in the ring: a claim handed out is no
-//! longer than the ring and begins at a whole block. Every loop ends.
+//! Whatever a peer scribbles into the words, what leaves this module lies in the ring: a claim
+//! handed out is no longer than the ring and begins at a whole block. Every loop ends.
 //!
-//! **An owner that lives is not taken for dead**: the kernel gives its seat's lock back when nothing is left that could
-//! store to the ring: with the mapping or, of System V objects, with the process, unless that one gives it up by itself
-//! ([`crate::peer`]; [`crate::backend`] forbids it). On this rests that commit is a look and a store, where a
-//! compare-and-swap would wait until every store before it is in the cache.
+//! **An owner that lives is not taken for dead**: the kernel gives its seat's lock back when
+//! nothing is left that could store to the ring: with the mapping or, of System V objects, with the
+//! process, unless that one gives it up by itself ([`crate::peer`]; [`crate::backend`] forbids it).
+//! On this rests that commit is a look and a store, where a compare-and-swap would wait until every
+//! store before it is in the cache.
 //!
-//! What 32 bits of lap do not tell apart: laps that are 2^32 from one another. A producer that is stopped between its look and its
-//! compare-and-swap and goes on exactly so many laps later, to the block, claims what it should not; one that comes to a block
-//! at which the last claim began exactly so many laps ago takes that for one of this lap, and so does whoever else looks where
-//! the claims end. (A place to begin is never half as many laps old, which would look like the end: whoever was stopped before
-//! its store to the tail has not committed, and the ring waits for it.)
+//! What 32 bits of lap do not tell apart: laps that are 2^32 from one another. A producer that is
+//! stopped between its look and its compare-and-swap and goes on exactly so many laps later, to the
+//! block, claims what it should not; one that comes to a block at which the last claim began
+//! exactly so many laps ago takes that for one of this lap, and so does whoever else looks where
+//! the claims end. (A place to begin is never half as many laps old, which would look like the end:
+//! whoever was stopped before its store to the tail has not committed, and the ring waits for it.)
 
 mod consumer;
 mod producer;
@@ -90,8 +98,8 @@ use crate::sync::{AtomicU64, Ordering};
 pub(crate) struct Block {
     /// See the module's picture.
     pub(crate) claim: AtomicU64,
-    /// Data, as far as this module is concerned: the claim's owner stores it before it commits, and as the
-    /// commit orders it as it orders the bytes, Relaxed will do.
+    /// Data, as far as this module is concerned: the claim's owner stores it before it commits, and
+    /// as the commit orders it as it orders the bytes, Relaxed will do.
     pub(crate) header: AtomicU64,
 }
 
@@ -174,8 +182,8 @@ impl Geometry {
         busy.then(|| word.owner())
     }
 
-    /// The owners of the claims that were not released, as far as the words make sense, and whether each is
-    /// committed. (Of the pads none.) For who knows that nobody is at it.
+    /// The owners of the claims that were not released, as far as the words make sense, and whether
+    /// each is committed. (Of the pads none.) For who knows that nobody is at it.
     pub(crate) fn unreleased(self, ring: Ring<'_>) -> impl Iterator<Item = (u8, bool)> {
         // Acquire, both: pairs with the Release of those who stored them, and are no more.
         let mut at = ring.head.load(Ordering::Acquire);
@@ -191,8 +199,8 @@ impl Geometry {
         })
     }
 
-    /// Where the claims end, for who wants to show it: the words from the head or the tail on are got by `read`. What cannot be
-    /// ends them, too.
+    /// Where the claims end, for who wants to show it: the words from the head or the tail on are
+    /// got by `read`. What cannot be ends them, too.
     pub(crate) fn end_of_claims<E>(
         self,
         head: u64,
@@ -214,7 +222,8 @@ impl Geometry {
         word.lap() == self.lap(position) && word != Word::NONE
     }
 
-    /// Whether `word` is that of a claim a lap or more before one at `position`, or of none; see the module's last paragraph.
+    /// Whether `word` is that of a claim a lap or more before one at `position`, or of none;
+    /// see the module's last paragraph.
     #[inline]
     fn is_unclaimed(self, word: Word, position: u64) -> bool {
         word == Word::NONE || self.lap(position).wrapping_sub(word.lap()).cast_signed() > 0

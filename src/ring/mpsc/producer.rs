@@ -94,8 +94,8 @@ impl Producer {
         self.end
     }
 
-    /// Bytes that can ever be claimed after this point by all producers together, as far as the private copy
-    /// tells. If they are too few, a claim finds no room for ever.
+    /// Bytes that can ever be claimed after this point by all producers together, as far as the
+    /// private copy tells. If they are too few, a claim finds no room for ever.
     pub(crate) fn left(&self) -> u64 {
         cursor::left(self.tail)
     }
@@ -105,14 +105,16 @@ impl Producer {
         self.tail
     }
 
-    /// For how far a head to wait after a claim of `blocks` found no room. It may take more: others claim, too.
+    /// For how far a head to wait after a claim of `blocks` found no room. It
+    /// may take more: others claim, too.
     pub(crate) fn wanted_head(&self, blocks: u32) -> u64 {
         let end = self.tail.saturating_add(self.geometry.bytes(blocks));
         end.saturating_sub(self.geometry.capacity)
     }
 
-    /// Claims `blocks`, of which there are at least one and no more than [`Geometry::most`]. `None`: there is
-    /// no room. `meet` is called each time that others are found to claim at this moment.
+    /// Claims `blocks`, of which there are at least one and no more than
+    /// [`Geometry::most`]. `None`: there is no room. `meet` is called each time that others
+    /// are found to claim at this moment.
     ///
     /// # Errors
     /// [`Violation`]: nothing was claimed.
@@ -167,17 +169,19 @@ impl Producer {
     fn claim_at(&mut self, ring: Ring<'_>, at: u64, seen: Word, blocks: u32) -> Option<Claim> {
         let word = Word::busy(self.me, blocks, self.geometry.lap(at));
         let claim = &self.geometry.block(ring, at).claim;
-        // Release: pairs with the Acquire in `look`, in whoever steps over it. What we may overwrite the consumer has read:
-        // that is the Acquire in `refresh`.
+        // Release: pairs with the Acquire in `look`, in whoever steps over it. What we may
+        // overwrite the consumer has read: that is the Acquire in `refresh`.
         claim.compare_exchange(seen.0, word.0, Ordering::Release, Ordering::Relaxed).ok()?;
         self.end = at + self.geometry.bytes(blocks);
         self.tail = self.end;
-        // Release: pairs with the Acquire in `begin`; who begins there sees what was claimed before.
+        // Release: pairs with the Acquire in `begin`; who begins there sees
+        // what was claimed before.
         ring.tail.store(self.end, Ordering::Release);
         Some(Claim { position: at, word })
     }
 
-    /// Walks over the claims up to where they end. `None`: others have claimed as fast as this walked.
+    /// Walks over the claims up to where they end. `None`: others have claimed
+    /// as fast as this walked.
     fn find_end(&mut self, ring: Ring<'_>, need: u64) -> Result<Option<End>, Violation> {
         let mut at = self.begin(ring)?;
         // Who begins at the head or behind it has then passed all that was claimed when it began.
@@ -205,7 +209,8 @@ impl Producer {
         Ok(None)
     }
 
-    /// Hands a claim over to the consumer. False if it was revoked: this producer was taken for dead.
+    /// Hands a claim over to the consumer. False if it was revoked: this
+    /// producer was taken for dead.
     #[inline(always)]
     pub(crate) fn commit(&self, ring: Ring<'_>, claim: &Claim) -> bool {
         self.finish(ring, claim, State::Committed)
@@ -217,9 +222,10 @@ impl Producer {
         self.finish(ring, claim, State::Pad)
     }
 
-    /// A look and a store, where a compare-and-swap would wait until all that was stored before is in the cache. A claim
-    /// changes under its owner only once that one is dead, and who is dead stores nothing. (Who finds it revoked all the
-    /// same was taken for dead by mistake, and writes nothing.)
+    /// A look and a store, where a compare-and-swap would wait until all that was stored
+    /// before is in the cache. A claim changes under its owner only once that one is dead,
+    /// and who is dead stores nothing. (Who finds it revoked all the same was taken for dead
+    /// by mistake, and writes nothing.)
     #[inline(always)]
     fn finish(&self, ring: Ring<'_>, claim: &Claim, state: State) -> bool {
         let word = &self.geometry.block(ring, claim.position).claim;
@@ -234,8 +240,8 @@ impl Producer {
 
     /// Returns a position past every claim of whoever has died before, or left.
     pub(super) fn settle(&mut self, ring: Ring<'_>) -> Result<u64, Violation> {
-        // From a head on that is not older than their claims these were no more than the capacity, and we see them, as they
-        // saw what they claimed behind.
+        // From a head on that is not older than their claims these were no more than the capacity,
+        // and we see them, as they saw what they claimed behind.
         self.refresh(ring)?;
         self.find_end(ring, 0)?;
         Ok(self.tail)
@@ -250,8 +256,8 @@ impl Producer {
     /// From where on to look for the end of the claims: a place where one of them ends.
     #[inline(always)]
     fn begin(&self, ring: Ring<'_>) -> Result<u64, Violation> {
-        // Acquire: pairs with the Release in `claim_at`. It may be behind what we know: two stores to it compete, and
-        // somebody may have been stopped before his.
+        // Acquire: pairs with the Release in `claim_at`. It may be behind what we know: two stores
+        // to it compete, and somebody may have been stopped before his.
         let at = ring.tail.load(Ordering::Acquire);
         if self.geometry.is_whole(at) { Ok(at.max(self.tail)) } else { Err(self.bad_tail(at)) }
     }
@@ -264,15 +270,15 @@ impl Producer {
     /// Loads the word of a block.
     #[inline(always)]
     fn look(&self, ring: Ring<'_>, at: u64) -> Word {
-        // Acquire: pairs with the Release of a claim (we then see a head with which its length is right, and the one with
-        // which it was passed).
+        // Acquire: pairs with the Release of a claim (we then see a head with which its length is
+        // right, and the one with which it was passed).
         Word(self.geometry.block(ring, at).claim.load(Ordering::Acquire))
     }
 
     /// Loads the head.
     pub(crate) fn refresh(&mut self, ring: Ring<'_>) -> Result<u64, Violation> {
-        // Acquire: pairs with the Release in `Consumer::release`: the words before it are FREE, and the
-        // consumer has read the bytes that we may overwrite.
+        // Acquire: pairs with the Release in `Consumer::release`: the words before it are FREE, and
+        // the consumer has read the bytes that we may overwrite.
         let head = ring.head.load(Ordering::Acquire);
         cursor::distance("head", self.head, head, u64::MAX)?;
         self.geometry.whole("head", head)?;
@@ -306,7 +312,8 @@ impl Producer {
             if head > at {
                 return Ok(Verdict::Passed);
             }
-            // So it is of a lap before, however it looks: who claimed here in a later one had seen a head past this.
+            // So it is of a lap before, however it looks: who claimed here in a later
+            // one had seen a head past this.
             cursor::distance("tail", head, at, geometry.capacity)?;
         }
         Ok(match (is_free, self.room(at)) {

@@ -1,6 +1,7 @@
 //! Seats: who may call itself the owner of claims.
 //!
-//! Beside the lock of a seat, which dies with its holder and is not of this module, there is one word:
+//! Beside the lock of a seat, which dies with its holder and is not of this
+//! module, there is one word:
 //!
 //! ```text
 //!               take, once head >= p                leave
@@ -10,13 +11,15 @@
 //!      `-----------------------------------'  knows that the last owner is dead
 //! ```
 //!
-//! where `p` is a position from which on there is nothing of the last owner in the ring. All moves are made
-//! by who holds the lock, and it may die after any of them: what it leaves is a state of the picture.
+//! where `p` is a position from which on there is nothing of the last owner in the ring.
+//! All moves are made by who holds the lock, and it may die after any of them: what it
+//! leaves is a state of the picture.
 //!
-//! The subtle point is where to look for the claims of the dead. If `p` were the tail as it is, the head could reach it with one
-//! of them still to come, and the consumer would take that for one of the new owner, who lives: it would wait for a commit for
-//! ever. So `p` is where the claims end, which whoever settles finds out as for a claim of its own: it sees all that the dead
-//! one had seen before it claimed.
+//! The subtle point is where to look for the claims of the dead. If `p` were the tail as it is,
+//! the head could reach it with one of them still to come, and the consumer would take that for
+//! one of the new owner, who lives: it would wait for a commit for ever. So `p` is where the
+//! claims end, which whoever settles finds out as for a claim of its own: it sees all that the
+//! dead one had seen before it claimed.
 
 use super::{Producer, Ring};
 use crate::{
@@ -32,9 +35,9 @@ pub(crate) const IN_USE: u64 = u64::MAX;
 pub(crate) struct Seat<'a>(pub(crate) &'a AtomicU64);
 
 impl Seat<'_> {
-    /// Takes the seat for `producer`, who holds the seat's lock and has claimed nothing. False if there
-    /// is still something of the last owner in the ring: give the lock back and try another seat, or this one
-    /// later.
+    /// Takes the seat for `producer`, who holds the seat's lock and has claimed nothing. False
+    /// if there is still something of the last owner in the ring: give the lock back and try
+    /// another seat, or this one later.
     ///
     /// # Errors
     /// [`Violation`]: the seat was not taken.
@@ -57,8 +60,8 @@ impl Seat<'_> {
         Ok(true)
     }
 
-    /// Notes from where on there is nothing of the last owner in the ring, who is dead: `producer` holds the
-    /// seat's lock, and it says [`IN_USE`].
+    /// Notes from where on there is nothing of the last owner in the ring, who is dead: `producer`
+    /// holds the seat's lock, and it says [`IN_USE`].
     ///
     /// # Errors
     /// As [`take`](Self::take).
@@ -68,8 +71,8 @@ impl Seat<'_> {
         producer: &mut Producer,
     ) -> Result<u64, Violation> {
         let gone = producer.settle(ring)?;
-        // Release: the consumer that sees it, without the lock, sees what the dead one committed, as we do by the
-        // lock.
+        // Release: the consumer that sees it, without the lock, sees what the dead one
+        // committed, as we do by the lock.
         self.0.store(gone, Ordering::Release);
         Ok(gone)
     }
@@ -80,13 +83,13 @@ impl Seat<'_> {
         self.0.store(producer.end(), Ordering::Release);
     }
 
-    /// For the consumer: whether a claim of this seat that it found BUSY at `position` is nobody's any more, although
-    /// somebody holds the seat's lock. Whoever tries to take a dead one's seat holds it for a moment, and so might
-    /// many, one after the other.
+    /// For the consumer: whether a claim of this seat that it found BUSY at `position` is nobody's
+    /// any more, although somebody holds the seat's lock. Whoever tries to take a dead one's seat
+    /// holds it for a moment, and so might many, one after the other.
     pub(crate) fn outlived(self, position: u64) -> bool {
-        // Acquire: pairs with the Release in `leave`; an attempt to revoke finds what the owner committed. A
-        // value of before the owner does no harm: the head had passed it when the owner came, and is not past
-        // `position`.
+        // Acquire: pairs with the Release in `leave`; an attempt to revoke finds what the owner
+        // committed. A value of before the owner does no harm: the head had passed it when the
+        // owner came, and is not past `position`.
         let gone = self.0.load(Ordering::Acquire);
         gone != IN_USE && position < gone
     }

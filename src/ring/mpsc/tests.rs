@@ -218,7 +218,8 @@ fn the_usual_ways_find_and_release_what_the_others_do() {
                 };
                 assert_eq!(consumer.first_committed(words.ring()), looked, "{word:?} {state:?}");
                 let Some((_, blocks)) = looked else {
-                    // (Of a claim that nobody can have found to be longer than the ring nobody asks.)
+                    // (Of a claim that nobody can have found to be longer than
+                    // the ring nobody asks.)
                     for bytes in [0, UNIT, 2 * UNIT] {
                         assert!(!consumer.release_first(words.ring(), bytes), "{word:?} {state:?}");
                     }
@@ -266,8 +267,8 @@ fn a_claim_whose_owner_died_before_it_moved_the_tail_is_passed_by_anybody() {
     }
 }
 
-/// Whatever the tail says that was once the end of a claim, the next claim begins where the claims end, whether its
-/// producer has been there all the time, or for laps was not, or comes now.
+/// Whatever the tail says that was once the end of a claim, the next claim begins where the claims
+/// end, whether its producer has been there all the time, or for laps was not, or comes now.
 #[test]
 fn the_tail_may_be_behind_by_any_number_of_claims() {
     for start in STARTS {

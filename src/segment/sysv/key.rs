@@ -35,8 +35,8 @@ pub struct Key {
 }
 
 impl Key {
-    /// No key: whoever makes a ring with it makes a new one (IPC_PRIVATE), which others can find by its id alone;
-    /// an end says by its `name()` which that is.
+    /// No key: whoever makes a ring with it makes a new one (IPC_PRIVATE), which others can find by
+    /// its id alone; an end says by its `name()` which that is.
     #[must_use]
     pub fn private() -> Self {
         Self::raw(0)
@@ -49,17 +49,18 @@ impl Key {
         Self { number, name: Name::SystemV(name).as_os_str().to_owned() }
     }
 
-    /// The key of a file that exists and a number of your own, as ftok(3) makes it: the low 16 bits of the
-    /// inode's number, 8 of the device's, and these 8.
+    /// The key of a file that exists and a number of your own, as ftok(3) makes it: the low 16 bits
+    /// of the inode's number, 8 of the device's, and these 8.
     ///
-    /// What is in the file does not count, and the key stays with the inode: where a file was *replaced* (written anew and
-    /// renamed, as editors and package managers do) this makes another key, and programs that were
-    /// started before do not meet those that are started after. Two files can have the same key. Choose a file
-    /// that stays, such as a directory of the application.
+    /// What is in the file does not count, and the key stays with the inode: where a file
+    /// was *replaced* (written anew and renamed, as editors and package managers do) this
+    /// makes another key, and programs that were started before do not meet those that
+    /// are started after. Two files can have the same key. Choose a file that stays, such
+    /// as a directory of the application.
     ///
     /// # Errors
-    /// [`NameError::KeyFile`] if the file cannot be looked at; [`NameError::Key`] for the number 0, for which
-    /// POSIX makes no promise.
+    /// [`NameError::KeyFile`] if the file cannot be looked at; [`NameError::Key`] for the number 0,
+    /// for which POSIX makes no promise.
     pub fn from_path(path: impl AsRef<Path>, project: u8) -> Result<Self, NameError> {
         Self::of_path(path.as_ref(), project).map(Self::raw)
     }

@@ -1,29 +1,34 @@
-//! System V shared memory, shmget(2): objects with a key or, made with IPC_PRIVATE, with an id alone.
+//! System V shared memory, shmget(2): objects with a key or, made with
+//! IPC_PRIVATE, with an id alone.
 //!
-//! Unlike a file a segment has its size from the beginning and keeps it: nobody can cut it short, and what a
-//! builder left that died is of use only if it has the right size. Beside it there is a set of semaphores, its locks
-//! ([`crate::peer::sysv`]), whose key is made of the segment's id. So the set of a segment is found without
-//! looking into it, by whoever comes, also when its maker was killed before he could say anything; and as no two segments
-//! that exist at a time have the same, one that was left behind is found and used by the next to have that key.
+//! Unlike a file a segment has its size from the beginning and keeps it: nobody can cut it short,
+//! and what a builder left that died is of use only if it has the right size. Beside it there is a
+//! set of semaphores, its locks ([`crate::peer::sysv`]), whose key is made of the segment's id. So
+//! the set of a segment is found without looking into it, by whoever comes, also when its maker was
+//! killed before he could say anything; and as no two segments that exist at a time have the same,
+//! one that was left behind is found and used by the next to have that key.
 //!
 //! ```text
 //! making     segment (IPC_EXCL) -> set (IPC_EXCL) -> build lock -> header: building -> ... -> header: ready
 //! removing   build lock -> header: gone -> set (IPC_RMID) -> segment (IPC_RMID)
 //! ```
 //!
-//! Killed anywhere in between, the next to come goes on from there: a segment without a set gets one, unless its
-//! header says that it is ready, or is another program's; a header that says "gone" is a removal to be finished by whoever finds it.
-//! Whoever waits for the build lock of a set that goes away is told so by the kernel (EIDRM), and starts again.
+//! Killed anywhere in between, the next to come goes on from there: a segment without a set gets
+//! one, unless its header says that it is ready, or is another program's; a header that says "gone"
+//! is a removal to be finished by whoever finds it. Whoever waits for the build lock of a set that
+//! goes away is told so by the kernel (EIDRM), and starts again.
 //!
-//! Only the user who made a segment makes its set and builds on it: another could give neither its mode nor remove it
-//! again, and would wait for him ([`Facts::creator`]). Who gives the build lock back looks whether there still is a
-//! segment, which ipcrm(1) may have removed, and takes the set away if not. Without the build lock something is changed in one
-//! case only: who could make no set takes his segment away. The first word is changed from zero by compare-and-swap, to
-//! "building" or to "gone", so he meets no builder.
+//! Only the user who made a segment makes its set and builds on it: another could give neither its
+//! mode nor remove it again, and would wait for him ([`Facts::creator`]). Who gives the build lock
+//! back looks whether there still is a segment, which ipcrm(1) may have removed, and takes the set
+//! away if not. Without the build lock something is changed in one case only: who could make no set
+//! takes his segment away. The first word is changed from zero by compare-and-swap, to "building"
+//! or to "gone", so he meets no builder.
 //!
-//! Zeros may be anybody's, so what is ours must be told from what is not before anything is written to it: a ring's
-//! segment is so many bytes short of whole pages ([`SHORT`]), which the kernel keeps to the byte, and its set as many
-//! semaphores too large. What is not of that size is never touched.
+//! Zeros may be anybody's, so what is ours must be told from what is not before anything
+//! is written to it: a ring's segment is so many bytes short of whole pages ([`SHORT`]),
+//! which the kernel keeps to the byte, and its set as many semaphores too large. What is
+//! not of that size is never touched.
 
 mod attachment;
 mod key;
@@ -51,7 +56,8 @@ use std::{
 /// By how much a ring's segment is smaller than its pages.
 const SHORT: usize = 77;
 
-/// What the keys of rings' sets begin with. (Of those that ftok makes, so do those of project 0xa7.)
+/// What the keys of rings' sets begin with. (Of those that ftok makes, so do
+/// those of project 0xa7.)
 const SETS: i32 = 0xa7_u32.cast_signed() << 24;
 
 /// The key of a segment's set. The low bits of an id are its index, which no two have at a time.
@@ -113,7 +119,8 @@ pub(crate) struct Segment {
     write: bool,
     /// None as long as there is no set.
     locks: Option<Arc<Locks>>,
-    /// Of one that is to be read alone: where it is attached since it was read for the first time. Who looks reads often.
+    /// Of one that is to be read alone: where it is attached since it was read for the
+    /// first time. Who looks reads often.
     view: OnceLock<Attachment>,
 }
 
@@ -140,8 +147,8 @@ impl Segment {
         Ok(self.locks.is_some())
     }
 
-    /// Makes the set, with so many semaphores, if there is none. For who has made the segment only, and takes the build
-    /// lock next.
+    /// Makes the set, with so many semaphores, if there is none. For who has made the segment only,
+    /// and takes the build lock next.
     ///
     /// # Errors
     /// EPERM to others; EIDRM if the segment is gone.
@@ -154,8 +161,8 @@ impl Segment {
                 Found::Nothing => {}
             }
             if let Some(id) = create_set(self.id, count, mode)? {
-                // The segment may have been removed since we looked, by who knew of no set: whoever gives the build
-                // lock back finds that out.
+                // The segment may have been removed since we looked, by who knew of no set: whoever
+                // gives the build lock back finds that out.
                 break Set { id, count, segment: self.id };
             }
         };
@@ -240,8 +247,8 @@ impl Segment {
         Ok(fits && self.begin(BUILDING)?)
     }
 
-    /// Gives it and its set an owner, a group, a mode, as far as they are said. What is as it shall be is left alone: it may
-    /// be another user's, whose segment this one has found new.
+    /// Gives it and its set an owner, a group, a mode, as far as they are said. What is as it shall
+    /// be is left alone: it may be another user's, whose segment this one has found new.
     pub(super) fn set_access(
         &self,
         owner: Option<u32>,
@@ -321,9 +328,9 @@ impl Segment {
         Ok(())
     }
 
-    /// Removes the set of a segment that is no more, or is removed and without ends. (Somebody may have it attached for a
-    /// moment, to read it, who has no set yet.) To be called under the build lock: others may have come to the set for
-    /// another segment, and begin anew.
+    /// Removes the set of a segment that is no more, or is removed and without ends. (Somebody may
+    /// have it attached for a moment, to read it, who has no set yet.) To be called under the build
+    /// lock: others may have come to the set for another segment, and begin anew.
     pub(super) fn remove_stray_locks(&self) -> Result<(), OsError> {
         let locks = self.locks();
         let is_wanted = match self.facts() {
@@ -363,7 +370,8 @@ impl Segment {
     }
 }
 
-/// The first four words of each line of a table in /proc but its first; nothing where the kernel has no such table.
+/// The first four words of each line of a table in /proc but its first; nothing
+/// where the kernel has no such table.
 fn table(name: &str) -> Result<Vec<[String; 4]>, OsError> {
     let text = match fs::read_to_string(format!("/proc/sysvipc/{name}")) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),

@@ -18,7 +18,8 @@ pub(crate) struct Listed {
 
 /// Those that there are: by their size, and not removed.
 pub(crate) fn list() -> Result<Vec<Listed>, OsError> {
-    // key shmid perms size ...: keys in decimal, permissions in octal. (sysvipc_shm_proc_show, ipc/shm.c)
+    // key shmid perms size ...: keys in decimal, permissions in octal.
+    // (sysvipc_shm_proc_show, ipc/shm.c)
     let segments = table("shm")?.into_iter().filter(|[_, _, perms, size]| {
         let is_removed = u32::from_str_radix(perms, 8).is_ok_and(|mode| mode & sysv::SHM_DEST != 0);
         let whole = |size: usize| (size + SHORT).is_multiple_of(memory::page_size());
@@ -29,8 +30,8 @@ pub(crate) fn list() -> Result<Vec<Listed>, OsError> {
         .collect())
 }
 
-/// Removes sets of this user that look like a ring's and whose segment there is not any more: of what was killed in the
-/// middle of a removal by others. Returns how many.
+/// Removes sets of this user that look like a ring's and whose segment there is not any more: of
+/// what was killed in the middle of a removal by others. Returns how many.
 pub(crate) fn remove_stray_sets(own: u32) -> Result<usize, OsError> {
     let mut removed = 0;
     for [key, id, _, count] in table("sem")? {

@@ -1,5 +1,5 @@
-//! Ends that sleep beside the segment when something comes to its end: one of them is killed, asleep or while it wakes
-//! the other; the ring is removed; an end is aborted from another thread.
+//! Ends that sleep beside the segment when something comes to its end: one of them is killed,
+//! asleep or while it wakes the other; the ring is removed; an end is aborted from another thread.
 
 use super::*;
 use crate::{
@@ -106,7 +106,8 @@ fn a_sleeping_producer_is_killed() {
     alone(|| for_each_face!(check));
 }
 
-/// Behind each system call that the waker makes: the sleeper has what was sent, or is told that nothing more comes.
+/// Behind each system call that the waker makes: the sleeper has what was sent, or
+/// is told that nothing more comes.
 #[test]
 fn the_waker_is_killed() {
     fn check<F: Face>() {

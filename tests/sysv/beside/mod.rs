@@ -1,5 +1,5 @@
-//! Rings that other users may write to: their ends sleep at the semaphores of the set, each at its own, and whatever is
-//! written to those in the segment does them nothing.
+//! Rings that other users may write to: their ends sleep at the semaphores of the set, each at its
+//! own, and whatever is written to those in the segment does them nothing.
 //!
 //! The ends look for deaths once an hour: who is not woken stays asleep, and the test fails.
 
@@ -42,8 +42,8 @@ impl Beds {
     fn of(key: i32) -> Self {
         let set = raw::set(raw::segment(key).unwrap()).unwrap();
         let count = raw::sem_stat(set).sem_nsems as i32;
-        // The build lock and those of two ends, two to sleep at, 77 spare ones; and of each seat a lock and one to
-        // sleep at.
+        // The build lock and those of two ends, two to sleep at, 77 spare ones; and of each
+        // seat a lock and one to sleep at.
         Self { set, count, producers: (count - 3 - 2 - 77) / 2 }
     }
 
@@ -93,7 +93,8 @@ const ROUNDS: u64 = 20;
 /// Behind what fills a ring.
 const LAST: u64 = u64::MAX;
 
-/// In each round sends a number to a consumer that sleeps, and fills the ring until it sleeps itself.
+/// In each round sends a number to a consumer that sleeps, and fills the ring
+/// until it sleeps itself.
 fn produce<F: Face>(mut out: F::Out, beds: Beds, taken: &AtomicU64) {
     for round in 1..=ROUNDS {
         beds.until_consumer_asleep();

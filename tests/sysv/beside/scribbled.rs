@@ -6,7 +6,8 @@ use crate::{
     support::{Memory, system_v::Attached},
 };
 
-/// Where the ends of a ring sleep that only its user may write to: `src/layout/control.rs` shows it.
+/// Where the ends of a ring sleep that only its user may write to:
+/// `src/layout/control.rs` shows it.
 fn semaphores_in_the_segment<F: Face>() -> impl Iterator<Item = u64> {
     const DATA: u64 = 640;
     const SPACE: u64 = 768;

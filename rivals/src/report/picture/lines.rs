@@ -118,7 +118,8 @@ fn brief(bytes: u64) -> String {
     size::show(bytes).replace("iB", "").replace(['B', ' '], "")
 }
 
-/// Heights for names near those that are wanted, which ascend, a line of text from each other and above `bottom`.
+/// Heights for names near those that are wanted, which ascend, a line of text from
+/// each other and above `bottom`.
 fn apart(wanted: &[i32], bottom: i32) -> Vec<i32> {
     const GAP: i32 = LINE - 3;
     let mut at = Vec::with_capacity(wanted.len());

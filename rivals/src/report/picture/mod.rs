@@ -1,7 +1,7 @@
 //! Pictures of what was measured, as SVG: readable on white and on black, and at a phone's width.
 //!
-//! Nothing is behind them, all colours are of a middle brightness, and lines and bars are named where they are, not in a
-//! legend.
+//! Nothing is behind them, all colours are of a middle brightness, and lines and bars are named
+//! where they are, not in a legend.
 
 mod bars;
 mod choice;
