@@ -150,6 +150,7 @@ pub enum Condition {
     /// Somebody is making it.
     Building,
     /// Remains of somebody who was making it and died. The next to attach would build on them.
+    /// (A System V ring is told so, too, in the moment between its segment and its locks.)
     Abandoned,
     /// Another takes its place, by [`Options::replace`](crate::Options::replace), and whoever
     /// replaced it was killed before the name was gone. The next to come makes the new one.
