@@ -2,8 +2,8 @@
 //! same, and no wake-up is lost.
 //!
 //! An end that was refused uses a full fence when it publishes, so the other, if it was not
-//! refused, may sleep without a cap. It caps its own sleeps at a millisecond, for it cannot make
-//! the other's light fence a full one.
+//! refused, may sleep without a cap. In its own sleeps it looks every millisecond, for it cannot
+//! make the other's light fence a full one.
 
 mod stream_support;
 mod support;

@@ -12,8 +12,8 @@
 //! cargo test --release --test stress -- --ignored --nocapture --test-threads=1
 //! ```
 //!
-//! `late_wakeups` counts the sleeps that ran to their cap although there was something to wake up
-//! for. The cap is ten seconds here, so each of them also costs ten seconds.
+//! `late_wakeups` counts the sleeps that nobody ended although there was something to wake up for.
+//! The end looks itself after two seconds, or after ten, so each of them also costs as much.
 
 mod stream_support;
 mod support;

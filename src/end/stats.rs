@@ -23,7 +23,8 @@ pub struct Stats {
     /// How often nobody woke it although there was something to wake up for, and it found that
     /// itself, when it looked again or its time was up: 0, but for what was published in that
     /// instant, or a wake-up was lost. (Linux may lose one in a million for a process that attached
-    /// its first ring while another of its threads slept. Such a one is late by a fifth of the
+    /// its first ring while another of its threads slept. Such a one is late by 10 ms, or by up to
+    /// 150 ms if it ends a wait that has lasted longer than the first
     /// [liveness interval](crate::Options::liveness_interval).)
     pub late_wakeups: u64,
     /// Records or values that were given up because the ring was full, by the calls that do so.

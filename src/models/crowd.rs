@@ -7,13 +7,13 @@
 use super::{
     Search::{self, Exhaustive, UpTo},
     explore,
-    gate::{ENDLESS, Full, Tokens},
+    gate::{DOUBTED, ENDLESS, Full, Tokens},
 };
 use crate::{
     sync::{AtomicU32, AtomicU64, Ordering},
     wait::{
         crowd::{self, Crowd},
-        gate::{ANYTHING, Gate},
+        gate::{ANYTHING, Bounds, Gate},
     },
 };
 use loom::{sync::Arc, thread};
@@ -27,16 +27,22 @@ struct Place {
 pub(super) struct Places {
     announced: AtomicU64,
     places: [Place; 2],
+    /// Of each sleep.
+    bounds: Bounds,
 }
 
 impl Places {
     pub(super) fn new() -> Self {
+        Self::with(ENDLESS)
+    }
+
+    fn with(bounds: Bounds) -> Self {
         let place = || Place {
             parked: AtomicU32::new(0),
             wake_at: AtomicU64::new(0),
             tokens: Tokens::new(),
         };
-        Self { announced: AtomicU64::new(0), places: [place(), place()] }
+        Self { announced: AtomicU64::new(0), places: [place(), place()], bounds }
     }
 
     fn gate(&self, n: usize) -> Gate<'_, &Tokens, Full> {
@@ -51,7 +57,7 @@ impl Places {
 
     /// Sleeps at place `n` until `wake_at`, unless `ready`.
     pub(super) fn park(&self, n: usize, wake_at: u64, ready: impl FnMut() -> bool) {
-        crowd::park(self.gate(n), &self.announced, ENDLESS, wake_at, ready);
+        crowd::park(self.gate(n), &self.announced, self.bounds, wake_at, ready);
     }
 }
 
@@ -61,8 +67,8 @@ struct Shared {
 }
 
 impl Shared {
-    fn new() -> Arc<Self> {
-        Arc::new(Self { places: Places::new(), published: AtomicU64::new(0) })
+    fn new(bounds: Bounds) -> Arc<Self> {
+        Arc::new(Self { places: Places::with(bounds), published: AtomicU64::new(0) })
     }
 
     fn publish(&self, crowd: &mut Crowd) {
@@ -81,8 +87,13 @@ impl Shared {
 /// Sleepers, each of which waits for some publications one after the other, and a waker.
 #[track_caller]
 fn run(search: Search, waits: &'static [&[u64]], publications: u64) {
+    run_within(ENDLESS, search, waits, publications);
+}
+
+#[track_caller]
+fn run_within(bounds: Bounds, search: Search, waits: &'static [&[u64]], publications: u64) {
     explore(search, move || {
-        let shared = Shared::new();
+        let shared = Shared::new(bounds);
         let sleepers = waits.iter().enumerate().map(|(at, waits)| {
             let theirs = Arc::clone(&shared);
             thread::spawn(move || waits.iter().for_each(|&n| theirs.await_published(at, n)))
@@ -119,9 +130,15 @@ fn one_that_is_due_later_is_not_forgotten() {
 }
 
 #[test]
+fn nor_if_they_look_twice() {
+    run_within(DOUBTED, UpTo(4), &[&[1, 2]], 2);
+    run_within(DOUBTED, UpTo(2), &[&[2], &[1]], 2);
+}
+
+#[test]
 fn a_new_waker_finds_whom_the_last_left_asleep() {
     explore(Exhaustive, || {
-        let shared = Shared::new();
+        let shared = Shared::new(ENDLESS);
         let theirs = Arc::clone(&shared);
         let sleeper = thread::spawn(move || theirs.await_published(1, 1));
         // The last one died between its publication and the wake-up.
@@ -134,7 +151,7 @@ fn a_new_waker_finds_whom_the_last_left_asleep() {
 #[test]
 fn whoever_calls_everybody_wakes_everybody() {
     explore(UpTo(2), || {
-        let shared = Shared::new();
+        let shared = Shared::new(ENDLESS);
         let over = Arc::new(AtomicU64::new(0));
         let sleepers: Vec<_> = (0..2)
             .map(|at| {

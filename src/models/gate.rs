@@ -21,7 +21,7 @@ pub(super) const ENDLESS: Bounds = Bounds { timeout: Duration::MAX, doubt: Durat
 /// One that ends at once.
 const BRIEF: Bounds = Bounds { timeout: Duration::ZERO, ..ENDLESS };
 /// One that has its second re-check at once; then only a token ends it.
-const DOUBTED: Bounds = Bounds { doubt: Duration::ZERO, ..ENDLESS };
+pub(super) const DOUBTED: Bounds = Bounds { doubt: Duration::ZERO, ..ENDLESS };
 
 pub(super) struct Tokens {
     count: Mutex<u32>,
@@ -38,7 +38,8 @@ impl Sleeper for Tokens {
     fn sleep(&self, timeout: Duration) -> bool {
         let mut count = self.count.lock().unwrap();
         while *count == 0 {
-            if timeout != Duration::MAX {
+            // (By the clock some of it may have passed.)
+            if timeout < Duration::MAX / 2 {
                 return false;
             }
             count = self.posted.wait(count).unwrap();

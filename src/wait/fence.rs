@@ -9,17 +9,18 @@
 //! A waker that could not register uses a full fence. A sleeper does both a SeqCst fence and the
 //! system call, whatever the other side says of itself; where the call is refused to the sleeper
 //! (a seccomp filter, say), a registered waker's light fence is not covered, and
-//! [`Fence::heavy`] says so: the sleep is then capped at a millisecond.
+//! [`Fence::heavy`] says so: the sleeper then re-checks every millisecond.
 //!
 //! One hole is left, and nobody can see it from here. Where a process registers while one of its
 //! other threads sleeps, and nothing but the kernel runs on that thread's processor until the
-//! thread does, Linux (6.18) goes on to leave that processor out of the barrier: the processor is
-//! marked when it changes from one process's memory to another's, and it never does. A wake-up is
-//! lost then if the waker's store arrives later than the sleeper's re-check. A program that is not
-//! in the tree counted them, with a store that waits for other cache lines to be written: of a
-//! million publications just when the other goes to sleep 1 with 4 such lines before it, up to 84
-//! with 16, thousands with 48; none where the process had registered before its second thread
-//! began. The second look of [`super::gate`] finds what was lost.
+//! thread does, Linux (6.18) goes on to leave that processor out of the barrier: the processor
+//! is marked when it changes from one process's memory to another's, and it never does. A
+//! wake-up is lost then if the waker's store arrives later than the sleeper's re-check. A
+//! program that is not in the tree counted them, with a store that waits for other cache lines
+//! to be written: of a million publications just when the other goes to sleep 1 with 4 such
+//! lines before it, up to 84 with 16, thousands with 48; none where the process had registered
+//! before its second thread began. The second look of [`super::gate`] finds what was lost, or
+//! the next look at whether the peer lives.
 
 use super::gate::Fence;
 use crate::{

@@ -24,7 +24,8 @@
 //!
 //! By these rules no wake-up is lost, and the second re-check finds nothing. It is there because
 //! the kernel does not always keep its part of the heavy fence ([`super::fence`] says when): by
-//! then, a publication that the first has missed has long arrived.
+//! then, a publication that the first has missed has long arrived. A sleeper that the kernel
+//! refuses the heavy fence re-checks every millisecond.
 //!
 //! Every imprecision is on the safe side, a token too many: an un-parker whose announcement was
 //! already taken does not wait for the token it is owed (its poster may be dead), so that token
@@ -35,7 +36,7 @@
 //! first (loom finds that schedule at once).
 
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Something a process can sleep on and another can wake.
 pub(crate) trait Sleeper {
@@ -66,7 +67,7 @@ pub(crate) trait Fence {
     /// The waker's side, once per publication.
     fn light(&self);
     /// The sleeper's side, once per sleep. False if it cannot be relied upon to order the other
-    /// side's light fence; then sleeps must be short.
+    /// side's light fence; then a sleeper must re-check often.
     fn heavy(&self) -> bool;
 }
 
@@ -106,7 +107,8 @@ const UNFENCED_SLEEP: Duration = Duration::from_millis(1);
 pub(crate) struct Bounds {
     /// At most so long in all.
     pub(crate) timeout: Duration,
-    /// Re-check once more after so long.
+    /// Re-check once more after so long (and every [`UNFENCED_SLEEP`] if the fence cannot be relied
+    /// upon).
     pub(crate) doubt: Duration,
 }
 
@@ -188,6 +190,7 @@ impl<S: Sleeper + Copy, F: Fence> Gate<'_, S, F> {
             self.unpark();
             return Parked::Ready;
         }
+        let begun = Instant::now();
         let mut left = bounds.timeout;
         let mut next = if fenced { bounds.doubt } else { UNFENCED_SLEEP };
         loop {
@@ -197,7 +200,9 @@ impl<S: Sleeper + Copy, F: Fence> Gate<'_, S, F> {
                 self.parked.swap(0, Ordering::Relaxed);
                 return Parked::Woken;
             }
-            left -= now;
+            // By the clock, for it may have taken longer (the process was stopped, say); and by
+            // what was asked for, which ends this also if one cannot sleep here.
+            left = (left - now).min(bounds.timeout.saturating_sub(begun.elapsed()));
             if left.is_zero() {
                 self.unpark();
                 return Parked::TimedOut;
@@ -256,10 +261,10 @@ mod tests {
             }
         }
 
-        fn park(&self, timeout: Duration, ready: impl FnMut() -> bool) -> Parked {
+        fn park(&self, bounds: Bounds, ready: impl FnMut() -> bool) -> Parked {
             let Self { parked, wake_at, .. } = self;
             let gate = Gate { parked, wake_at, sleeper: self, fence: self };
-            let parked = gate.park(Bounds { timeout, doubt: DOUBT }, 1, ready);
+            let parked = gate.park(bounds, 1, ready);
             assert_eq!(self.parked.load(Ordering::Relaxed), 0, "no announcement is left behind");
             parked
         }
@@ -290,8 +295,9 @@ mod tests {
         }
     }
 
-    const TIMEOUT: Duration = Duration::from_millis(50);
-    const DOUBT: Duration = Duration::from_millis(10);
+    /// Which are not up in the middle of a test, however slow it is.
+    const LONG: Bounds =
+        Bounds { timeout: Duration::from_secs(3600), doubt: Duration::from_secs(720) };
 
     #[test]
     fn what_a_waker_announced_to_nobody_is_found_by_the_second_look() {
@@ -300,8 +306,8 @@ mod tests {
             there.set(true);
             HasSeenNothing
         });
-        assert_eq!(alone.park(TIMEOUT, || there.get()), Parked::Late);
-        assert_eq!(*alone.slept.borrow(), [DOUBT]);
+        assert_eq!(alone.park(LONG, || there.get()), Parked::Late);
+        assert_eq!(*alone.slept.borrow(), [LONG.doubt]);
     }
 
     #[test]
@@ -311,8 +317,8 @@ mod tests {
             there.set(true);
             TookTheAnnouncement
         });
-        assert_eq!(alone.park(TIMEOUT, || there.get()), Parked::Woken);
-        assert_eq!(*alone.slept.borrow(), [DOUBT]);
+        assert_eq!(alone.park(LONG, || there.get()), Parked::Woken);
+        assert_eq!(*alone.slept.borrow(), [LONG.doubt]);
     }
 
     #[test]
@@ -323,20 +329,36 @@ mod tests {
             looks.set(looks.get() + 1);
             false
         };
-        assert_eq!(alone.park(TIMEOUT, look), Parked::TimedOut);
-        assert_eq!(*alone.slept.borrow(), [DOUBT, TIMEOUT - DOUBT]);
+        assert_eq!(alone.park(LONG, look), Parked::TimedOut);
+        let slept = alone.slept.borrow();
+        assert_eq!((slept[0], slept.len()), (LONG.doubt, 2));
+        assert!(slept[1] <= LONG.timeout - LONG.doubt, "{slept:?}");
         assert_eq!(looks.get(), 2);
     }
 
     #[test]
+    fn nor_a_second_sleep_if_the_first_took_all_the_time() {
+        let bounds = Bounds { timeout: UNFENCED_SLEEP * 10, doubt: UNFENCED_SLEEP };
+        for fenced in [true, false] {
+            let mut alone = Alone::new(|_| {
+                std::thread::sleep(bounds.timeout);
+                HasSeenNothing
+            });
+            alone.fenced = fenced;
+            assert_eq!(alone.park(bounds, || false), Parked::TimedOut);
+            assert_eq!(alone.slept.borrow().len(), 1);
+        }
+    }
+
+    #[test]
     fn a_shorter_sleep_has_none() {
-        for timeout in [DOUBT, DOUBT / 2, Duration::ZERO] {
+        for timeout in [LONG.doubt, LONG.doubt / 2, Duration::ZERO] {
             let there = Cell::new(false);
             let alone = Alone::new(|_| {
                 there.set(true);
                 HasSeenNothing
             });
-            assert_eq!(alone.park(timeout, || there.get()), Parked::TimedOut);
+            assert_eq!(alone.park(Bounds { timeout, ..LONG }, || there.get()), Parked::TimedOut);
             assert_eq!(*alone.slept.borrow(), [timeout]);
         }
     }
@@ -345,7 +367,7 @@ mod tests {
     fn a_token_ends_the_sleep_before_it_and_the_sleep_after_it() {
         for last in [1, 2] {
             let alone = Alone::new(|n| if n == last { Posted } else { HasSeenNothing });
-            assert_eq!(alone.park(TIMEOUT, || false), Parked::Woken);
+            assert_eq!(alone.park(LONG, || false), Parked::Woken);
             assert_eq!(alone.slept.borrow().len(), last);
         }
     }
@@ -358,12 +380,12 @@ mod tests {
             HasSeenNothing
         });
         alone.fenced = false;
-        assert_eq!(alone.park(TIMEOUT, || there.get()), Parked::Late);
+        assert_eq!(alone.park(LONG, || there.get()), Parked::Late);
         assert_eq!(*alone.slept.borrow(), [UNFENCED_SLEEP; 3]);
 
         alone.slept.take();
-        let odd = UNFENCED_SLEEP / 2;
-        assert_eq!(alone.park(UNFENCED_SLEEP * 2 + odd, || false), Parked::TimedOut);
-        assert_eq!(*alone.slept.borrow(), [UNFENCED_SLEEP, UNFENCED_SLEEP, odd]);
+        let timeout = UNFENCED_SLEEP / 2;
+        assert_eq!(alone.park(Bounds { timeout, ..LONG }, || false), Parked::TimedOut);
+        assert_eq!(*alone.slept.borrow(), [timeout]);
     }
 }

@@ -1,6 +1,6 @@
 //! `len`, `free`, `capacity`, `is_empty`, `peer` and `stats`.
 
-use crate::stream_support::*;
+use crate::{stream_support::*, support::DEADLINE};
 use shmpipe::{
     Options, Peer,
     stream::{Reader, Writer},
@@ -159,4 +159,25 @@ fn sleeps_and_the_time_that_was_waited_are_counted() {
         assert!(stats.blocked >= pause, "{stats:?}");
         assert_eq!(stats.late_wakeups, 0, "{kind:?}");
     }
+}
+
+/// A wake-up that is lost: the byte is published, and nobody woken.
+#[test]
+fn who_is_not_woken_looks_after_a_fifth_of_the_interval_and_counts_it() {
+    // Whole, it is longer than a test waits.
+    let options = Options::new().liveness_interval(DEADLINE + DEADLINE / 3);
+    // (A reader that has announced itself may still be on its way to sleep.)
+    let slept = (0..10).find_map(|_| {
+        let site = Site::new(false, page());
+        let (writer, mut reader) = (site.writer(&options), site.reader(&options));
+        let thread = thread::spawn(move || {
+            reader.read_exact(&mut [0; 1]).unwrap();
+            reader.stats()
+        });
+        until("the reader sleeps", || writer.peer().unwrap() == Peer::Waiting);
+        site.words().set(TAIL, 1);
+        Some(joined(thread)).filter(|stats| stats.sleeps > 0)
+    });
+    let stats = slept.expect("a reader sleeps");
+    assert_eq!(stats.late_wakeups, 1, "{stats:?}");
 }
