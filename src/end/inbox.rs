@@ -322,7 +322,7 @@ impl Inbox {
     pub(crate) fn await_reply(&mut self, patience: Patience) -> Option<bool> {
         let Self { end, epochs, waited, distance, haste, converses, special, .. } = self;
         let ordinary = end.is_usable() && *special & LENT == 0;
-        let usual = *converses && epochs.available() == 0 && patience == Patience::Forever;
+        let usual = *converses && epochs.available() == 0 && !patience.is_short();
         if !ordinary || !usual || !distance.goes_on(waited.items()) {
             return None;
         }

@@ -35,7 +35,7 @@ use crate::{
 };
 use std::{
     cell::Cell,
-    sync::atomic::Ordering,
+    sync::{LazyLock, atomic::Ordering},
     time::{Duration, Instant},
 };
 
@@ -43,14 +43,41 @@ use std::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Patience {
     Never,
-    Until(Instant),
+    /// So many nanoseconds, beginning when the wait does.
+    Within(u64),
+    /// So many nanoseconds after [`BEGINNING`].
+    Until(u64),
     Forever,
 }
 
+/// As good as any instant. (Numbers are passed on in registers, and a call that need not wait asks
+/// for no clock.)
+static BEGINNING: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+/// In nanoseconds; centuries are for ever.
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
 impl Patience {
-    /// A time-out too long to be added to now is none.
+    #[inline]
     pub(crate) fn from_timeout(timeout: Duration) -> Self {
-        Instant::now().checked_add(timeout).map_or(Self::Forever, Self::Until)
+        Self::Within(nanos(timeout))
+    }
+
+    #[inline]
+    pub(crate) fn from_deadline(deadline: Instant) -> Self {
+        Self::Until(nanos(deadline.saturating_duration_since(*BEGINNING)))
+    }
+
+    /// The wait begins.
+    fn begun(self) -> Self {
+        match self {
+            Self::Within(timeout) => {
+                Self::Until(nanos(BEGINNING.elapsed()).saturating_add(timeout))
+            }
+            begun => begun,
+        }
     }
 
     /// Whether the time is up, or none was given.
@@ -66,7 +93,10 @@ impl Patience {
     fn left(self) -> Option<Duration> {
         match self {
             Self::Never => Some(Duration::ZERO),
-            Self::Until(deadline) => Some(deadline.saturating_duration_since(Instant::now())),
+            Self::Within(timeout) => Some(Duration::from_nanos(timeout)),
+            Self::Until(deadline) => {
+                Some(Duration::from_nanos(deadline.saturating_sub(nanos(BEGINNING.elapsed()))))
+            }
             Self::Forever => None,
         }
     }
@@ -131,6 +161,7 @@ impl End {
         if let Some(there) = attempt(Gone::NotLooked)? {
             return Ok(there);
         }
+        let patience = patience.begun();
         let refusal = match patience {
             Patience::Never => Some(Stop::WouldBlock),
             _ => patience.is_over().then_some(Stop::Timeout),

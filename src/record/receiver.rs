@@ -91,6 +91,7 @@ impl<T: Topology> Receiver<T> {
     ///
     /// # Errors
     /// [`ReadError::Timeout`]; and as [`recv`](Self::recv).
+    #[inline]
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Option<Record<'_, T>>, ReadError> {
         self.recv_within(Patience::from_timeout(timeout))
     }
@@ -99,8 +100,9 @@ impl<T: Topology> Receiver<T> {
     ///
     /// # Errors
     /// [`ReadError::Timeout`]; and as [`recv`](Self::recv).
+    #[inline]
     pub fn recv_deadline(&mut self, deadline: Instant) -> Result<Option<Record<'_, T>>, ReadError> {
-        self.recv_within(Patience::Until(deadline))
+        self.recv_within(Patience::from_deadline(deadline))
     }
 
     /// Shows the next record and leaves it where it is, waiting until there is one; `None` at the
@@ -108,6 +110,7 @@ impl<T: Topology> Receiver<T> {
     ///
     /// # Errors
     /// As [`recv`](Self::recv).
+    #[inline]
     pub fn peek(&mut self) -> Result<Option<ViewOf<'_, T>>, ReadError> {
         self.peek_within(Patience::Forever)
     }
@@ -116,6 +119,7 @@ impl<T: Topology> Receiver<T> {
     ///
     /// # Errors
     /// [`ReadError::Empty`] if there is none; and as [`recv`](Self::recv).
+    #[inline]
     pub fn try_peek(&mut self) -> Result<Option<ViewOf<'_, T>>, ReadError> {
         self.peek_within(Patience::Never)
     }
@@ -124,6 +128,7 @@ impl<T: Topology> Receiver<T> {
     ///
     /// # Errors
     /// [`ReadError::Timeout`]; and as [`recv`](Self::recv).
+    #[inline]
     pub fn peek_timeout(&mut self, timeout: Duration) -> Result<Option<ViewOf<'_, T>>, ReadError> {
         self.peek_within(Patience::from_timeout(timeout))
     }
@@ -132,8 +137,9 @@ impl<T: Topology> Receiver<T> {
     ///
     /// # Errors
     /// [`ReadError::Timeout`]; and as [`recv`](Self::recv).
+    #[inline]
     pub fn peek_deadline(&mut self, deadline: Instant) -> Result<Option<ViewOf<'_, T>>, ReadError> {
-        self.peek_within(Patience::Until(deadline))
+        self.peek_within(Patience::from_deadline(deadline))
     }
 
     /// Receives all records there are, waiting until there is one; `None` at the end of a
@@ -160,6 +166,7 @@ impl<T: Topology> Receiver<T> {
     ///
     /// # Errors
     /// [`ReadError::Timeout`]; and as [`recv`](Self::recv).
+    #[inline]
     pub fn recv_batch_timeout(
         &mut self,
         timeout: Duration,
@@ -171,11 +178,12 @@ impl<T: Topology> Receiver<T> {
     ///
     /// # Errors
     /// [`ReadError::Timeout`]; and as [`recv`](Self::recv).
+    #[inline]
     pub fn recv_batch_deadline(
         &mut self,
         deadline: Instant,
     ) -> Result<Option<Records<'_, T>>, ReadError> {
-        self.batch_within(Patience::Until(deadline))
+        self.batch_within(Patience::from_deadline(deadline))
     }
 
     /// Leaves, and tells the sender that this end gave up, with this code. (To
@@ -232,20 +240,22 @@ impl<T: Topology> Receiver<T> {
 
     #[inline(always)]
     fn recv_within(&mut self, patience: Patience) -> Result<Option<Record<'_, T>>, ReadError> {
-        let found = match self.inlet.at_hand(patience) {
-            Ok(found) => found,
-            Err(why) => match self.await_record(why, patience)? {
-                Some(found) => found,
-                None => return Ok(None),
-            },
-        };
+        let Some(found) = self.next(patience)? else { return Ok(None) };
         self.inlet.lend();
         Ok(Some(Record { receiver: self, found }))
     }
 
     fn peek_within(&mut self, patience: Patience) -> Result<Option<ViewOf<'_, T>>, ReadError> {
-        let found = self.await_record(NotAtHand::Unusual, patience)?;
+        let found = self.next(patience)?;
         Ok(found.map(|found| self.view(found)))
+    }
+
+    #[inline(always)]
+    fn next(&mut self, patience: Patience) -> Result<Option<FoundOf<T>>, ReadError> {
+        match self.inlet.at_hand(patience) {
+            Ok(found) => Ok(Some(found)),
+            Err(why) => self.await_record(why, patience),
+        }
     }
 
     #[inline]

@@ -100,6 +100,7 @@ impl<T: Topology> Sender<T> {
     ///
     /// # Errors
     /// [`WriteError::Timeout`]; and as [`reserve`](Self::reserve).
+    #[inline]
     pub fn reserve_timeout(
         &mut self,
         len: usize,
@@ -112,12 +113,13 @@ impl<T: Topology> Sender<T> {
     ///
     /// # Errors
     /// [`WriteError::Timeout`]; and as [`reserve`](Self::reserve).
+    #[inline]
     pub fn reserve_deadline(
         &mut self,
         len: usize,
         deadline: Instant,
     ) -> Result<Reservation<'_, T>, WriteError> {
-        self.reserve_within(len, Patience::Until(deadline))
+        self.reserve_within(len, Patience::from_deadline(deadline))
     }
 
     /// Sends a record, waiting until there is room.
@@ -142,6 +144,7 @@ impl<T: Topology> Sender<T> {
     ///
     /// # Errors
     /// [`WriteError::Timeout`]; and as [`reserve`](Self::reserve).
+    #[inline]
     pub fn send_timeout(&mut self, bytes: &[u8], timeout: Duration) -> Result<(), WriteError> {
         self.send_within(bytes, Patience::from_timeout(timeout))
     }
@@ -150,8 +153,9 @@ impl<T: Topology> Sender<T> {
     ///
     /// # Errors
     /// [`WriteError::Timeout`]; and as [`reserve`](Self::reserve).
+    #[inline]
     pub fn send_deadline(&mut self, bytes: &[u8], deadline: Instant) -> Result<(), WriteError> {
-        self.send_within(bytes, Patience::Until(deadline))
+        self.send_within(bytes, Patience::from_deadline(deadline))
     }
 
     /// Sends a record, or gives it up if there is no room now: false then, and
@@ -159,6 +163,7 @@ impl<T: Topology> Sender<T> {
     ///
     /// # Errors
     /// As [`reserve`](Self::reserve).
+    #[inline]
     pub fn send_or_drop(&mut self, bytes: &[u8]) -> Result<bool, WriteError> {
         match self.try_send(bytes) {
             Ok(()) => Ok(true),
@@ -207,7 +212,7 @@ impl<T: Topology> Sender<T> {
         parts: &[IoSlice<'_>],
         deadline: Instant,
     ) -> Result<(), WriteError> {
-        self.send_parts(parts, Patience::Until(deadline))
+        self.send_parts(parts, Patience::from_deadline(deadline))
     }
 
     /// Sends a value's bytes as a record, waiting until there is room. (A slice of values is sent
@@ -233,24 +238,26 @@ impl<T: Topology> Sender<T> {
     ///
     /// # Errors
     /// [`WriteError::Timeout`]; and as [`reserve`](Self::reserve).
+    #[inline]
     pub fn send_pod_timeout<V: NoUninit>(
         &mut self,
         value: &V,
         timeout: Duration,
     ) -> Result<(), WriteError> {
-        self.send_timeout(bytemuck::bytes_of(value), timeout)
+        self.send_pod_within(value, Patience::from_timeout(timeout))
     }
 
     /// As [`send_pod`](Self::send_pod), waiting for room until `deadline`.
     ///
     /// # Errors
     /// [`WriteError::Timeout`]; and as [`reserve`](Self::reserve).
+    #[inline]
     pub fn send_pod_deadline<V: NoUninit>(
         &mut self,
         value: &V,
         deadline: Instant,
     ) -> Result<(), WriteError> {
-        self.send_deadline(bytemuck::bytes_of(value), deadline)
+        self.send_pod_within(value, Patience::from_deadline(deadline))
     }
 
     /// Begins to gather records that are published together.

@@ -96,6 +96,7 @@ impl<T: Pod> Consumer<T> {
     ///
     /// # Errors
     /// [`ReadError::Timeout`]; and as [`pop`](Self::pop).
+    #[inline]
     pub fn pop_timeout(&mut self, timeout: Duration) -> Result<Option<T>, ReadError> {
         self.pop_within(Patience::from_timeout(timeout))
     }
@@ -104,8 +105,9 @@ impl<T: Pod> Consumer<T> {
     ///
     /// # Errors
     /// [`ReadError::Timeout`]; and as [`pop`](Self::pop).
+    #[inline]
     pub fn pop_deadline(&mut self, deadline: Instant) -> Result<Option<T>, ReadError> {
-        self.pop_within(Patience::Until(deadline))
+        self.pop_within(Patience::from_deadline(deadline))
     }
 
     /// Pops all values there are, waiting until there is one; `None` at the end of a stream that
@@ -131,6 +133,7 @@ impl<T: Pod> Consumer<T> {
     ///
     /// # Errors
     /// [`ReadError::Timeout`]; and as [`pop`](Self::pop).
+    #[inline]
     pub fn pop_batch_timeout(
         &mut self,
         timeout: Duration,
@@ -142,11 +145,12 @@ impl<T: Pod> Consumer<T> {
     ///
     /// # Errors
     /// [`ReadError::Timeout`]; and as [`pop`](Self::pop).
+    #[inline]
     pub fn pop_batch_deadline(
         &mut self,
         deadline: Instant,
     ) -> Result<Option<Values<'_, T>>, ReadError> {
-        self.batch_within(Patience::Until(deadline))
+        self.batch_within(Patience::from_deadline(deadline))
     }
 
     /// Leaves, and tells the producer that this end gave up, with this code. (To

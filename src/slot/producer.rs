@@ -91,6 +91,7 @@ impl<T: Pod> Producer<T> {
     ///
     /// # Errors
     /// With [`WriteError::Timeout`]; and as [`push`](Self::push).
+    #[inline]
     pub fn push_timeout(&mut self, value: T, timeout: Duration) -> Result<(), PushError<T>> {
         self.push_within(value, Patience::from_timeout(timeout))
     }
@@ -99,8 +100,9 @@ impl<T: Pod> Producer<T> {
     ///
     /// # Errors
     /// With [`WriteError::Timeout`]; and as [`push`](Self::push).
+    #[inline]
     pub fn push_deadline(&mut self, value: T, deadline: Instant) -> Result<(), PushError<T>> {
-        self.push_within(value, Patience::Until(deadline))
+        self.push_within(value, Patience::from_deadline(deadline))
     }
 
     /// Pushes a value, or gives it up if there is no room now: false then, and
@@ -108,6 +110,7 @@ impl<T: Pod> Producer<T> {
     ///
     /// # Errors
     /// As [`push`](Self::push).
+    #[inline]
     pub fn push_or_drop(&mut self, value: T) -> Result<bool, WriteError> {
         match self.try_push(value) {
             Ok(()) => Ok(true),
@@ -181,7 +184,7 @@ impl<T: Pod> Producer<T> {
         n: usize,
         deadline: Instant,
     ) -> Result<Slots<'_, T>, WriteError> {
-        self.reserve_exact(n, Patience::Until(deadline))
+        self.reserve_exact(n, Patience::from_deadline(deadline))
     }
 
     /// Reserves between 1 and `n` slots (none if `n` is 0): as many as there is room
@@ -222,7 +225,7 @@ impl<T: Pod> Producer<T> {
         n: usize,
         deadline: Instant,
     ) -> Result<Slots<'_, T>, WriteError> {
-        self.reserve_some(n, Patience::Until(deadline))
+        self.reserve_some(n, Patience::from_deadline(deadline))
     }
 
     /// Says that the stream is whole, and leaves. The consumer gets every value and then `None`,

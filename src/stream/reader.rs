@@ -104,7 +104,7 @@ impl Reader {
     /// # Errors
     /// [`ReadError::Timeout`]; and as [`fill_buf`](Self::fill_buf).
     pub fn fill_buf_deadline(&mut self, deadline: Instant) -> Result<&[u8], ReadError> {
-        self.show(Patience::Until(deadline))
+        self.show(Patience::from_deadline(deadline))
     }
 
     /// Gives the first `n` bytes back to the writer, or all that were shown if `n` is more.
@@ -144,7 +144,7 @@ impl Reader {
         bytes: &mut [u8],
         deadline: Instant,
     ) -> Result<usize, ReadError> {
-        self.read_some(bytes, Patience::Until(deadline))
+        self.read_some(bytes, Patience::from_deadline(deadline))
     }
 
     /// Moves up to `max` bytes from the ring to a descriptor by one write(2), straight from the
@@ -200,7 +200,7 @@ impl Reader {
         max: usize,
         deadline: Instant,
     ) -> Result<usize, TransferError<ReadError>> {
-        self.transfer(fd, max, Patience::Until(deadline))
+        self.transfer(fd, max, Patience::from_deadline(deadline))
     }
 
     /// Leaves, and tells the writer that this end gave up, with this code. (To leave in good

@@ -114,7 +114,7 @@ impl Writer {
         n: usize,
         deadline: Instant,
     ) -> Result<Reservation<'_>, WriteError> {
-        self.reserve_exact(n, Patience::Until(deadline))
+        self.reserve_exact(n, Patience::from_deadline(deadline))
     }
 
     /// Reserves between 1 and `n` bytes (none if `n` is 0): as many as there is room for, waiting
@@ -155,7 +155,7 @@ impl Writer {
         n: usize,
         deadline: Instant,
     ) -> Result<Reservation<'_>, WriteError> {
-        self.reserve_some(n, Patience::Until(deadline))
+        self.reserve_some(n, Patience::from_deadline(deadline))
     }
 
     /// Writes as many of `bytes` as there is room for now; returns how many.
@@ -180,7 +180,7 @@ impl Writer {
     /// # Errors
     /// [`WriteError::Timeout`]; and as [`reserve_up_to`](Self::reserve_up_to).
     pub fn write_deadline(&mut self, bytes: &[u8], deadline: Instant) -> Result<usize, WriteError> {
-        self.write_some(bytes, Patience::Until(deadline))
+        self.write_some(bytes, Patience::from_deadline(deadline))
     }
 
     /// Moves up to `max` bytes from a descriptor into the ring by one read(2), straight into the
@@ -236,7 +236,7 @@ impl Writer {
         max: usize,
         deadline: Instant,
     ) -> Result<usize, TransferError<WriteError>> {
-        self.transfer(fd, max, Patience::Until(deadline))
+        self.transfer(fd, max, Patience::from_deadline(deadline))
     }
 
     /// Says that the stream is whole, and leaves. The reader gets every byte and then the end of
