@@ -43,7 +43,8 @@ use std::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Patience {
     Never,
-    /// So many nanoseconds, beginning when the wait does.
+    /// So many nanoseconds, beginning when the wait does. (A call waits once at
+    /// most, or it would have them again.)
     Within(u64),
     /// So many nanoseconds after [`BEGINNING`].
     Until(u64),
@@ -334,5 +335,40 @@ impl End {
         let word = self.peer_word()?;
         let is_over = self.role == Role::Consumer && u64::from(word.epoch) <= told;
         Ok(word.state == State::None || is_over)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_out_begins_when_the_wait_does() {
+        let hour = Duration::from_secs(3600);
+        let patience = Patience::from_timeout(hour);
+        assert_eq!(patience.left(), Some(hour));
+        let begun = patience.begun();
+        assert!(begun.left().unwrap() <= hour && !begun.is_short());
+        assert_eq!(begun.begun(), begun, "once");
+        assert!(Patience::from_timeout(Duration::ZERO).begun().is_over());
+    }
+
+    #[test]
+    fn a_time_out_of_centuries_is_not_over() {
+        for timeout in [Duration::MAX, Duration::from_nanos(u64::MAX)] {
+            let patience = Patience::from_timeout(timeout).begun();
+            assert!(patience.left().unwrap() > Duration::from_secs(1 << 32));
+        }
+    }
+
+    #[test]
+    fn a_deadline_is_where_it_is() {
+        let now = Instant::now();
+        let hour = Duration::from_secs(3600);
+        assert!(Patience::from_deadline(now).is_over());
+        assert!(now.checked_sub(hour).is_none_or(|past| Patience::from_deadline(past).is_over()));
+        let left = Patience::from_deadline(now + hour).begun().left().unwrap();
+        assert!(left <= hour && left > hour / 2, "{left:?}");
+        assert!(Patience::from_deadline(now + Duration::from_secs(1 << 40)).left().unwrap() > hour);
     }
 }
